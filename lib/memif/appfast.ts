@@ -1,0 +1,44 @@
+/**
+ * Messages between an application context and one worker. Both directions carry positions in
+ * sequence numbers, not differences: a message that repeats or skips a state does no harm, which
+ * is why a full ring costs time but never data.
+ */
+
+/** Words of an entry, both directions: 32 bytes. */
+export const APP_FAST_ENTRY_WORDS = 8
+
+// ---- worker to application: the state of one connection has changed ----
+
+/** Flow index. */
+export const EVENT_FLOW = 0
+/** Generation of the flow in the low 16 bits. */
+export const EVENT_GEN = 1
+/** EVENT_* bits. */
+export const EVENT_FLAGS = 2
+/** Sequence number behind the last byte in the receive buffer that is in order (a FIN is not counted). */
+export const EVENT_RCV_END = 3
+/** Sequence number of the first byte not acknowledged (a FIN is not counted). */
+export const EVENT_SND_UNA = 4
+/** Low 32 bits of the worker's microsecond clock when it wrote the entry; 0 marks an entry never written. */
+export const EVENT_TIME_US = 5
+
+/** No more bytes will come: the peer's FIN is behind EVENT_RCV_END. */
+export const EVENT_RX_CLOSED = 1 << 0
+/** All bytes and the FIN are acknowledged. */
+export const EVENT_TX_CLOSED = 1 << 1
+
+// ---- application to worker: what the application has read and written of one connection ----
+
+/** Flow index. */
+export const BUMP_FLOW = 0
+/** Generation of the flow in the low 16 bits. */
+export const BUMP_GEN = 1
+/** BUMP_* bits. */
+export const BUMP_FLAGS = 2
+/** Sequence number up to which received bytes are given back (TCB rcvRead). */
+export const BUMP_RCV_READ = 3
+/** Sequence number behind the last byte written (TCB sndEnd). */
+export const BUMP_SND_END = 4
+
+/** Send a FIN behind BUMP_SND_END: nothing more will be written. */
+export const BUMP_FIN = 1 << 0

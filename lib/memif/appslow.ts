@@ -1,0 +1,81 @@
+/**
+ * Messages between an application context and the slow path, 64 bytes each.
+ * Names are word indexes within the entry. Addresses here are plain numbers (10.0.0.1 is
+ * 0x0a000001 as a signed word) and ports 0 to 65535, not network byte order.
+ *
+ * `handle` is a number of the application's choosing that comes back in the answer.
+ */
+
+export const APP_SLOW_ENTRY_WORDS = 16
+
+/** Both directions: message type. */
+export const AS_TYPE = 0
+/** Both directions: the application's handle of the listener or connection. */
+export const AS_HANDLE = 1
+
+// ---- application to slow path ----
+
+/** AS_HANDLE (listener), AS_LOCAL_IP (0: any), AS_LOCAL_PORT, AS_BACKLOG, AS_FLAGS (LISTEN_*). */
+export const REQ_LISTEN_OPEN = 1
+/** AS_HANDLE (listener). Waiting connections are reset, handles waiting in accept get ECANCELED. */
+export const REQ_LISTEN_CLOSE = 2
+/** AS_HANDLE (connection), AS_LISTENER: accept the next connection under this handle. */
+export const REQ_LISTEN_ACCEPT = 3
+/** AS_HANDLE (connection), AS_REMOTE_IP, AS_REMOTE_PORT, AS_LOCAL_IP and AS_LOCAL_PORT (0: chosen by TAS). */
+export const REQ_CONN_OPEN = 4
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_FLAGS (CLOSE_*). Before it opened: AS_FLOW is -1 and the attempt ends. */
+export const REQ_CONN_CLOSE = 5
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT: events go to that context of the same application. */
+export const REQ_CONN_MOVE = 6
+
+/** AS_FLAGS of REQ_LISTEN_OPEN: other listeners with this flag may share the port. */
+export const LISTEN_REUSEPORT = 1 << 0
+/** AS_FLAGS of REQ_CONN_CLOSE: reset the connection (ABORT call, RFC 9293 3.9.1). */
+export const CLOSE_ABORT = 1 << 0
+
+// ---- slow path to application ----
+
+/** AS_HANDLE, AS_STATUS, AS_LOCAL_IP, AS_LOCAL_PORT: answer to REQ_LISTEN_OPEN. */
+export const EV_LISTEN_OPEN = 32
+/** AS_HANDLE (listener), AS_REMOTE_IP, AS_REMOTE_PORT: a connection waits to be accepted. */
+export const EV_LISTEN_NEWCONN = 33
+/** AS_HANDLE (connection), AS_LISTENER, AS_STATUS, and the flow: AS_FLOW to AS_MSS. */
+export const EV_LISTEN_ACCEPT = 34
+/** AS_HANDLE, AS_STATUS, and the flow: answer to REQ_CONN_OPEN. */
+export const EV_CONN_OPEN = 35
+/**
+ * AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS: the connection is gone and its buffers belong to TAS again.
+ * Status 0 after an orderly close, otherwise the error that ended it (ECONNRESET, ETIMEDOUT, ...).
+ */
+export const EV_CONN_CLOSED = 36
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS: sent to the new context; its worker events follow. */
+export const EV_CONN_MOVED = 37
+/** AS_HANDLE (listener), AS_STATUS: the listener is closed and its port free. */
+export const EV_LISTEN_CLOSED = 38
+
+/** 0 or a positive errno number of Linux. */
+export const AS_STATUS = 2
+/** Handle of the listener. */
+export const AS_LISTENER = 3
+export const AS_FLAGS = 3
+export const AS_REMOTE_IP = 4
+export const AS_LOCAL_IP = 5
+/** Remote port in the high, local port in the low 16 bits. */
+export const AS_PORTS = 6
+/** Flow index. */
+export const AS_FLOW = 7
+/** Low 16 bits: generation; high 16 bits: worker that owns the flow. */
+export const AS_GEN_WORKER = 8
+/** Start of the receive buffer in the region, in BUFFER_UNIT_BYTES; the transmit buffer follows it. */
+export const AS_BUFFER = 9
+/** log2 of the receive buffer's bytes in bits 0 to 7, of the transmit buffer's in bits 8 to 15, MSS in bits 16 to 31. */
+export const AS_SIZES = 10
+/** Sequence number of the first byte of the receive buffer. */
+export const AS_RX_BASE = 11
+/** Sequence number of the first byte of the transmit buffer. */
+export const AS_TX_BASE = 12
+export const AS_BACKLOG = 13
+/** Context id. */
+export const AS_CONTEXT = 14
+/** Handle of the connection's listener context or 0; spare otherwise. */
+export const AS_SPARE = 15

@@ -1,0 +1,58 @@
+/**
+ * Control messages over unix sockets of type SOCK_SEQPACKET: one JSON text each, descriptors beside it.
+ *
+ *   application -> tas   { op: 'hello', version, name }
+ *   tas -> application   { op: 'welcome', version, app, regionBytes, workers }   [region, doorbell page (read-only),
+ *                                                                                 slow path's eventfd, each worker's eventfd]
+ *   application -> tas   { op: 'context' }
+ *   tas -> application   { op: 'context', context }                              [the context's eventfd]
+ *   tas -> application   { op: 'error', code, message }                          then it closes the socket
+ *
+ *   tas -> worker        { op: 'app', app, regionBytes }                         [region]
+ *   tas -> worker        { op: 'context', app, context }                         [the context's eventfd]
+ *
+ * A worker is told by TO_FAST_APP_ADD or TO_FAST_CONTEXT_ADD in its ring that a message waits.
+ * The end of the application's socket is the end of the application.
+ */
+
+/** Longest control message in bytes. */
+export const CONTROL_MESSAGE_MAX = 1024
+/** Most descriptors in a control message. */
+export const CONTROL_FDS_MAX = 32
+/** Where TAS listens unless --socket or TAS_SOCKET say otherwise. */
+export const DEFAULT_SOCKET = '/run/tas.sock'
+
+export interface HelloMessage { readonly op: 'hello'; readonly version: number; readonly name: string }
+export interface WelcomeMessage {
+  readonly op: 'welcome'
+  readonly version: number
+  readonly app: number
+  readonly regionBytes: number
+  readonly workers: number
+}
+export interface ContextRequest { readonly op: 'context' }
+export interface ContextGrant { readonly op: 'context'; readonly context: number }
+export interface ErrorMessage { readonly op: 'error'; readonly code: string; readonly message: string }
+export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
+export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
+
+export type AppToTas = HelloMessage | ContextRequest
+export type TasToApp = WelcomeMessage | ContextGrant | ErrorMessage
+export type TasToWorker = WorkerAppMessage | WorkerContextMessage
+
+/** Encodes a control message. Throws RangeError if it is longer than CONTROL_MESSAGE_MAX. */
+export function encodeControl(message: AppToTas | TasToApp | TasToWorker): Uint8Array {
+  const bytes = new TextEncoder().encode(JSON.stringify(message))
+  if (bytes.length > CONTROL_MESSAGE_MAX) throw new RangeError(`control message of ${bytes.length} bytes`)
+  return bytes
+}
+
+/** Decodes a control message to an object of unknown fields, or null if it is not one. The sender is not trusted. */
+export function decodeControl(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null
+  } catch {
+    return null
+  }
+}

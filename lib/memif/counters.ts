@@ -1,0 +1,83 @@
+/**
+ * The counters region: a named POSIX shared-memory object of 64-bit floats, read-only for everyone
+ * but TAS. A plain Float64Array over the whole object shows all of it.
+ *
+ *   block 0: header      block 1: slow path      block 2 + w: worker w      (COUNTER_BLOCK floats each)
+ *
+ * Every counter has one writer, which pays one add. Floats count exactly to 2^53.
+ */
+import { LAYOUT_VERSION, WORKERS_MAX } from './layout.js'
+
+/** Floats in a block. */
+export const COUNTER_BLOCK = 64
+
+/** Header block. */
+export const COUNTERS_MAGIC = 0
+export const COUNTERS_VERSION = 1
+export const COUNTERS_WORKERS = 2
+/** Process id of the slow path. */
+export const COUNTERS_PID = 3
+/** When TAS started, milliseconds since 1970. */
+export const COUNTERS_START_MS = 4
+/** Value of COUNTERS_MAGIC. */
+export const COUNTERS_MAGIC_VALUE = 0x5441534a43
+
+/** Worker counters, indexes within the worker's block. */
+export const WORKER_COUNTERS = [
+  'rxPackets', 'rxBytes', 'txPackets', 'txBytes', 'txSegments',
+  'rxAcks', 'rxDuplicateAcks', 'rxOutOfOrder', 'rxDuplicateData', 'rxWindowFull',
+  'dropMalformed', 'dropChecksum', 'dropNotOurs', 'dropPaws', 'dropOutOfOrder', 'dropTruncated', 'dropPort', 'dropSlowFull',
+  'toSlowPackets', 'fromSlowMessages', 'fastRetransmits', 'timeoutRetransmits', 'windowProbes',
+  'appEvents', 'appBumps', 'appBadBumps', 'appWakeups', 'slowWakeups',
+  'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
+] as const
+export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
+
+/** Slow path counters, indexes within block 1. */
+export const SLOW_COUNTERS = [
+  'packets', 'packetsNotOurs', 'dropMalformed', 'dropChecksum', 'toHostKernel', 'fromHostKernel',
+  'arpRequestsSent', 'arpRepliesSent', 'arpRequestsFailed', 'arpEntries', 'icmpEchoes',
+  'synReceived', 'synDropped', 'synSent', 'resetsSent', 'resetsReceived',
+  'connectionsOpened', 'connectionsAccepted', 'connectionsFailed', 'connectionsClosed', 'connectionsReset', 'connectionsTimedOut',
+  'rtoTimeouts', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
+  'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
+  'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
+] as const
+export type SlowCounter = (typeof SLOW_COUNTERS)[number]
+
+/** Bytes of the counters region for any number of workers. */
+export const COUNTERS_BYTES = (2 + WORKERS_MAX) * COUNTER_BLOCK * 8
+
+/** Index of the slow path's block. */
+export const SLOW_COUNTER_BASE = COUNTER_BLOCK
+
+/** Index of worker `worker`'s block. */
+export function workerCounterBase(worker: number): number {
+  return (2 + worker) * COUNTER_BLOCK
+}
+
+/** Index of a worker counter within its block. */
+export function workerCounter(name: WorkerCounter): number {
+  return WORKER_COUNTERS.indexOf(name)
+}
+
+/** Index of a slow path counter in the whole region. */
+export function slowCounter(name: SlowCounter): number {
+  return SLOW_COUNTER_BASE + SLOW_COUNTERS.indexOf(name)
+}
+
+/** Name of the shared-memory object of the service that listens on `socketPath`: the same for all who know the path. */
+export function countersName(socketPath: string): string {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < socketPath.length; i++) hash = Math.imul(hash ^ socketPath.charCodeAt(i), 0x01000193)
+  return `/tas-${(hash >>> 0).toString(16).padStart(8, '0')}`
+}
+
+/** Writes the header block. */
+export function writeCountersHeader(counters: Float64Array, workers: number, pid: number, startMs: number): void {
+  counters[COUNTERS_MAGIC] = COUNTERS_MAGIC_VALUE
+  counters[COUNTERS_VERSION] = LAYOUT_VERSION
+  counters[COUNTERS_WORKERS] = workers
+  counters[COUNTERS_PID] = pid
+  counters[COUNTERS_START_MS] = startMs
+}

@@ -1,0 +1,13 @@
+/** The shared-memory contract between applications, fast path and slow path. */
+export * from './layout.js'
+export * from './tcb.js'
+export * from './ring.js'
+export * from './packetring.js'
+export * from './appfast.js'
+export * from './appslow.js'
+export * from './slowfast.js'
+export * from './doorbell.js'
+export * from './appregion.js'
+export * from './stateregion.js'
+export * from './counters.js'
+export * from './control.js'

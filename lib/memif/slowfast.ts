@@ -1,0 +1,90 @@
+/**
+ * Messages between the slow path and one worker, in both directions over packet rings.
+ * Names are word indexes within the entry, unless they end in a message name.
+ *
+ *   word 0: message type    word 1: the ring's    words 2..15: as below
+ *
+ * A flow is always named by its index in the TCB table and its generation.
+ */
+
+/** Both directions: one of the types below. */
+export const SF_TYPE = 0
+/** Flow index, or -1 for a packet of no known flow. */
+export const SF_FLOW = 2
+/** Generation of the flow. */
+export const SF_GEN = 3
+
+// ---- fast path to slow path ----
+
+/** A packet that the fast path does not handle: words SF_PACKET_*. */
+export const TO_SLOW_PACKET = 1
+/** Something happened to a flow: SF_FLOW, SF_GEN, SF_WHAT. */
+export const TO_SLOW_FLOW = 2
+/** Answer to TO_FAST_FLOW_REMOVE: the worker has let go of the TCB. SF_FLOW, SF_GEN. */
+export const TO_SLOW_FLOW_REMOVED = 3
+/** Answer to TO_FAST_APP_REMOVE: the worker has unmapped the application's region. SF_APP. */
+export const TO_SLOW_APP_REMOVED = 4
+
+/** Bits of SF_WHAT. One message may carry several. */
+export const SF_WHAT = 4
+/** The flow has something in flight or to send and was not watched: start its timer. */
+export const WHAT_ACTIVE = 1 << 0
+/** Three duplicate acknowledgments: a segment was retransmitted. */
+export const WHAT_LOSS = 1 << 1
+/** The congestion window held data back. */
+export const WHAT_CWND_LIMITED = 1 << 2
+/** The peer's FIN arrived in order. */
+export const WHAT_FIN_RECEIVED = 1 << 3
+/** The application has closed its side: our FIN is queued behind its data (RFC 9293 CLOSE call). */
+export const WHAT_FIN_QUEUED = 1 << 4
+/** Our FIN is acknowledged. */
+export const WHAT_FIN_ACKED = 1 << 5
+
+/** Packets, both directions: byte offset of the Ethernet header from the start of the area. */
+export const SF_PACKET_POS = 5
+/** Length of the frame in bytes. */
+export const SF_PACKET_LEN = 6
+/** RX_* bits of the port (native/port.ts), so that checksums are not asked for twice. */
+export const SF_PACKET_FLAGS = 7
+/** gso_size of the frame, 0 for an ordinary one. */
+export const SF_PACKET_GSO = 8
+
+// ---- slow path to fast path ----
+
+/** A packet that arrived before its flow did: handle it as if from the port. SF_PACKET_*. */
+export const TO_FAST_PACKET = 16
+/** A new application: receive its descriptors from the worker's control socket. SF_APP, SF_REGION_BYTES. */
+export const TO_FAST_APP_ADD = 17
+/** An application is gone and all its flows are removed: unmap its region. SF_APP. Answered. */
+export const TO_FAST_APP_REMOVE = 18
+/** A new context: SF_APP, SF_CONTEXT; its eventfd comes over the control socket; rings as appregion.ts places them. */
+export const TO_FAST_CONTEXT_ADD = 19
+/** SF_FLOW, SF_GEN: the TCB is filled and FLOW_HANDED; enter it in the flow table and take it over. */
+export const TO_FAST_FLOW_ADD = 20
+/** SF_FLOW, SF_GEN: publish what the application has not been told yet, take the flow out of the table, let go. Answered. */
+export const TO_FAST_FLOW_REMOVE = 21
+/** SF_FLOW, SF_GEN: retransmission timeout: go back to SND.UNA (RFC 6298, 5.4). */
+export const TO_FAST_FLOW_RETRANSMIT = 22
+/** SF_FLOW, SF_GEN: send one byte beyond a closed window, or an old sequence number if there is nothing to send (RFC 9293, 3.8.6.1). */
+export const TO_FAST_FLOW_PROBE = 23
+/** SF_FLOW, SF_GEN: clear FLAG_WATCHED if nothing is in flight or to send; otherwise answer WHAT_ACTIVE again. */
+export const TO_FAST_FLOW_UNWATCH = 24
+/** SF_FLOW, SF_GEN, SF_CONTEXT: events go to this context from now on, the present state first. */
+export const TO_FAST_FLOW_CONTEXT = 25
+/** SF_FLOW, SF_GEN: send an acknowledgment now. */
+export const TO_FAST_FLOW_ACK = 26
+/** SF_FLOW, SF_GEN: cwnd or rate were changed: clear FLAG_CWND_LIMITED and send what they now allow. */
+export const TO_FAST_FLOW_UPDATE = 27
+/** SF_FLOW, SF_GEN: the application reads no more: set FLAG_RX_SHUT. */
+export const TO_FAST_FLOW_RX_SHUT = 28
+/** SF_FLOW, SF_GEN: queue a FIN behind what has been written (an application that is gone or closed). */
+export const TO_FAST_FLOW_FIN = 29
+/** Leave the loop and exit with 0. */
+export const TO_FAST_STOP = 30
+
+/** Application id. */
+export const SF_APP = 9
+/** Context id. */
+export const SF_CONTEXT = 10
+/** Length of an application's region in BUFFER_UNIT_BYTES. */
+export const SF_REGION_UNITS = 11

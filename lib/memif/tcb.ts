@@ -1,0 +1,159 @@
+/**
+ * The transmission control block as fast path and slow path share it: exactly 128 bytes.
+ *
+ * Every name is an index of a 32-bit word from the start of the TCB, unless it ends in U16 or U8
+ * (then of a 16-bit or 8-bit unit). All words are read as signed 32-bit integers, so that
+ * sequence numbers compare as `(a - b) | 0`.
+ *
+ *            +0            +4            +8            +12
+ *   0x00     remoteIp      ports         gen ip state  flags          first cache line: what
+ *   0x10     RCV.NXT       rcvRead       rcvAdv        SND.UNA        nearly every packet reads
+ *   0x20     SND.NXT       sndMax        sndEnd        SND.WND
+ *   0x30     TS.Recent     rxBase        txBase        buffer
+ *   ---------------------------------------------------------------
+ *   0x40     sizes scales  app context   mss neighbor  oooStart       second cache line: what
+ *   0x50     oooEnd        recover       rttSeq        rttStartUs     is rarer or written
+ *   0x60     srttUs*8      rttvarUs*4    ackedBytes    ecnBytes
+ *   0x70     dupAcks rexmt cwnd          rateKbps      slow
+ *
+ * Who writes: the slow path fills a TCB while it is free and hands it over with FLOW_ADD; from
+ * then to the worker's FLOW_REMOVED the owning worker alone writes it, apart from the last three
+ * words (cwnd, rateKbps, slow), which are the slow path's at all times.
+ *
+ * Buffers: receive buffer (2^rxLog2 bytes) and behind it the transmit buffer (2^txLog2 bytes)
+ * in the application's region. The byte with sequence number `seq` stands at
+ * `(seq - rxBase) & (2^rxLog2 - 1)`, likewise for txBase: no positions are kept beside the RFC's
+ * variables, and nothing can get out of step with them.
+ *
+ *   transmit:   SND.UNA ........ SND.NXT ........ sndMax ........ sndEnd ........ SND.UNA + 2^txLog2
+ *               sent, unacked    sent before a    written by the    free
+ *                                go-back          app, not sent
+ *   receive:    rcvRead ........ RCV.NXT ........ oooStart..oooEnd ........ rcvRead + 2^rxLog2
+ *               app may read     missing          out of order     window ends
+ */
+
+export const TCB_BYTES = 128
+export const TCB_WORDS = 32
+
+/** Peer's address, as the 32-bit word in its packets (network byte order, loaded raw). */
+export const TCB_REMOTE_IP = 0
+/** Peer's port and local port, as the 32-bit word at the start of its TCP headers (raw). */
+export const TCB_PORTS = 1
+/** Generation: counts uses of this TCB, so that late messages for an earlier one are noticed. */
+export const TCB_GEN_U16 = 4
+/** Index into the state region's local addresses. */
+export const TCB_LOCAL_IP_U8 = 10
+/** One of FLOW_FREE, FLOW_HANDED, FLOW_OWNED. */
+export const TCB_STATE_U8 = 11
+/** FLAG_* bits. */
+export const TCB_FLAGS = 3
+/** RCV.NXT (RFC 9293, 3.3.1), FIN included once it arrived. */
+export const TCB_RCV_NXT = 4
+/** Sequence number up to which the application has given received bytes back. */
+export const TCB_RCV_READ = 5
+/** Right edge of the window last advertised (RCV.NXT + RCV.WND then). */
+export const TCB_RCV_ADV = 6
+/** SND.UNA. */
+export const TCB_SND_UNA = 7
+/** SND.NXT; set back to SND.UNA by a retransmission timeout. */
+export const TCB_SND_NXT = 8
+/** Highest sequence number ever sent plus one; acknowledgments beyond are invalid. */
+export const TCB_SND_MAX = 9
+/** Sequence number behind the last byte the application has written; a FIN takes this number. */
+export const TCB_SND_END = 10
+/** SND.WND in bytes, scaled. */
+export const TCB_SND_WND = 11
+/** TS.Recent (RFC 7323, 4.3). */
+export const TCB_TS_RECENT = 12
+/** Sequence number of the first byte of the receive buffer on the flow's first lap. */
+export const TCB_RX_BASE = 13
+/** Sequence number of the first byte of the transmit buffer on the flow's first lap. */
+export const TCB_TX_BASE = 14
+/** Start of the receive buffer in the application's region, in BUFFER_UNIT_BYTES. */
+export const TCB_BUFFER = 15
+
+/** log2 of the receive buffer's bytes. */
+export const TCB_RX_LOG2_U8 = 64
+/** log2 of the transmit buffer's bytes. */
+export const TCB_TX_LOG2_U8 = 65
+/** Snd.Wind.Shift: shift of the windows that the peer sends (RFC 7323, 2). */
+export const TCB_SND_WSCALE_U8 = 66
+/** Rcv.Wind.Shift: shift of the windows that we send. */
+export const TCB_RCV_WSCALE_U8 = 67
+/** Application id. */
+export const TCB_APP_U16 = 34
+/** Context id, or CONTEXT_NONE. */
+export const TCB_CONTEXT_U16 = 35
+/** Most payload bytes in a segment to this peer, options already taken off (Eff.snd.MSS, RFC 9293 3.7.1). */
+export const TCB_MSS_U16 = 36
+/** Index of the next hop in the neighbour table. */
+export const TCB_NEIGHBOR_U16 = 37
+/** First byte of the out-of-order interval. */
+export const TCB_OOO_START = 19
+/** Behind its last byte; no interval when equal to oooStart. */
+export const TCB_OOO_END = 20
+/** sndMax when fast retransmit began ("recover", RFC 6582). */
+export const TCB_RECOVER = 21
+/** The acknowledgment that ends the round-trip measurement under way (FLAG_RTT_TIMING). */
+export const TCB_RTT_SEQ = 22
+/** When it began: low 32 bits of the microsecond clock. */
+export const TCB_RTT_START_US = 23
+/** SRTT in eighths of a microsecond (RFC 6298); 0 before the first measurement. */
+export const TCB_SRTT_US8 = 24
+/** RTTVAR in quarters of a microsecond. */
+export const TCB_RTTVAR_US4 = 25
+/** Bytes acknowledged since the flow began, modulo 2^32. */
+export const TCB_ACKED_BYTES = 26
+/** Of these, bytes acknowledged with ECN echo. */
+export const TCB_ECN_BYTES = 27
+/** Duplicate acknowledgments in a row. */
+export const TCB_DUP_ACKS_U16 = 56
+/** Fast retransmits and retransmissions after timeouts since the flow began, modulo 2^16. */
+export const TCB_REXMITS_U16 = 57
+/** Slow path: most bytes in flight. */
+export const TCB_CWND = 29
+/** Slow path: pacing rate in kbit/s; 0 for none. */
+export const TCB_RATE_KBPS = 30
+/** Slow path: its own mark, never read by workers. */
+export const TCB_SLOW = 31
+
+/** Nobody's. */
+export const FLOW_FREE = 0
+/** Filled by the slow path and on its way to a worker. */
+export const FLOW_HANDED = 1
+/** In a worker's flow table. */
+export const FLOW_OWNED = 2
+
+/** Both sides sent a timestamps option in their SYN. */
+export const FLAG_TIMESTAMPS = 1 << 0
+/** The application wants no more to be sent: a FIN takes sequence number sndEnd. */
+export const FLAG_FIN_QUEUED = 1 << 1
+/** The peer's FIN arrived in order and is counted in RCV.NXT. */
+export const FLAG_FIN_RECEIVED = 1 << 2
+/** The peer has acknowledged our FIN. */
+export const FLAG_FIN_ACKED = 1 << 3
+/** The application reads no more: payload that arrives goes to the slow path, which resets. */
+export const FLAG_RX_SHUT = 1 << 4
+/** The slow path knows that this flow has, or lately had, something in flight or to send. */
+export const FLAG_WATCHED = 1 << 5
+/** Fast recovery, until SND.UNA reaches `recover` (RFC 6582). */
+export const FLAG_IN_RECOVERY = 1 << 6
+/** rttSeq and rttStartUs hold a measurement under way. */
+export const FLAG_RTT_TIMING = 1 << 7
+/** The congestion window has held data back since the slow path last changed it. */
+export const FLAG_CWND_LIMITED = 1 << 8
+/** In the worker's list of flows with an acknowledgment to send. */
+export const FLAG_ACK_LISTED = 1 << 9
+/** In the worker's list of flows with data to send. */
+export const FLAG_TX_LISTED = 1 << 10
+/** In the worker's list of flows with an event for the application. */
+export const FLAG_EVENT_LISTED = 1 << 11
+/** In the worker's list of flows with an event for the slow path. */
+export const FLAG_SLOW_LISTED = 1 << 12
+/** ECN negotiated in the handshake (RFC 3168, 6.1.1). */
+export const FLAG_ECN = 1 << 13
+/** The flow is being removed: nothing more is sent or accepted. */
+export const FLAG_REMOVING = 1 << 14
+
+/** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
+export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED
