@@ -33,12 +33,18 @@ export const EVENT_TX_CLOSED = 1 << 1
 export const BUMP_FLOW = 0
 /** Generation of the flow in the low 16 bits. */
 export const BUMP_GEN = 1
-/** BUMP_* bits. */
+/** BUMP_FIN or 0. */
 export const BUMP_FLAGS = 2
 /** Sequence number up to which received bytes are given back (TCB rcvRead). */
 export const BUMP_RCV_READ = 3
 /** Sequence number behind the last byte written (TCB sndEnd). */
 export const BUMP_SND_END = 4
+/**
+ * Free bytes of the transmit buffer that the application waits for after an allocation came short; 0 if it does not.
+ * It is told once there are so many. Without this, acknowledgments that come alone are reported when they
+ * add up to a quarter of the buffer.
+ */
+export const BUMP_WANTED = 5
 
 /** Send a FIN behind BUMP_SND_END: nothing more will be written. */
 export const BUMP_FIN = 1 << 0

@@ -155,5 +155,8 @@ export const FLAG_ECN = 1 << 13
 /** The flow is being removed: nothing more is sent or accepted. */
 export const FLAG_REMOVING = 1 << 14
 
+/** In the worker's list of flows whose acknowledgment may wait for data to carry it. */
+export const FLAG_ACK_DELAYED = 1 << 15
+
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
-export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED
+export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED

@@ -1,0 +1,58 @@
+/** What the examples share: command line, clear failures, an end on SIGINT and SIGTERM. */
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { Tas } from 'tasjs'
+
+export type OptionValues = Readonly<Record<string, string | boolean | undefined>>
+
+/** Parses the command line. Prints `usage` for --help; a mistake is told in one line and ends the program with 2. */
+export function parseCommandLine(usage: string, options: NonNullable<ParseArgsConfig['options']>, positionals = 0) {
+  try {
+    const parsed = parseArgs({ options: { ...options, help: { type: 'boolean' } }, allowPositionals: positionals > 0 })
+    const values: OptionValues = { ...parsed.values }
+    if (values['help'] === true) {
+      console.log(usage)
+      process.exit(0)
+    }
+    if (parsed.positionals.length !== positionals) throw new Error(usage.split('\n', 1)[0])
+    return { values, positionals: parsed.positionals }
+  } catch (error) {
+    return fail(error, 2)
+  }
+}
+
+/** An option that is a whole number from `least` to `most`. */
+export function numberOption(values: OptionValues, name: string, fallback: number, least: number, most: number): number {
+  const text = values[name]
+  if (text === undefined) return fallback
+  const value = Number(text)
+  if (text !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+  return fail(new Error(`--${name}: ${JSON.stringify(text)}: want a whole number from ${least} to ${most}`), 2)
+}
+
+/** An option that is a text. */
+export function stringOption(values: OptionValues, name: string, fallback: string): string {
+  const text = values[name]
+  return typeof text === 'string' ? text : fallback
+}
+
+/** Connects to TAS at the socket that --socket names, or the usual one. Throws TasError. */
+export function connectTas(values: OptionValues, name: string): Tas {
+  const { socket } = values
+  return Tas.connect(typeof socket === 'string' ? { name, socket } : { name })
+}
+
+/** Tells an error in one line and ends the program. */
+export function fail(error: unknown, exitCode = 1): never {
+  console.error(error instanceof Error ? error.message : String(error))
+  process.exit(exitCode)
+}
+
+/** Calls `stop` on the first SIGINT or SIGTERM; a second one ends the program at once. */
+export function onSignal(stop: () => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      process.once(signal, () => process.exit(130))
+      stop()
+    })
+  }
+}

@@ -1,0 +1,320 @@
+/** TCP connections (struct flextcp_connection). */
+import {
+  AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE,
+  BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_MOVE,
+} from '../memif/index.js'
+import { formatAddress } from './address.js'
+import type { Context } from './context.js'
+import { TasError } from './errors.js'
+import type { Listener } from './listener.js'
+import { ReceiveStream } from './receivestream.js'
+import { TransmitStream } from './transmitstream.js'
+
+/** Where a connection stands, from the program's point of view. */
+export type ConnectionState = 'opening' | 'accepting' | 'open' | 'closing' | 'closed'
+
+/**
+ * A TCP connection; made by `Context.connect` and `Listener.accept`.
+ *
+ * What is done to a connection is handed over at the latest when its context is next polled,
+ * blocked on or flushed; when the context is attached to the event loop, by itself.
+ * Using it before it is open throws ENOTCONN, after close() or abort() EBADF. A connection that ended by
+ * itself takes calls without effect on the peer (its CONN_CLOSED may stand in the same batch as the data before it).
+ */
+export class Connection {
+  /** @internal */ readonly handle: number
+  /** @internal */ readonly rx = new ReceiveStream()
+  /** @internal */ readonly tx = new TransmitStream()
+  /** @internal */ flow = -1
+  /** @internal */ gen = 0
+  /** @internal */ worker = 0
+  /** @internal Next older connection of the same flow index (flows.ts). */ older: Connection | null = null
+  /** @internal In the outbox's list. */ dirty = false
+  /** @internal Did not fit its bump ring. */ held = false
+  /** @internal In the inbox's list. */ listed = false
+  /** @internal Request that follows the positions: REQ_CONN_CLOSE, REQ_CONN_MOVE or 0. */ request = 0
+  /** @internal */ aborting = false
+  /** @internal */ movingTo: Context | null = null
+  /** @internal REQ_CONN_MOVE is on its way. */ moveSent = false
+  /** @internal The service has let go of it. */ ended = false
+  /** @internal Why it let go: 0 or an errno number. */ endStatus = 0
+  /** @internal Everything that came before its end is known. */ drained = false
+  /** @internal Its inbox counts it among those that end with data. */ counted = false
+  /** @internal Count of the channel's events by which it is drained at the latest. */ drainBy = 0
+  /** @internal Its last event has been delivered. */ over = false
+  /** @internal */ readonly listener: Listener | null
+  private current: ConnectionState
+  private place: Context
+  private closedHere = false
+  private remoteIp = 0
+  private localIp = 0
+  private ports = 0
+  private segmentBytes = 0
+
+  /** @internal */
+  constructor(context: Context, handle: number, listener: Listener | null) {
+    this.place = context
+    this.handle = handle
+    this.listener = listener
+    this.current = listener === null ? 'opening' : 'accepting'
+  }
+
+  get state(): ConnectionState {
+    return this.current
+  }
+
+  /** The context at which its events arrive. */
+  get context(): Context {
+    return this.place
+  }
+
+  /** Peer's address, '10.0.0.1'. */
+  get remoteAddress(): string {
+    return formatAddress(this.remoteIp)
+  }
+
+  get remotePort(): number {
+    return this.ports >>> 16
+  }
+
+  get localAddress(): string {
+    return formatAddress(this.localIp)
+  }
+
+  get localPort(): number {
+    return this.ports & 0xffff
+  }
+
+  /** Most payload bytes in a segment to this peer; 0 before it is open. */
+  get mss(): number {
+    return this.segmentBytes
+  }
+
+  /** Received bytes that were reported and not given back with rxDone. */
+  get rxAvailable(): number {
+    return this.rx.available
+  }
+
+  /** The whole receive buffer; bytes reported and not given back start at `rxOffset` and wrap at its end. */
+  get rxBuffer(): Uint8Array {
+    return this.rx.buffer
+  }
+
+  /** Where in `rxBuffer` the oldest byte stands that was not given back. */
+  get rxOffset(): number {
+    return (this.rx.read - this.rx.base) & this.rx.mask
+  }
+
+  /** Bytes that txAlloc2 can give at once. */
+  get txFree(): number {
+    return this.current === 'open' ? this.tx.free : 0
+  }
+
+  /** The whole transmit buffer: write allocated bytes at `txOffset`. One object for the life of the connection. */
+  get txBuffer(): Uint8Array {
+    return this.tx.buffer
+  }
+
+  /** Where in `txBuffer` the last allocation starts. */
+  get txOffset(): number {
+    return this.tx.offset
+  }
+
+  /** Bytes of the last allocation from `txOffset` on. */
+  get txLength(): number {
+    return this.tx.length
+  }
+
+  /** Bytes of the last allocation that go on at the start of `txBuffer` (txAlloc2 only). */
+  get txLength2(): number {
+    return this.tx.length2
+  }
+
+  /**
+   * Gives the oldest `len` received bytes back: their place may be overwritten from then on.
+   * Throws TasError EINVAL for more than were reported. flextcp_connection_rx_done.
+   */
+  rxDone(len: number): void {
+    const isOver = this.current !== 'open' && this.unusable()
+    this.rx.done(len)
+    if (isOver) return
+    this.place.outbox.touch(this)
+    this.place.changed()
+  }
+
+  /**
+   * Allocates up to `len` bytes in one piece of `txBuffer`, at `txOffset`; behind earlier allocations that were not yet
+   * sent. Returns how many: fewer at the buffer's end (call again for the rest) or when it is full
+   * (CONN_SENDBUF comes when there is room). Allocates no objects. flextcp_connection_tx_alloc.
+   */
+  txAlloc(len: number): number {
+    if (this.current !== 'open' && this.unusable()) return 0
+    if (this.tx.finQueued) throw this.shut()
+    return this.allocate(len, false)
+  }
+
+  /**
+   * As txAlloc, in up to two pieces: `txLength` bytes at `txOffset` and `txLength2` bytes at the start of
+   * `txBuffer`. Returns the sum. flextcp_connection_tx_alloc2.
+   */
+  txAlloc2(len: number): number {
+    if (this.current !== 'open' && this.unusable()) return 0
+    if (this.tx.finQueued) throw this.shut()
+    return this.allocate(len, true)
+  }
+
+  /** If the allocation comes short the worker must know what is waited for. */
+  private allocate(len: number, wrap: boolean): number {
+    const got = this.tx.alloc(len, wrap)
+    if (got < len && this.tx.wanted !== 0) {
+      this.place.outbox.touch(this)
+      this.place.changed()
+    }
+    return got
+  }
+
+  /** Sends the first `len` allocated bytes. Throws TasError EINVAL if fewer are allocated. flextcp_connection_tx_send. */
+  txSend(len: number): void {
+    if (this.current !== 'open' && this.unusable()) return
+    this.tx.send(len)
+    this.place.outbox.sent(this)
+    this.place.changed()
+  }
+
+  /**
+   * Copies as much of `bytes` as fits and sends it. Returns how many bytes that was: fewer than given means that
+   * CONN_SENDBUF will come. Not for use while allocated bytes are unsent (EINVAL).
+   */
+  write(bytes: Uint8Array): number {
+    if (this.tx.allocated > 0) throw new TasError('EINVAL', 'write() while allocated bytes are unsent')
+    const got = this.txAlloc2(bytes.length)
+    if (got === 0) return 0
+    const { buffer, offset, length, length2 } = this.tx
+    buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), offset)
+    if (length2 > 0) buffer.set(bytes.subarray(length, got), 0)
+    this.txSend(got)
+    return got
+  }
+
+  /**
+   * Sends nothing more: a FIN follows what was sent (RFC 9293, 3.6); receiving goes on. Allocated unsent bytes are
+   * dropped. CONN_TXCLOSED comes when the peer has acknowledged everything. flextcp_connection_tx_close.
+   */
+  txClose(): void {
+    if (this.current !== 'open' && this.unusable()) return
+    if (this.tx.finQueued) return
+    this.queueFin()
+    this.place.outbox.touch(this)
+    this.place.changed()
+  }
+
+  /**
+   * Whether what is sent now can be handed over at the next flush: false while the ring to the worker is full. Sending
+   * is allowed even so; CONN_SENDBUF comes once the ring has room. flextcp_connection_tx_possible.
+   */
+  txPossible(): boolean {
+    if (this.current !== 'open') return false
+    if (this.held && this.tx.wanted === 0) this.tx.wanted = 1
+    return !this.held
+  }
+
+  /**
+   * Closes both directions; CONN_CLOSED comes when all is done, no other event before it. What was sent is still
+   * delivered, unless received bytes are unread: then the connection is reset (RFC 1122, 4.2.2.13; RFC 2525, 2.17).
+   * Does nothing if called again or after CONN_CLOSED. flextcp_connection_close.
+   */
+  close(): void {
+    this.finish(this.rx.unread > 0)
+  }
+
+  /** Resets the connection at once (ABORT call, RFC 9293 3.9.1). CONN_CLOSED comes. */
+  abort(): void {
+    this.finish(true)
+  }
+
+  /**
+   * Hands the connection to another context of the same Tas. CONN_MOVED arrives there, and from then on all its events;
+   * no others in between. If it fails (status), it stays where it was. Only one party may use a connection: until CONN_MOVED
+   * the one that called this may still send, later the one that polls the new context. flextcp_connection_move.
+   */
+  move(context: Context): void {
+    if (this.current !== 'open' && this.unusable()) return
+    if (this.movingTo !== null) throw new TasError('EALREADY', 'the connection is already moving')
+    if (context.tas !== this.place.tas) throw new TasError('EXDEV', 'the context belongs to another Tas')
+    if (context === this.place) throw new TasError('EINVAL', 'the connection is at this context already')
+    this.movingTo = context
+    this.request = REQ_CONN_MOVE
+    this.place.outbox.touch(this)
+    this.place.changed()
+  }
+
+  /** @internal The connection is open: `at` is the entry of EV_CONN_OPEN or EV_LISTEN_ACCEPT. */
+  open(words: Int32Array, at: number, bytes: Uint8Array): void {
+    this.flow = words[at + AS_FLOW]
+    this.gen = words[at + AS_GEN_WORKER] & 0xffff
+    this.worker = words[at + AS_GEN_WORKER] >>> 16
+    this.remoteIp = words[at + AS_REMOTE_IP]
+    this.localIp = words[at + AS_LOCAL_IP]
+    this.ports = words[at + AS_PORTS]
+    const sizes = words[at + AS_SIZES]
+    this.segmentBytes = sizes >>> 16
+    const start = (words[at + AS_BUFFER] >>> 0) * BUFFER_UNIT_BYTES
+    const middle = start + 2 ** (sizes & 0xff)
+    const end = middle + 2 ** ((sizes >>> 8) & 0xff)
+    this.rx.open(bytes.subarray(start, middle), words[at + AS_RX_BASE])
+    this.tx.open(bytes.subarray(middle, end), words[at + AS_TX_BASE])
+    // Closed meanwhile: the slow path knows it by its handle, so that the request that is on its way still ends it.
+    if (this.current !== 'closing') this.current = 'open'
+  }
+
+  /** @internal The service has let go; CONN_CLOSED, or the failed result, is due once `drained`. */
+  end(status: number): void {
+    this.ended = true
+    this.endStatus = status
+    if (this.current === 'open') this.current = 'closed'
+  }
+
+  /** @internal The move is over; the connection's events arrive at `context`. */
+  moved(context: Context): void {
+    this.place = context
+    this.movingTo = null
+    this.moveSent = false
+    this.listed = false
+    this.dirty = false
+  }
+
+  /** @internal Its last event is delivered. */
+  finished(): void {
+    this.current = 'closed'
+    this.over = true
+  }
+
+  private finish(abort: boolean): void {
+    if (this.current === 'closing' || this.current === 'closed') return
+    this.current = 'closing'
+    this.closedHere = true
+    // A move that has not been asked for yet is called off; one under way is finished first.
+    if (!this.moveSent) this.movingTo = null
+    this.aborting = abort
+    if (!abort) this.queueFin()
+    this.request = REQ_CONN_CLOSE
+    this.place.outbox.touch(this)
+    this.place.changed()
+  }
+
+  private queueFin(): void {
+    this.tx.allocated = 0
+    this.tx.finQueued = true
+  }
+
+  /** What a call on a connection that is not open means: true for no effect, otherwise an error. */
+  private unusable(): boolean {
+    if (this.closedHere) throw new TasError('EBADF', 'the connection was closed by this program')
+    if (this.current !== 'closed') throw new TasError('ENOTCONN', 'the connection is not open yet')
+    return true
+  }
+
+  private shut(): TasError {
+    return new TasError('EPIPE', 'nothing can be sent after txClose()')
+  }
+}

@@ -1,0 +1,267 @@
+/** Contexts (struct flextcp_context): where events arrive. */
+import {
+  AS_BACKLOG, AS_FLAGS, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, LISTEN_REUSEPORT,
+  placeContext, REQ_CONN_OPEN, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+} from '../memif/index.js'
+import { addressWord, checkPort } from './address.js'
+import { WorkerChannel } from './channel.js'
+import type { Connection } from './connection.js'
+import type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
+import { STATUS_SERVICE_GONE, TasError } from './errors.js'
+import type { TasEvent } from './events.js'
+import { Inbox } from './inbox.js'
+import type { ContextLink } from './link.js'
+import type { Listener } from './listener.js'
+import { LoopAttachment } from './loop.js'
+import { Outbox } from './outbox.js'
+import { RequestQueue } from './requests.js'
+import { SlowEvents } from './slowevents.js'
+import type { Tas } from './tas.js'
+import { Waiter } from './waiter.js'
+
+/** Empty polls between two looks whether the service is still there: a look is a system call. */
+const POLLS_PER_LOOK = 1024
+const DEFAULT_BACKLOG = 128
+
+/**
+ * A queue of events and all that belongs to it. Made by `Tas.createContext`; lives in the thread that made it.
+ * Either poll it (`poll`, `block`) or attach it to Node's event loop (`attach`).
+ */
+export class Context {
+  readonly tas: Tas
+  /** @internal */ readonly inbox: Inbox
+  /** @internal */ readonly outbox: Outbox
+  private readonly link: ContextLink
+  private readonly mark: SleepMark
+  private readonly waiter: Waiter
+  private loop: LoopAttachment | null = null
+  private goneSeen = false
+  private closed = false
+  private emptyPolls = 0
+
+  /** @internal */
+  constructor(tas: Tas, shape: AppRegionShape, link: ContextLink) {
+    const service = tas.link
+    const { words, doorbells } = service
+    const places = placeContext(shape, link.context)
+    const channels = places.events.map((events, worker) => {
+      const doorbell = new Doorbell(doorbells, doorbellWord(worker), service.workers[worker])
+      return new WorkerChannel(words, events, places.bumps[worker], doorbell)
+    })
+    const slowBell = new Doorbell(doorbells, DOORBELL_SLOW, service.slow)
+    this.tas = tas
+    this.link = link
+    this.mark = new SleepMark(words, places.sleepingWord)
+    this.inbox = new Inbox(new RingConsumer(words, places.kin), channels, new SlowEvents(this))
+    const requests = new RequestQueue(new RingProducer(words, places.kout), slowBell)
+    this.outbox = new Outbox(channels, requests, (connection) => this.inbox.list(connection))
+    this.waiter = new Waiter(service, link, this.mark, this.inbox, this.outbox)
+  }
+
+  /** Context id. */
+  get id(): number {
+    return this.link.context
+  }
+
+  /** Descriptor that polls readable when the context was woken while in `block` or attached; -1 if there is none. */
+  get fd(): number {
+    return this.link.fd
+  }
+
+  /** Whether events are delivered from the event loop. */
+  get attached(): boolean {
+    return this.loop !== null
+  }
+
+  /**
+   * Opens a connection to `address`:`port`; CONN_OPEN tells the result. Returns the handle at once.
+   * Throws TasError EINVAL, ESERVICEGONE, EBADF. flextcp_connection_open.
+   */
+  connect(address: string | number, port: number, options: ConnectOptions = {}): Connection {
+    this.checkUsable()
+    const remoteIp = addressWord(address)
+    const ports = (checkPort(port, 1) << 16) | checkPort(options.localPort ?? 0, 0)
+    const localIp = addressWord(options.localAddress ?? 0)
+    const connection = this.tas.addConnection(this, null)
+    const entry = this.outbox.requests.compose(REQ_CONN_OPEN, connection.handle)
+    entry[AS_REMOTE_IP] = remoteIp
+    entry[AS_LOCAL_IP] = localIp
+    entry[AS_PORTS] = ports
+    this.outbox.requests.send(entry)
+    this.changed()
+    return connection
+  }
+
+  /**
+   * Listens on `port` (0: chosen by TAS); LISTEN_OPEN tells the result. Returns the handle at once.
+   * Throws TasError EINVAL, ESERVICEGONE, EBADF. flextcp_listen_open.
+   */
+  listen(port: number, options: ListenOptions = {}): Listener {
+    this.checkUsable()
+    checkPort(port, 0)
+    const localIp = addressWord(options.address ?? 0)
+    const backlog = options.backlog ?? DEFAULT_BACKLOG
+    if (!Number.isInteger(backlog) || backlog < 1) throw new TasError('EINVAL', `backlog ${backlog}: want 1 or more`)
+    const listener = this.tas.addListener(this, port)
+    const entry = this.outbox.requests.compose(REQ_LISTEN_OPEN, listener.handle)
+    entry[AS_LOCAL_IP] = localIp
+    entry[AS_PORTS] = port
+    entry[AS_BACKLOG] = Math.min(backlog, 0x7fffffff)
+    entry[AS_FLAGS] = options.reusePort === true ? LISTEN_REUSEPORT : 0
+    this.outbox.requests.send(entry)
+    this.changed()
+    return listener
+  }
+
+  /**
+   * Hands over what was done, then fills `events` with up to `max` events (default: all of them). Returns how many.
+   * Allocates nothing, never waits. Throws only if the context is closed or attached. flextcp_context_poll.
+   */
+  poll(events: readonly TasEvent[], max: number = events.length): number {
+    if (this.loop !== null) throw new TasError('EBUSY', 'the context is attached to the event loop')
+    return this.take(events, max)
+  }
+
+  /**
+   * Returns when a poll may find something, after `timeoutUs` microseconds (-1: no limit) or when a signal arrives; hands
+   * over first what was done. Spins for a moment if the last wait was short, then sleeps. Nothing else in
+   * this thread runs meanwhile. Throws TasError ESERVICEGONE once TAS is gone and poll has told everything. flextcp_block.
+   */
+  block(timeoutUs = -1): void {
+    if (this.loop !== null) throw new TasError('EBUSY', 'the context is attached to the event loop')
+    this.checkOpen()
+    this.inbox.settle()
+    this.outbox.flush()
+    if (this.inbox.hasWork()) return
+    if (this.tas.link.gone) {
+      if (this.goneSeen) throw this.serviceGone()
+      return
+    }
+    if (timeoutUs !== 0) this.waiter.wait(timeoutUs)
+  }
+
+  /** Hands over to workers and slow path what was done; as many system calls as sides sleep, usually none. */
+  flush(): void {
+    this.checkOpen()
+    this.outbox.flush()
+  }
+
+  /**
+   * Delivers events to `handler` from Node's event loop: no thread, and no polling while nothing happens. What is done to
+   * connections, inside of the handler or out, is handed over by itself. An exception of the handler becomes an
+   * uncaughtException and does not stop the delivery. Throws TasError EBUSY if attached already.
+   */
+  attach(handler: EventHandler, options: AttachOptions = {}): void {
+    this.checkOpen()
+    if (this.loop !== null) throw new TasError('EBUSY', 'the context is attached to the event loop already')
+    this.loop = new LoopAttachment(this, this.link, this.mark, handler, options.ref ?? true)
+  }
+
+  /** Ends `attach`; the context can be polled again. Events not yet delivered of the present turn are lost. */
+  detach(): void {
+    const loop = this.loop
+    if (loop === null) return
+    this.loop = null
+    loop.close()
+  }
+
+  /** The attachment keeps the process alive. */
+  ref(): void {
+    this.loop?.ref()
+  }
+
+  /** The attachment does not keep the process alive. */
+  unref(): void {
+    this.loop?.unref()
+  }
+
+  /**
+   * Gives the context up: its connections and listeners are closed as by their close(), without further events.
+   * TAS keeps the context's id until the application ends, so make contexts once.
+   */
+  close(): void {
+    if (this.closed) return
+    this.detach()
+    this.tas.closeAllOf(this)
+    this.outbox.flush()
+    this.closed = true
+    this.tas.forget(this)
+    this.link.close()
+  }
+
+  /** @internal Takes events, attached or not. */
+  take(events: readonly TasEvent[], max: number): number {
+    this.checkOpen()
+    this.inbox.settle()
+    this.outbox.flush()
+    if (this.serviceLost) this.serviceEnded()
+    const count = this.inbox.poll(events, max)
+    if (count === 0 && ++this.emptyPolls >= POLLS_PER_LOOK) {
+      this.emptyPolls = 0
+      this.tas.link.look()
+    }
+    return count
+  }
+
+  /** @internal Something waits to be handed over. */
+  changed(): void {
+    if (this.loop !== null) this.loop.changed()
+  }
+
+  /** @internal The service is gone, which is still to be told. */
+  get serviceLost(): boolean {
+    return this.tas.link.gone && !this.goneSeen
+  }
+
+  /** @internal The service is gone and everything has been told. */
+  get finished(): boolean {
+    return this.goneSeen && !this.inbox.hasWork()
+  }
+
+  /** @internal The service is gone: wakes the attachment. */
+  wakeLoop(): void {
+    this.loop?.wake()
+  }
+
+  /** @internal Ends connections that wait in accept for `listener`. */
+  endAccepts(listener: Listener, status: number): void {
+    this.tas.connections.forEach((connection) => {
+      if (connection.listener === listener && connection.flow < 0 && !connection.ended) this.end(connection, status)
+    })
+  }
+
+  private serviceEnded(): void {
+    this.goneSeen = true
+    this.tas.connections.forEach((connection) => {
+      if (connection.context === this && !connection.ended) this.end(connection, STATUS_SERVICE_GONE)
+    })
+    this.tas.listeners.forEach((listener) => {
+      if (listener.context !== this) return
+      this.tas.listeners.remove(listener.handle)
+      this.inbox.lost(listener)
+    })
+  }
+
+  private end(connection: Connection, status: number): void {
+    connection.end(status)
+    if (connection.flow >= 0) {
+      this.inbox.ends(connection)
+      return
+    }
+    connection.drained = true
+    this.inbox.list(connection)
+  }
+
+  private checkUsable(): void {
+    this.checkOpen()
+    if (this.tas.link.gone) throw this.serviceGone()
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new TasError('EBADF', 'the context is closed')
+  }
+
+  private serviceGone(): TasError {
+    return new TasError('ESERVICEGONE', 'the TAS service has ended: start it and connect anew')
+  }
+}

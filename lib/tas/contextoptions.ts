@@ -1,0 +1,29 @@
+/** What the calls of a context take. */
+import type { TasEvent } from './events.js'
+
+/** Options of `Context.connect`. */
+export interface ConnectOptions {
+  /** Local address, one of TAS's; chosen by TAS if left out. */
+  readonly localAddress?: string | number
+  /** Local port; chosen by TAS if left out or 0. */
+  readonly localPort?: number
+}
+
+/** Options of `Context.listen`. */
+export interface ListenOptions {
+  /** Local address; every address of TAS if left out. */
+  readonly address?: string | number
+  /** Most connections that wait to be accepted or are in the handshake; default 128. */
+  readonly backlog?: number
+  /** Lets other listeners with this flag share the port (FLEXTCP_LISTEN_REUSEPORT). */
+  readonly reusePort?: boolean
+}
+
+/** Options of `Context.attach`. */
+export interface AttachOptions {
+  /** Whether the attachment keeps the process alive; default true. */
+  readonly ref?: boolean
+}
+
+/** Takes one event; the event object is used again afterwards. */
+export type EventHandler = (event: TasEvent) => void

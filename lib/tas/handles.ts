@@ -1,0 +1,47 @@
+/** Numbers that stand for objects in messages to the slow path and back. */
+import { TasError } from './errors.js'
+
+const INDEX_BITS = 20
+const INDEX_MASK = (1 << INDEX_BITS) - 1
+const USE_MASK = 0x7ff
+
+/**
+ * Objects by handle. A handle is a place in the low 20 bits and how often the place was used in the
+ * 11 bits above, so that a late message for an object that is gone finds nothing instead of its successor.
+ */
+export class HandleTable<T> {
+  private readonly items: (T | null)[] = []
+  private readonly uses: number[] = []
+  private readonly free: number[] = []
+
+  /** Enters what `make` returns for the new handle. Throws TasError EMFILE when 2^20 are in use. */
+  add(make: (handle: number) => T): T {
+    const index = this.free.pop() ?? this.items.length
+    if (index > INDEX_MASK) throw new TasError('EMFILE', `more than ${INDEX_MASK + 1} handles`)
+    const uses = ((this.uses[index] ?? 0) + 1) & USE_MASK
+    const item = make((uses << INDEX_BITS) | index)
+    this.uses[index] = uses
+    this.items[index] = item
+    return item
+  }
+
+  /** The object of a handle, or null if there is none any more. */
+  get(handle: number): T | null {
+    const index = handle & INDEX_MASK
+    if (handle >>> INDEX_BITS !== this.uses[index]) return null
+    return this.items[index]
+  }
+
+  /** Forgets a handle. */
+  remove(handle: number): void {
+    if (this.get(handle) === null) return
+    const index = handle & INDEX_MASK
+    this.items[index] = null
+    this.free.push(index)
+  }
+
+  /** Calls `visit` for every object that has a handle. */
+  forEach(visit: (item: T) => void): void {
+    for (const item of this.items) if (item !== null) visit(item)
+  }
+}

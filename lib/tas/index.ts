@@ -1,0 +1,14 @@
+/** Package `tasjs`: the flextcp library. docs/api.md maps the C API to it. */
+export { Tas, type TasOptions } from './tas.js'
+export { Context } from './context.js'
+export type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
+export { Connection, type ConnectionState } from './connection.js'
+export { Listener, type ListenerState } from './listener.js'
+export {
+  CONN_CLOSED, CONN_MOVED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, createEvents, eventName,
+  LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, TasEvent,
+} from './events.js'
+export { codeOfStatus, STATUS_SERVICE_GONE, TasError } from './errors.js'
+export { LocalLink, type LocalService } from './locallink.js'
+export type { ContextLink, ServiceLink, Watcher } from './link.js'
+export { DEFAULT_SOCKET } from '../memif/index.js'

@@ -1,0 +1,55 @@
+/**
+ * What the library needs of a TAS service: memory, bells and a way to wait. The real service is
+ * reached over its unix socket (nativelink.ts); a simulation or an embedded TAS hands in its own (locallink.ts).
+ */
+import type { Wakeable } from '../memif/index.js'
+
+/** Something that watches from the event loop; made referenced. */
+export interface Watcher {
+  /** Keeps the process alive. */
+  ref(): void
+  /** Does not keep the process alive. */
+  unref(): void
+  close(): void
+}
+
+/** One context's way to sleep and be woken. */
+export interface ContextLink {
+  /** Context id, 0 to CONTEXTS_MAX - 1: says where its rings stand (appregion.ts). */
+  readonly context: number
+  /** Descriptor that polls readable after a wake-up, or -1 if there is none. */
+  readonly fd: number
+  /** Sleeps until woken, the service is gone, a signal came or `timeoutUs` microseconds are over (-1: no limit). */
+  sleep(timeoutUs: number): void
+  /** Calls `onWake` from the event loop after each wake-up. */
+  watch(onWake: () => void): Watcher
+  close(): void
+}
+
+/** A connection to a TAS service. */
+export interface ServiceLink {
+  /** The application's region as words; its header page says how it is laid out. */
+  readonly words: Int32Array
+  /** The same region as bytes. */
+  readonly bytes: Uint8Array
+  /** The doorbell page. */
+  readonly doorbells: Int32Array
+  /** Wakes the slow path. */
+  readonly slow: Wakeable
+  /** Wakes each worker. */
+  readonly workers: readonly Wakeable[]
+  /** Set for good once the service is known to be gone. */
+  readonly gone: boolean
+  /** Looks, without waiting, whether the service is still there; result in `gone`. */
+  look(): void
+  /** Calls `onGone` from the event loop once the service is gone. One watcher at a time. */
+  watchGone(onGone: () => void): Watcher
+  /** Asks for another context. Throws TasError if the service refuses or is gone. */
+  createContext(): ContextLink
+  /** A monotonic clock in microseconds. */
+  nowUs(): number
+  /** Lets other processes have the CPU; microseconds until it came back. */
+  yieldCpu(): number
+  /** Gives everything back; the views must not be used afterwards. */
+  close(): void
+}

@@ -1,0 +1,84 @@
+/** Listeners (struct flextcp_listener). */
+import { AS_LISTENER, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE } from '../memif/index.js'
+import { formatAddress } from './address.js'
+import type { Connection } from './connection.js'
+import type { Context } from './context.js'
+import { TasError } from './errors.js'
+import { LISTEN_CLOSED, LISTEN_OPEN, type TasEvent } from './events.js'
+
+/** Where a listener stands. */
+export type ListenerState = 'opening' | 'open' | 'closing' | 'closed'
+
+/** A TCP port that takes connections; made by `Context.listen`. */
+export class Listener {
+  /** @internal */ readonly handle: number
+  readonly context: Context
+  private current: ListenerState = 'opening'
+  private localIp = 0
+  private localPort: number
+
+  /** @internal */
+  constructor(context: Context, handle: number, port: number) {
+    this.context = context
+    this.handle = handle
+    this.localPort = port
+  }
+
+  get state(): ListenerState {
+    return this.current
+  }
+
+  /** Port, chosen by TAS if 0 was asked for; known after LISTEN_OPEN. */
+  get port(): number {
+    return this.localPort
+  }
+
+  /** Local address, '0.0.0.0' for any. */
+  get address(): string {
+    return formatAddress(this.localIp)
+  }
+
+  /**
+   * Takes the next connection, now or when it comes; LISTEN_ACCEPT says when. Can be called several times ahead.
+   * Usual is one call for each LISTEN_NEWCONN. Throws TasError EBADF after close. flextcp_listen_accept.
+   */
+  accept(): Connection {
+    if (this.current === 'closing' || this.current === 'closed') throw new TasError('EBADF', 'the listener is closed')
+    const connection = this.context.tas.addConnection(this.context, this)
+    const { requests } = this.context.outbox
+    const entry = requests.compose(REQ_LISTEN_ACCEPT, connection.handle)
+    entry[AS_LISTENER] = this.handle
+    requests.send(entry)
+    this.context.changed()
+    return connection
+  }
+
+  /**
+   * Stops listening: waiting connections are reset, pending accepts end with ECANCELED, LISTEN_CLOSED comes.
+   * Accepted connections stay. Does nothing if called again. The C API has no such function.
+   */
+  close(): void {
+    if (this.current === 'closing' || this.current === 'closed') return
+    this.current = 'closing'
+    const { requests } = this.context.outbox
+    requests.send(requests.compose(REQ_LISTEN_CLOSE, this.handle))
+    this.context.changed()
+  }
+
+  /** @internal The answer to REQ_LISTEN_OPEN. */
+  opened(status: number, ip: number, port: number): void {
+    if (status !== 0) {
+      this.current = 'closed'
+      return
+    }
+    this.localIp = ip
+    this.localPort = port
+    if (this.current === 'opening') this.current = 'open'
+  }
+
+  /** @internal The service has let go of it: fills in the last event. */
+  end(event: TasEvent, status: number): void {
+    event.set(this.current === 'opening' ? LISTEN_OPEN : LISTEN_CLOSED, null, this, status)
+    this.current = 'closed'
+  }
+}

@@ -1,0 +1,126 @@
+/** A link to a TAS in the same thread: for embedded use, simulation and tests. */
+import type { Wakeable } from '../memif/index.js'
+import type { ContextLink, ServiceLink, Watcher } from './link.js'
+import { TasError } from './errors.js'
+
+/** What the rest of the program hands in. */
+export interface LocalService {
+  /** The application's region, its header page written (writeAppRegionHeader). */
+  readonly region: ArrayBufferLike
+  readonly doorbells: Int32Array
+  readonly slow: Wakeable
+  readonly workers: readonly Wakeable[]
+  /** Registers a context that `wake` wakes; returns its id. */
+  createContext(wake: Wakeable): number
+  /** Clock in microseconds. */
+  nowUs(): number
+  /**
+   * Called where another process would sleep: let slow path and fast path go on until there is something for the
+   * application or `timeoutUs` is over. Leave it out if `Context.block` is never used.
+   */
+  run?(timeoutUs: number): void
+}
+
+class LocalContext implements ContextLink, Wakeable {
+  readonly context: number
+  readonly fd = -1
+  private readonly service: LocalService
+  private onWake: (() => void) | null = null
+  private woken = false
+
+  constructor(service: LocalService) {
+    this.service = service
+    this.context = service.createContext(this)
+  }
+
+  wake(): void {
+    this.woken = true
+    const onWake = this.onWake
+    if (onWake === null) return
+    setImmediate(() => {
+      if (this.onWake === onWake) onWake()
+    })
+  }
+
+  sleep(timeoutUs: number): void {
+    if (!this.woken) {
+      if (this.service.run === undefined) {
+        throw new TasError('EDEADLK', 'this in-process TAS has no run(): block() would wait for ever')
+      }
+      this.service.run(timeoutUs)
+    }
+    this.woken = false
+  }
+
+  watch(onWake: () => void): Watcher {
+    this.onWake = onWake
+    return {
+      ref: () => {},
+      unref: () => {},
+      close: () => {
+        this.onWake = null
+      },
+    }
+  }
+
+  close(): void {
+    this.onWake = null
+  }
+}
+
+/** ServiceLink to a TAS in the same thread; hand it to `Tas.attach`. */
+export class LocalLink implements ServiceLink {
+  readonly words: Int32Array
+  readonly bytes: Uint8Array
+  readonly doorbells: Int32Array
+  readonly slow: Wakeable
+  readonly workers: readonly Wakeable[]
+  gone = false
+  private readonly service: LocalService
+  private onGone: (() => void) | null = null
+
+  constructor(service: LocalService) {
+    this.service = service
+    this.words = new Int32Array(service.region)
+    this.bytes = new Uint8Array(service.region)
+    this.doorbells = service.doorbells
+    this.slow = service.slow
+    this.workers = service.workers
+  }
+
+  /** The service ends: what the end of the unix socket is between processes. */
+  end(): void {
+    this.gone = true
+    this.onGone?.()
+  }
+
+  look(): void {}
+
+  watchGone(onGone: () => void): Watcher {
+    this.onGone = onGone
+    return {
+      ref: () => {},
+      unref: () => {},
+      close: () => {
+        this.onGone = null
+      },
+    }
+  }
+
+  createContext(): ContextLink {
+    return new LocalContext(this.service)
+  }
+
+  nowUs(): number {
+    return this.service.nowUs()
+  }
+
+  /** Nobody else waits for this thread's turn. */
+  yieldCpu(): number {
+    return 0
+  }
+
+  close(): void {
+    this.onGone = null
+  }
+}

@@ -1,0 +1,169 @@
+/** Delivery of a context's events from Node's event loop. */
+import type { SleepMark } from '../memif/index.js'
+import type { Context } from './context.js'
+import type { EventHandler } from './contextoptions.js'
+import { createEvents } from './events.js'
+import type { ContextLink, Watcher } from './link.js'
+import { SpinPolicy } from '../../native/spinpolicy.js'
+
+/** Events of one turn. Between turns the event loop serves everything else. */
+const TURN_EVENTS = 64
+/** After how long to try again what found no room in a ring. */
+const RETRY_MS = 1
+
+/**
+ *   turn:  poll -> handler for each event -> flush -> more? next turn by setImmediate
+ *          nothing: a few turns more if the last wait was short (native/spinpolicy.ts), then
+ *   arm:   publish "sleeping" -> look once more -> wait for the eventfd
+ */
+export class LoopAttachment {
+  private readonly context: Context
+  private readonly mark: SleepMark
+  private readonly handler: EventHandler
+  private readonly events = createEvents(TURN_EVENTS)
+  private readonly spin = new SpinPolicy()
+  private readonly watcher: Watcher
+  private readonly turn = (): void => this.runTurn()
+  private readonly flushLater = (): void => this.runFlush()
+  private immediate: NodeJS.Immediate | null = null
+  private retry: NodeJS.Timeout | null = null
+  private referenced: boolean
+  private next = 0
+  private count = 0
+  private waiting = false
+  private slept = false
+  private armed = false
+  private inTurn = false
+  private flushScheduled = false
+  private closed = false
+
+  constructor(context: Context, link: ContextLink, mark: SleepMark, handler: EventHandler, ref: boolean) {
+    this.context = context
+    this.mark = mark
+    this.handler = handler
+    this.referenced = ref
+    this.watcher = link.watch(() => this.wake())
+    if (!ref) this.watcher.unref()
+    context.tas.watchService()
+    this.schedule()
+  }
+
+  ref(): void {
+    this.referenced = true
+    this.watcher.ref()
+    this.immediate?.ref()
+  }
+
+  unref(): void {
+    this.referenced = false
+    this.watcher.unref()
+    this.immediate?.unref()
+  }
+
+  /** The program did something that must be handed over; outside of a turn that takes a microtask. */
+  changed(): void {
+    if (this.inTurn || this.flushScheduled) return
+    this.flushScheduled = true
+    queueMicrotask(this.flushLater)
+  }
+
+  /** Somebody woke the context, or the service is gone. */
+  wake(): void {
+    if (this.closed || !this.armed) return
+    this.slept = true
+    this.disarm()
+    this.runTurn()
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    if (this.armed) this.disarm()
+    if (this.immediate !== null) clearImmediate(this.immediate)
+    if (this.retry !== null) clearTimeout(this.retry)
+    this.watcher.close()
+  }
+
+  private runTurn(): void {
+    this.immediate = null
+    if (this.closed) return
+    if (this.next === this.count) {
+      this.next = 0
+      this.count = this.context.take(this.events, TURN_EVENTS)
+    }
+    if (this.count === 0) this.idle()
+    else this.deliver()
+  }
+
+  /** An exception leaves the rest of the turn's events to the next turn. */
+  private deliver(): void {
+    if (this.waiting) {
+      this.waiting = false
+      this.spin.end(this.context.tas.link.nowUs(), !this.slept)
+      this.slept = false
+    }
+    this.inTurn = true
+    try {
+      while (this.next < this.count && !this.closed) {
+        const event = this.events[this.next++]
+        if (!event.stale) this.handler(event)
+      }
+    } finally {
+      this.inTurn = false
+      if (!this.closed) {
+        this.runFlush()
+        this.schedule()
+      }
+    }
+  }
+
+  private idle(): void {
+    if (this.context.finished) {
+      this.close()
+      return
+    }
+    const { link } = this.context.tas
+    const nowUs = link.nowUs()
+    let spinning: boolean
+    if (this.waiting) {
+      spinning = this.spin.again(nowUs, link.yieldCpu())
+    } else {
+      this.waiting = true
+      spinning = this.spin.begin(nowUs)
+    }
+    if (spinning) this.schedule()
+    else this.arm()
+  }
+
+  private arm(): void {
+    this.armed = true
+    this.mark.set()
+    if (this.context.inbox.hasWorkNow() || this.context.serviceLost) {
+      this.disarm()
+      this.schedule()
+    }
+  }
+
+  private disarm(): void {
+    this.armed = false
+    this.mark.clear()
+  }
+
+  private schedule(): void {
+    if (this.immediate !== null) return
+    this.immediate = setImmediate(this.turn)
+    if (!this.referenced) this.immediate.unref()
+  }
+
+  private runFlush(): void {
+    this.flushScheduled = false
+    if (this.closed) return
+    this.context.flush()
+    if (!this.context.outbox.stuck || this.retry !== null) return
+    this.retry = setTimeout(() => {
+      this.retry = null
+      this.runFlush()
+    }, RETRY_MS)
+    if (!this.referenced) this.retry.unref()
+  }
+}

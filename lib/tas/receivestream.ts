@@ -1,0 +1,54 @@
+/**
+ * The receiving half of a connection, in sequence numbers (signed words, RFC 9293 3.4).
+ *
+ *      read .............. told .............. end
+ *      the program has     reported by         known from the worker,
+ *      not given back      CONN_RECEIVED       not yet reported
+ */
+import { TasError } from './errors.js'
+
+const NOTHING = new Uint8Array(0)
+
+export class ReceiveStream {
+  /** The receive buffer; the byte with sequence number `seq` stands at `(seq - base) & mask`. */
+  buffer: Uint8Array = NOTHING
+  base = 0
+  mask = 0
+  /** Behind the last byte received in order. */
+  end = 0
+  told = 0
+  read = 0
+  /** The peer's FIN is behind `end`. */
+  closed = false
+  closedTold = false
+
+  open(buffer: Uint8Array, base: number): void {
+    this.buffer = buffer
+    this.mask = buffer.length - 1
+    this.base = this.end = this.told = this.read = base
+  }
+
+  /** Takes over a worker's report; an older one than the last changes nothing. */
+  absorb(end: number, closed: boolean): void {
+    if (((end - this.end) | 0) > 0) this.end = end
+    if (closed) this.closed = true
+  }
+
+  /** Bytes reported and not given back. */
+  get available(): number {
+    return (this.told - this.read) | 0
+  }
+
+  /** Bytes received and not given back, reported or not. */
+  get unread(): number {
+    return (this.end - this.read) | 0
+  }
+
+  /** Gives `len` bytes back. Throws TasError EINVAL if that is more than were reported. */
+  done(len: number): void {
+    if (!(len >= 0 && len <= this.available)) {
+      throw new TasError('EINVAL', `rxDone(${len}): ${this.available} received bytes are not given back yet`)
+    }
+    this.read = (this.read + len) | 0
+  }
+}

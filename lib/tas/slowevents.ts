@@ -1,0 +1,127 @@
+/** What the slow path tells a context (lib/memif/appslow.ts), turned into events. */
+import {
+  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE,
+  EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN,
+} from '../memif/index.js'
+import type { Connection } from './connection.js'
+import type { Context } from './context.js'
+import { CONN_MOVED, CONN_OPEN, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, type TasEvent } from './events.js'
+import type { SlowHandler } from './inbox.js'
+
+export class SlowEvents implements SlowHandler {
+  private readonly context: Context
+
+  constructor(context: Context) {
+    this.context = context
+  }
+
+  owns(connection: Connection): boolean {
+    return connection.context === this.context
+  }
+
+  forget(connection: Connection): void {
+    this.context.tas.connections.remove(connection.handle)
+  }
+
+  take(words: Int32Array, at: number, event: TasEvent): boolean {
+    switch (words[at + AS_TYPE]) {
+      case EV_LISTEN_OPEN: return this.listenOpen(words, at, event)
+      case EV_LISTEN_NEWCONN: return this.newConnection(words, at, event)
+      case EV_LISTEN_CLOSED: return this.listenClosed(words, at, event)
+      case EV_LISTEN_ACCEPT: return this.connectionOpen(words, at, event, LISTEN_ACCEPT)
+      case EV_CONN_OPEN: return this.connectionOpen(words, at, event, CONN_OPEN)
+      case EV_CONN_CLOSED: return this.connectionClosed(words, at)
+      case EV_CONN_MOVED: return this.connectionMoved(words, at, event)
+      default: return false
+    }
+  }
+
+  private listenOpen(words: Int32Array, at: number, event: TasEvent): boolean {
+    const listener = this.context.tas.listeners.get(words[at + AS_HANDLE])
+    if (listener === null) return false
+    const status = words[at + AS_STATUS]
+    listener.opened(status, words[at + AS_LOCAL_IP], words[at + AS_PORTS] & 0xffff)
+    if (status !== 0) {
+      this.context.tas.listeners.remove(listener.handle)
+      this.context.endAccepts(listener, status)
+    }
+    event.set(LISTEN_OPEN, null, listener, status)
+    return true
+  }
+
+  private newConnection(words: Int32Array, at: number, event: TasEvent): boolean {
+    const listener = this.context.tas.listeners.get(words[at + AS_HANDLE])
+    if (listener === null || listener.state === 'closing') return false
+    event.set(LISTEN_NEWCONN, null, listener, 0)
+    event.remoteIp = words[at + AS_REMOTE_IP] >>> 0
+    event.remotePort = words[at + AS_PORTS] >>> 16
+    return true
+  }
+
+  private listenClosed(words: Int32Array, at: number, event: TasEvent): boolean {
+    const listener = this.context.tas.listeners.get(words[at + AS_HANDLE])
+    if (listener === null) return false
+    listener.end(event, words[at + AS_STATUS])
+    this.context.tas.listeners.remove(listener.handle)
+    return true
+  }
+
+  private connectionOpen(words: Int32Array, at: number, event: TasEvent, type: number): boolean {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection === null || connection.flow >= 0 || connection.ended) return false
+    const status = words[at + AS_STATUS]
+    if (status !== 0) {
+      this.ends(connection, status)
+      return false
+    }
+    connection.open(words, at, this.context.tas.link.bytes)
+    this.context.inbox.flows.add(connection)
+    if (connection.state !== 'open') return false
+    event.set(type, connection, type === LISTEN_ACCEPT ? connection.listener : null, 0)
+    return true
+  }
+
+  private connectionClosed(words: Int32Array, at: number): boolean {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection !== null && !connection.ended) this.ends(connection, words[at + AS_STATUS])
+    return false
+  }
+
+  /** The last event is made when the connection is reported, behind its data. */
+  private ends(connection: Connection, status: number): void {
+    const { inbox } = this.context
+    if (connection.context !== this.context) this.takeOver(connection)
+    const closing = connection.state === 'closing'
+    const quiet = connection.flow < 0 || closing
+    // An attempt that the program itself called off has not failed.
+    connection.end(closing && connection.flow < 0 ? 0 : status)
+    if (!quiet) {
+      inbox.ends(connection)
+      return
+    }
+    inbox.flows.remove(connection)
+    connection.drained = true
+    inbox.list(connection)
+  }
+
+  private connectionMoved(words: Int32Array, at: number, event: TasEvent): boolean {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection === null || connection.movingTo === null || connection.ended) return false
+    if (words[at + AS_FLOW] !== connection.flow || (words[at + AS_GEN_WORKER] & 0xffff) !== connection.gen) return false
+    const status = words[at + AS_STATUS]
+    if (status === 0) this.takeOver(connection)
+    else connection.moved(connection.context)
+    // What happened in between is reported, and what was done in between handed over, by whom it belongs to now.
+    connection.context.inbox.list(connection)
+    connection.context.outbox.touch(connection)
+    if (connection.state !== 'open') return false
+    event.set(CONN_MOVED, connection, null, status)
+    return true
+  }
+
+  private takeOver(connection: Connection): void {
+    connection.context.inbox.flows.remove(connection)
+    connection.moved(this.context)
+    if (connection.flow >= 0) this.context.inbox.flows.add(connection)
+  }
+}

@@ -1,0 +1,122 @@
+/** The connection of this program to a TAS service (flextcp_init). */
+import { DEFAULT_SOCKET, readAppRegionHeader, type AppRegionShape } from '../memif/index.js'
+import { Connection } from './connection.js'
+import { Context } from './context.js'
+import { TasError } from './errors.js'
+import { HandleTable } from './handles.js'
+import type { ServiceLink, Watcher } from './link.js'
+import { Listener } from './listener.js'
+import { openLink } from './nativelink.js'
+
+/** Options of `Tas.connect`. */
+export interface TasOptions {
+  /** Path of the service's unix socket; default: environment variable TAS_SOCKET, else DEFAULT_SOCKET of lib/memif. */
+  readonly socket?: string
+  /** Name under which the service lists this program; default: its process id. */
+  readonly name?: string
+}
+
+/** One application as TAS sees it: a region of memory, contexts, connections. Lives in the thread that made it. */
+export class Tas {
+  /** @internal */ readonly link: ServiceLink
+  /** @internal */ readonly connections = new HandleTable<Connection>()
+  /** @internal */ readonly listeners = new HandleTable<Listener>()
+  private readonly shape: AppRegionShape
+  private readonly contexts = new Set<Context>()
+  private watcher: Watcher | null = null
+  private closed = false
+
+  private constructor(link: ServiceLink) {
+    this.link = link
+    this.shape = readAppRegionHeader(link.words)
+    if (this.shape.workers !== link.workers.length) {
+      throw new TasError('EPROTO', `the region is for ${this.shape.workers} workers, the service has ${link.workers.length}`)
+    }
+  }
+
+  /**
+   * Connects to a TAS service in another process. Throws TasError: ENOENT when none runs there, ETIMEDOUT when it does not
+   * answer, EVERSION, EACCES, or the code with which it refuses. flextcp_init.
+   */
+  static connect(options: TasOptions = {}): Tas {
+    const socket = options.socket ?? (process.env['TAS_SOCKET'] || DEFAULT_SOCKET)
+    return Tas.attach(openLink(socket, options.name ?? `pid ${process.pid}`))
+  }
+
+  /** Uses a TAS that is reached in another way, such as one in the same thread (LocalLink). */
+  static attach(link: ServiceLink): Tas {
+    try {
+      return new Tas(link)
+    } catch (cause) {
+      link.close()
+      throw cause instanceof TasError ? cause : new TasError('EVERSION', 'the region does not fit this library', { cause })
+    }
+  }
+
+  /** Whether the service is known to have ended. */
+  get gone(): boolean {
+    return this.link.gone
+  }
+
+  /** Makes a context; CONTEXTS_MAX in all. Throws TasError if the service refuses. flextcp_context_create. */
+  createContext(): Context {
+    if (this.closed) throw new TasError('EBADF', 'this Tas is closed')
+    const context = new Context(this, this.shape, this.link.createContext())
+    this.contexts.add(context)
+    return context
+  }
+
+  /**
+   * Leaves the service, which resets what is still open: close connections and wait for CONN_CLOSED first if their
+   * last bytes matter. Views of buffers must not be used afterwards. The C API has no such function.
+   */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    for (const context of [...this.contexts]) context.close()
+    this.unwatch()
+    this.link.close()
+  }
+
+  /** @internal From now on attached contexts are woken when the service ends. */
+  watchService(): void {
+    if (this.watcher !== null || this.link.gone) return
+    this.watcher = this.link.watchGone(() => this.serviceEnded())
+    this.watcher.unref()
+  }
+
+  /** @internal */
+  addConnection(context: Context, listener: Listener | null): Connection {
+    return this.connections.add((handle) => new Connection(context, handle, listener))
+  }
+
+  /** @internal */
+  addListener(context: Context, port: number): Listener {
+    return this.listeners.add((handle) => new Listener(context, handle, port))
+  }
+
+  /** @internal Closes whatever belongs to `context`. */
+  closeAllOf(context: Context): void {
+    this.listeners.forEach((listener) => {
+      if (listener.context === context) listener.close()
+    })
+    this.connections.forEach((connection) => {
+      if (connection.context === context) connection.close()
+    })
+  }
+
+  /** @internal */
+  forget(context: Context): void {
+    this.contexts.delete(context)
+  }
+
+  private serviceEnded(): void {
+    this.unwatch()
+    for (const context of this.contexts) context.wakeLoop()
+  }
+
+  private unwatch(): void {
+    this.watcher?.close()
+    this.watcher = null
+  }
+}

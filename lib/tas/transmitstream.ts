@@ -1,0 +1,90 @@
+/**
+ * The sending half of a connection, in sequence numbers (signed words, RFC 9293 3.4).
+ *
+ *      una .............. end .............. end + allocated .............. una + size
+ *      sent, not          allocated by        free
+ *      acknowledged       txAlloc
+ */
+import { TasError } from './errors.js'
+
+const NOTHING = new Uint8Array(0)
+
+export class TransmitStream {
+  /** The transmit buffer; the byte with sequence number `seq` stands at `(seq - base) & mask`. */
+  buffer: Uint8Array = NOTHING
+  base = 0
+  mask = 0
+  /** First byte not acknowledged. */
+  una = 0
+  /** Behind the last byte handed over with txSend. */
+  end = 0
+  /** Bytes allocated and not yet sent. */
+  allocated = 0
+  /** Free bytes that the program waits for (CONN_SENDBUF); 0 if it does not. */
+  wanted = 0
+  /** txClose was called. */
+  finQueued = false
+  /** Everything and the FIN is acknowledged. */
+  closed = false
+  closedTold = false
+  /** What the last allocation got: first part, then the part behind the wrap, which starts at 0. */
+  offset = 0
+  length = 0
+  length2 = 0
+
+  open(buffer: Uint8Array, base: number): void {
+    this.buffer = buffer
+    this.mask = buffer.length - 1
+    this.base = this.una = this.end = base
+  }
+
+  /** Takes over a worker's report; an older one than the last changes nothing. */
+  absorb(una: number, closed: boolean): void {
+    if (((una - this.una) | 0) > 0) this.una = una
+    if (closed) this.closed = true
+  }
+
+  /** Bytes that can still be allocated. */
+  get free(): number {
+    return this.buffer.length - (((this.end - this.una) | 0) + this.allocated)
+  }
+
+  /** Allocates up to `len` bytes; without `wrap` they are contiguous. Returns how many. */
+  alloc(len: number, wrap: boolean): number {
+    if (!(len >= 0 && Math.floor(len) === len)) throw new TasError('EINVAL', `txAlloc(${len}): want a number of bytes`)
+    const free = this.free
+    let got = len
+    if (free < len) {
+      got = free
+      this.wantMore(len - free)
+    }
+    this.offset = (this.end + this.allocated - this.base) & this.mask
+    const contiguous = this.buffer.length - this.offset
+    this.length = got <= contiguous ? got : contiguous
+    this.length2 = wrap ? got - this.length : 0
+    got = this.length + this.length2
+    this.allocated += got
+    return got
+  }
+
+  /** Sends the first `len` allocated bytes. Throws TasError EINVAL if fewer are allocated. */
+  send(len: number): void {
+    if (!(len >= 0 && len <= this.allocated)) {
+      throw new TasError('EINVAL', `txSend(${len}): ${this.allocated} bytes are allocated`)
+    }
+    this.allocated -= len
+    this.end = (this.end + len) | 0
+  }
+
+  /** A quarter of the buffer is worth an event; so is less if that is all the program asked for. */
+  wantMore(len: number): void {
+    const quarter = this.buffer.length >> 2
+    this.wanted = len < quarter ? len : quarter
+    if (this.wanted === 0) this.wanted = 1
+  }
+
+  /** Whether the room that the program waits for is there. */
+  get roomCame(): boolean {
+    return this.wanted !== 0 && this.free >= this.wanted
+  }
+}
