@@ -1,0 +1,267 @@
+/**
+ * What the slow path orders: flows to take on or let go, retransmissions, probes, packets to handle again,
+ * applications and contexts that come and go.
+ */
+import {
+  FLAG_CWND_LIMITED,
+  FLAG_REMOVING,
+  FLAG_RX_SHUT,
+  FLAG_WATCHED,
+  FLAGS_LISTED,
+  FLOW_HANDED,
+  FLOW_OWNED,
+  SF_APP,
+  SF_CONTEXT,
+  SF_FLOW,
+  SF_GEN,
+  SF_PACKET_LEN,
+  SF_PACKET_POS,
+  SF_TYPE,
+  TCB_CONTEXT_U16,
+  TCB_FLAGS,
+  TCB_GEN_U16,
+  TCB_RCV_NXT,
+  TCB_RECOVER,
+  TCB_SND_END,
+  TCB_SND_MAX,
+  TCB_SND_NXT,
+  TCB_SND_UNA,
+  TCB_STATE_U8,
+  TO_FAST_APP_ADD,
+  TO_FAST_APP_REMOVE,
+  TO_FAST_CONTEXT_ADD,
+  TO_FAST_FLOW_ACK,
+  TO_FAST_FLOW_ADD,
+  TO_FAST_FLOW_CONTEXT,
+  TO_FAST_FLOW_FIN,
+  TO_FAST_FLOW_PROBE,
+  TO_FAST_FLOW_REMOVE,
+  TO_FAST_FLOW_RETRANSMIT,
+  TO_FAST_FLOW_RX_SHUT,
+  TO_FAST_FLOW_UNWATCH,
+  TO_FAST_FLOW_UPDATE,
+  TO_FAST_PACKET,
+  TO_FAST_STOP,
+  TO_SLOW_APP_REMOVED,
+  TO_SLOW_FLOW_REMOVED,
+  WHAT_ACTIVE,
+  type AppRegionShape,
+  type Wakeable,
+} from '../../lib/memif/index.js'
+import * as counters from './counterindex.js'
+import { AppContext, type Contexts } from './contexts.js'
+import type { FastPath } from './fastpath.js'
+import type { Receiver } from './receive.js'
+import type { SlowLink } from './slowlink.js'
+import { goBack, probe } from './transmit.js'
+
+/** Commands in one pass: a packet among them may need two copy descriptors, of which there are 64 beyond the burst. */
+const COMMANDS_PER_PASS = 32
+
+/** Where a new application's region comes from: the control socket, or the simulation's own memory. */
+export interface AppSource {
+  /** The region of application `app`, which the slow path has just announced. Throws if it cannot be had. */
+  region(app: number): { readonly memory: ArrayBufferLike; readonly shape: AppRegionShape }
+  /** How to wake context `context` of application `app`, just announced. */
+  contextWake(app: number, context: number): Wakeable
+  /** The application is gone; what `region` gave may be unmapped. */
+  release(app: number): void
+}
+
+interface KnownApp {
+  readonly words: Int32Array
+  readonly shape: AppRegionShape
+}
+
+/** A flow or application whose end could not be answered at once. */
+interface Ending {
+  readonly app: boolean
+  readonly id: number
+  readonly gen: number
+}
+
+export class Commands {
+  /** Set by TO_FAST_STOP. */
+  stopped = false
+  private readonly fast: FastPath
+  private readonly slow: SlowLink
+  private readonly contexts: Contexts
+  private readonly receiver: Receiver
+  private readonly source: AppSource
+  private readonly apps = new Map<number, KnownApp>()
+  private endings: Ending[] = []
+
+  constructor(fast: FastPath, slow: SlowLink, contexts: Contexts, receiver: Receiver, source: AppSource) {
+    this.fast = fast
+    this.slow = slow
+    this.contexts = contexts
+    this.receiver = receiver
+    this.source = source
+  }
+
+  /** Executes waiting commands. Their ring entries are given back by `release`, after the copies. Returns how many. */
+  read(): number {
+    const ring = this.slow.commands
+    let read = 0
+    for (; read < COMMANDS_PER_PASS; read++) {
+      const entry = ring.peek()
+      if (entry < 0) break
+      this.execute(ring.words, entry)
+      ring.pass(entry)
+    }
+    if (read > 0) this.fast.count(counters.FROM_SLOW_MESSAGES, read)
+    return read
+  }
+
+  private execute(words: Int32Array, entry: number): void {
+    const type = words[entry + SF_TYPE]
+    if (type === TO_FAST_PACKET) {
+      const eth = this.slow.commands.areaOffset + words[entry + SF_PACKET_POS]
+      this.receiver.handedBack(eth, words[entry + SF_PACKET_LEN])
+    } else if (type === TO_FAST_APP_ADD) this.addApp(words[entry + SF_APP])
+    else if (type === TO_FAST_APP_REMOVE) this.endings.push({ app: true, id: words[entry + SF_APP], gen: 0 })
+    else if (type === TO_FAST_CONTEXT_ADD) this.addContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
+    else if (type === TO_FAST_STOP) this.stopped = true
+    else this.executeFlow(type, words[entry + SF_FLOW], words[entry + SF_GEN], words[entry + SF_CONTEXT])
+  }
+
+  private executeFlow(type: number, flow: number, gen: number, context: number): void {
+    const { fast } = this
+    const tcb = fast.tcb(flow)
+    if (type === TO_FAST_FLOW_ADD) {
+      this.addFlow(flow, tcb)
+      return
+    }
+    const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+    if (type === TO_FAST_FLOW_REMOVE) {
+      if (current) fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
+      this.endings.push({ app: false, id: flow, gen })
+      return
+    }
+    if (current) this.executeOwned(type, flow, tcb, context)
+  }
+
+  private executeOwned(type: number, flow: number, tcb: number, context: number): void {
+    const { fast } = this
+    const words = fast.words
+    if (type === TO_FAST_FLOW_RETRANSMIT) goBack(fast, flow, tcb)
+    else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
+    else if (type === TO_FAST_FLOW_ACK) fast.listAck(flow, tcb)
+    else if (type === TO_FAST_FLOW_RX_SHUT) words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
+    else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
+    else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
+    else if (type === TO_FAST_FLOW_UPDATE) {
+      words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
+      fast.listTx(flow, tcb)
+    } else if (type === TO_FAST_FLOW_CONTEXT) {
+      fast.halves[tcb * 2 + TCB_CONTEXT_U16] = context
+      fast.listEvent(flow, tcb)
+    }
+  }
+
+  /** The slow path has filled the TCB; from here on it is ours. */
+  private addFlow(flow: number, tcb: number): void {
+    const { fast } = this
+    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_HANDED) return
+    fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_OWNED
+    fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
+    fast.words[tcb + TCB_RECOVER] = fast.words[tcb + TCB_SND_UNA]
+    this.resetHeapState(flow, tcb)
+    fast.flows.insert(flow)
+    if (fast.words[tcb + TCB_SND_END] !== fast.words[tcb + TCB_SND_NXT]) fast.listTx(flow, tcb)
+  }
+
+  private resetHeapState(flow: number, tcb: number): void {
+    const { fast } = this
+    fast.ackCount[flow] = 0
+    fast.slowWhat[flow] = 0
+    fast.wantedFree[flow] = 0
+    fast.lastAck[flow] = fast.words[tcb + TCB_RCV_NXT]
+    fast.reportedUna[flow] = fast.words[tcb + TCB_SND_UNA]
+  }
+
+  /** A flow that is quiet is watched no longer; one that is not says so again. The worker decides, so nothing is missed. */
+  private unwatch(flow: number, tcb: number): void {
+    const words = this.fast.words
+    const idle = words[tcb + TCB_SND_UNA] === words[tcb + TCB_SND_MAX] && words[tcb + TCB_SND_END] === words[tcb + TCB_SND_NXT]
+    const finDone = ((words[tcb + TCB_SND_NXT] - words[tcb + TCB_SND_END]) | 0) > 0 && words[tcb + TCB_SND_UNA] === words[tcb + TCB_SND_MAX]
+    if (idle || finDone) words[tcb + TCB_FLAGS] &= ~FLAG_WATCHED
+    else this.fast.tellSlow(flow, tcb, WHAT_ACTIVE)
+  }
+
+  private addApp(app: number): void {
+    const { memory, shape } = this.source.region(app)
+    this.fast.regions.add(app, memory)
+    this.apps.set(app, { words: new Int32Array(memory), shape })
+  }
+
+  private addContext(app: number, context: number): void {
+    const wake = this.source.contextWake(app, context)
+    const known = this.apps.get(app)
+    if (known === undefined) return
+    this.contexts.add(new AppContext(app, context, known.words, known.shape, this.fast.worker, wake))
+  }
+
+  /** Gives read command entries back; their packets have been copied. */
+  release(): void {
+    this.slow.commands.release()
+  }
+
+  /**
+   * Ends flows and applications that are to be removed, at the end of a pass, when no copy and no header slot
+   * names their memory any more. Returns how many ended.
+   */
+  finishEndings(): number {
+    if (this.endings.length === 0 || this.fast.txEnd !== 0) return 0
+    const before = this.endings.length
+    this.endings = this.endings.filter((ending) => !(ending.app ? this.endApp(ending.id) : this.endFlow(ending.id, ending.gen)))
+    return before - this.endings.length
+  }
+
+  /** Tells the application the last state, lets the TCB go and says so. Returns false if a ring is full. */
+  private endFlow(flow: number, gen: number): boolean {
+    const { fast } = this
+    const tcb = fast.tcb(flow)
+    const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+    if (current && !this.contexts.writeEvent(flow, tcb)) return false
+    if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, SF_FLOW, flow, gen)) return false
+    if (!current) return true
+    fast.flows.remove(flow)
+    fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
+    fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_HANDED
+    return true
+  }
+
+  private endApp(app: number): boolean {
+    if (!this.slow.answer(TO_SLOW_APP_REMOVED, SF_APP, app, 0)) return false
+    if (this.apps.delete(app)) {
+      this.contexts.removeApp(app)
+      this.fast.regions.remove(app)
+      this.source.release(app)
+    }
+    return true
+  }
+
+  /** Whether something is still to be ended: the worker must not sleep on it. */
+  get hasEndings(): boolean {
+    return this.endings.length > 0
+  }
+
+  /** Goes on with the flows of an earlier worker process: its lists are lost, so everything is looked at once. */
+  adoptFlows(): void {
+    const { fast } = this
+    const flows = new Int32Array(fast.state.shape.flows)
+    const count = fast.flows.list(flows)
+    for (let i = 0; i < count; i++) {
+      const tcb = fast.tcb(flows[i])
+      fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
+      this.resetHeapState(flows[i], tcb)
+      // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
+      fast.wantedFree[flows[i]] = 1
+      fast.listEvent(flows[i], tcb)
+      fast.listTx(flows[i], tcb)
+      fast.listAck(flows[i], tcb)
+      if (fast.words[tcb + TCB_SND_UNA] !== fast.words[tcb + TCB_SND_MAX]) fast.tellSlow(flows[i], tcb, WHAT_ACTIVE)
+    }
+  }
+}

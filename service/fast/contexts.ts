@@ -1,0 +1,252 @@
+/**
+ * Applications and their contexts as one worker sees them: events out, bumps in. Everything read from an application's
+ * region is checked against the TCB before use.
+ */
+import {
+  APPS_MAX,
+  BUMP_FIN,
+  BUMP_FLAGS,
+  BUMP_FLOW,
+  BUMP_GEN,
+  BUMP_RCV_READ,
+  BUMP_SND_END,
+  BUMP_WANTED,
+  CONTEXT_NONE,
+  CONTEXTS_MAX,
+  Doorbell,
+  EVENT_FLAGS,
+  EVENT_FLOW,
+  EVENT_GEN,
+  EVENT_RCV_END,
+  EVENT_RX_CLOSED,
+  EVENT_SND_UNA,
+  EVENT_TIME_US,
+  EVENT_TX_CLOSED,
+  FLAG_EVENT_LISTED,
+  FLAG_FIN_ACKED,
+  FLAG_FIN_QUEUED,
+  FLAG_FIN_RECEIVED,
+  FLAG_REMOVING,
+  FLOW_OWNED,
+  placeContext,
+  RingConsumer,
+  RingProducer,
+  TCB_APP_U16,
+  TCB_CONTEXT_U16,
+  TCB_FLAGS,
+  TCB_GEN_U16,
+  TCB_RCV_ADV,
+  TCB_RCV_NXT,
+  TCB_RCV_READ,
+  TCB_RX_LOG2_U8,
+  TCB_SND_END,
+  TCB_SND_UNA,
+  TCB_STATE_U8,
+  TCB_TX_LOG2_U8,
+  TCB_MSS_U16,
+  WHAT_FIN_QUEUED,
+  type AppRegionShape,
+  type Wakeable,
+} from '../../lib/memif/index.js'
+import { spaceIsThere } from './acks.js'
+import * as counters from './counterindex.js'
+import type { FastPath } from './fastpath.js'
+
+/** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
+const BUMPS_PER_PASS = 64
+
+/** One context of an application. */
+export class AppContext {
+  readonly app: number
+  readonly context: number
+  readonly events: RingProducer
+  readonly bumps: RingConsumer
+  readonly doorbell: Doorbell
+
+  constructor(app: number, context: number, words: Int32Array, shape: AppRegionShape, worker: number, wake: Wakeable) {
+    const places = placeContext(shape, context)
+    this.app = app
+    this.context = context
+    this.events = new RingProducer(words, places.events[worker])
+    this.bumps = new RingConsumer(words, places.bumps[worker])
+    this.doorbell = new Doorbell(words, places.sleepingWord, wake)
+  }
+}
+
+export class Contexts {
+  private readonly fast: FastPath
+  /** By application and context id. */
+  private readonly table: (AppContext | null)[]
+  private active: AppContext[] = []
+
+  constructor(fast: FastPath) {
+    this.fast = fast
+    this.table = new Array<AppContext | null>(APPS_MAX * CONTEXTS_MAX).fill(null)
+  }
+
+  /** Takes a context on; it replaces an earlier one of the same ids. */
+  add(context: AppContext): void {
+    this.table[context.app * CONTEXTS_MAX + context.context] = context
+    this.active = this.active.filter((other) => other.app !== context.app || other.context !== context.context)
+    this.active.push(context)
+  }
+
+  /** Forgets all contexts of an application. */
+  removeApp(app: number): void {
+    for (let context = 0; context < CONTEXTS_MAX; context++) this.table[app * CONTEXTS_MAX + context] = null
+    this.active = this.active.filter((context) => context.app !== app)
+  }
+
+  // ---- worker to application ----
+
+  /** Writes the state of every listed flow to its context's ring; those that find it full stay listed. Returns how many were written. */
+  writeEvents(): number {
+    const { fast } = this
+    const words = fast.words
+    let written = 0
+    for (let turns = fast.events.length; turns > 0; turns--) {
+      const flow = fast.events.shift()
+      const tcb = fast.tcb(flow)
+      const flags = words[tcb + TCB_FLAGS]
+      if ((flags & FLAG_EVENT_LISTED) === 0) continue
+      words[tcb + TCB_FLAGS] = flags & ~FLAG_EVENT_LISTED
+      const context = fast.halves[tcb * 2 + TCB_CONTEXT_U16]
+      if (context === CONTEXT_NONE) continue
+      if (this.writeEvent(flow, tcb)) written++
+      else fast.listEvent(flow, tcb)
+    }
+    return written
+  }
+
+  /** Writes the state of one flow. Returns false if its ring is full; true also if nobody is there to read it. */
+  writeEvent(flow: number, tcb: number): boolean {
+    const { fast } = this
+    const words = fast.words
+    const app = fast.halves[tcb * 2 + TCB_APP_U16]
+    const contextId = fast.halves[tcb * 2 + TCB_CONTEXT_U16]
+    const context = contextId === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + contextId]
+    if (context === null) return true
+    const entry = context.events.reserve()
+    if (entry < 0) return false
+    const flags = words[tcb + TCB_FLAGS]
+    const rxClosed = (flags & FLAG_FIN_RECEIVED) !== 0
+    const txClosed = (flags & FLAG_FIN_ACKED) !== 0
+    const una = words[tcb + TCB_SND_UNA]
+    const out = context.events.words
+    out[entry + EVENT_FLOW] = flow
+    out[entry + EVENT_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
+    out[entry + EVENT_FLAGS] = (rxClosed ? EVENT_RX_CLOSED : 0) | (txClosed ? EVENT_TX_CLOSED : 0)
+    out[entry + EVENT_RCV_END] = rxClosed ? (words[tcb + TCB_RCV_NXT] - 1) | 0 : words[tcb + TCB_RCV_NXT]
+    out[entry + EVENT_SND_UNA] = txClosed ? (una - 1) | 0 : una
+    out[entry + EVENT_TIME_US] = fast.now32
+    context.events.push()
+    fast.reportedUna[flow] = una
+    fast.count(counters.APP_EVENTS, 1)
+    return true
+  }
+
+  /** Makes events and freed bump entries visible and wakes the contexts that sleep. */
+  publish(): void {
+    for (let i = 0; i < this.active.length; i++) {
+      const context = this.active[i]
+      if (context.events.publish() && context.doorbell.ring()) this.fast.count(counters.APP_WAKEUPS, 1)
+    }
+  }
+
+  // ---- application to worker ----
+
+  /** Reads the bumps of all contexts. Returns how many. */
+  readBumps(): number {
+    let read = 0
+    for (let i = 0; i < this.active.length; i++) read += this.readContext(this.active[i])
+    return read
+  }
+
+  private readContext(context: AppContext): number {
+    const ring = context.bumps
+    let read = 0
+    for (; read < BUMPS_PER_PASS; read++) {
+      const entry = ring.peek()
+      if (entry < 0) break
+      if (!this.bump(context, ring.words, entry)) this.fast.count(counters.APP_BAD_BUMPS, 1)
+      ring.next()
+    }
+    if (read > 0) {
+      ring.release()
+      this.fast.count(counters.APP_BUMPS, read)
+    }
+    return read
+  }
+
+  /** Whether any context has bumps: the second look before sleeping. */
+  hasBumps(): boolean {
+    for (let i = 0; i < this.active.length; i++) if (!this.active[i].bumps.isEmpty()) return true
+    return false
+  }
+
+  /**
+   * Applies one bump. Returns false, having changed nothing, if it is not a possible one. A bump for a flow that has ended
+   * meanwhile is late, not wrong.
+   */
+  private bump(context: AppContext, ring: Int32Array, entry: number): boolean {
+    const { fast } = this
+    const words = fast.words
+    const flow = ring[entry + BUMP_FLOW]
+    if (flow < 0 || flow >= fast.state.shape.flows) return false
+    const tcb = fast.tcb(flow)
+    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_OWNED) return true
+    if (fast.halves[tcb * 2 + TCB_GEN_U16] !== (ring[entry + BUMP_GEN] & 0xffff)) return true
+    if (fast.halves[tcb * 2 + TCB_APP_U16] !== context.app) return false
+    const flags = words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_REMOVING) !== 0) return true
+    const read = ring[entry + BUMP_RCV_READ]
+    const end = ring[entry + BUMP_SND_END]
+    const given = (read - words[tcb + TCB_RCV_READ]) | 0
+    const inOrder = (words[tcb + TCB_RCV_NXT] - ((flags & FLAG_FIN_RECEIVED) !== 0 ? 1 : 0)) | 0
+    if (given < 0 || ((inOrder - read) | 0) < 0) return false
+    const written = (end - words[tcb + TCB_SND_END]) | 0
+    if (written < 0 || (written > 0 && (flags & FLAG_FIN_QUEUED) !== 0)) return false
+    if (((end - words[tcb + TCB_SND_UNA]) | 0) > 1 << fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]) return false
+    const bits = ring[entry + BUMP_FLAGS]
+    if (given > 0) this.giveBack(flow, tcb, read)
+    if (written > 0) words[tcb + TCB_SND_END] = end
+    this.wantSpace(flow, tcb, ring[entry + BUMP_WANTED])
+    if ((bits & BUMP_FIN) !== 0) this.queueFin(flow, tcb)
+    else if (written > 0) fast.listTx(flow, tcb)
+    return true
+  }
+
+  /** The application waits for `wanted` free bytes; if they are there and it does not know, it is told at once. */
+  private wantSpace(flow: number, tcb: number, wanted: number): void {
+    const { fast } = this
+    fast.wantedFree[flow] = wanted
+    if (wanted !== 0 && fast.reportedUna[flow] !== fast.words[tcb + TCB_SND_UNA] && spaceIsThere(fast, flow, tcb)) {
+      fast.listEvent(flow, tcb)
+    }
+  }
+
+  /**
+   * The application has read up to `read`. The peer is told when the window has grown by two segments or a quarter of
+   * the buffer, whichever is less (receiver's silly-window avoidance, RFC 9293, 3.8.6.2.2).
+   */
+  private giveBack(flow: number, tcb: number, read: number): void {
+    const { fast } = this
+    const words = fast.words
+    const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
+    words[tcb + TCB_RCV_READ] = read
+    if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0) return
+    const grown = (read + size - words[tcb + TCB_RCV_ADV]) | 0
+    const advertised = (words[tcb + TCB_RCV_ADV] - words[tcb + TCB_RCV_NXT]) | 0
+    const step = Math.min(size >> 2, 2 * fast.halves[tcb * 2 + TCB_MSS_U16])
+    if (grown >= size >> 2 || (grown >= step && advertised < size >> 1)) fast.listAck(flow, tcb)
+  }
+
+  /** Queues our FIN behind what has been written (RFC 9293, 3.10.4), once. */
+  queueFin(flow: number, tcb: number): void {
+    const { fast } = this
+    if ((fast.words[tcb + TCB_FLAGS] & FLAG_FIN_QUEUED) !== 0) return
+    fast.words[tcb + TCB_FLAGS] |= FLAG_FIN_QUEUED
+    fast.tellSlow(flow, tcb, WHAT_FIN_QUEUED)
+    fast.listTx(flow, tcb)
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * What all parts of one worker share: views of the state region, the port, time, counters and the lists of flows that
+ * something is to be done for. One object with fixed fields, so that every access is monomorphic.
+ */
+import {
+  FLAG_ACK_LISTED,
+  FLAG_EVENT_LISTED,
+  FLAG_SLOW_LISTED,
+  FLAG_TX_LISTED,
+  log2Ceil,
+  STATE_LOCAL_ADDRESSES,
+  STATE_LOCAL_COUNT,
+  STATE_MAC,
+  TCB_FLAGS,
+  TCB_WORDS,
+  workerCounterBase,
+  type StateView,
+  type WorkerPlaces,
+} from '../../lib/memif/index.js'
+import type { Port, RegionTable } from '../../native/port.js'
+import { Emitter } from './emit.js'
+import { FlowFifo } from './fifo.js'
+import { FlowTable } from './flowtable.js'
+
+/** What a worker is made of. */
+export interface FastPathParts {
+  readonly state: StateView
+  readonly worker: number
+  readonly port: Port
+  readonly regions: RegionTable
+  /** The counters region. */
+  readonly counters: Float64Array
+}
+
+export class FastPath {
+  readonly state: StateView
+  readonly places: WorkerPlaces
+  readonly worker: number
+  readonly port: Port
+  readonly regions: RegionTable
+  readonly words: Int32Array
+  readonly halves: Uint16Array
+  readonly bytes: Uint8Array
+  readonly counters: Float64Array
+  /** Index of this worker's block of counters. */
+  readonly counterBase: number
+  readonly flows: FlowTable
+  readonly emitter: Emitter
+
+  /** Microsecond clock of this pass. */
+  nowUs = 0
+  /** Its low 32 bits. */
+  now32 = 0
+  /** Timestamp clock, milliseconds (RFC 7323, 5.4); the slow path uses the same. */
+  tsNow = 0
+
+  /** Copy descriptors of this pass. */
+  copies = 0
+  /** First header slot not yet taken by the port, and the slot behind the last one filled. */
+  txFirst = 0
+  txEnd = 0
+
+  readonly txReady: FlowFifo
+  readonly acks: FlowFifo
+  readonly delayedAcks: FlowFifo
+  readonly events: FlowFifo
+  readonly slowEvents: FlowFifo
+
+  /** For each flow: acknowledgments to send now. */
+  readonly ackCount: Uint8Array
+  /** For each flow: RCV.NXT when we last sent an acknowledgment. */
+  readonly lastAck: Int32Array
+  /** For each flow: when a delayed acknowledgment is due, low 32 bits of microseconds. */
+  readonly ackDue32: Int32Array
+  /** For each flow: SND.UNA that the application was last told. */
+  readonly reportedUna: Int32Array
+  /** For each flow: free bytes of the transmit buffer that the application waits for, or 0. */
+  readonly wantedFree: Int32Array
+  /** For each flow: WHAT_* bits for the slow path. */
+  readonly slowWhat: Uint8Array
+
+  constructor(parts: FastPathParts) {
+    const { state, worker } = parts
+    this.state = state
+    this.places = state.places.workers[worker]
+    this.worker = worker
+    this.port = parts.port
+    this.regions = parts.regions
+    this.words = state.words
+    this.halves = state.halves
+    this.bytes = state.bytes
+    this.counters = parts.counters
+    this.counterBase = workerCounterBase(worker)
+    this.flows = new FlowTable(state, this.places)
+    this.emitter = new Emitter(this)
+    const flows = state.shape.flows
+    const capacity = 2 ** (log2Ceil(flows) + 1)
+    this.txReady = new FlowFifo(capacity)
+    this.acks = new FlowFifo(capacity)
+    this.delayedAcks = new FlowFifo(capacity)
+    this.events = new FlowFifo(capacity)
+    this.slowEvents = new FlowFifo(capacity)
+    this.ackCount = new Uint8Array(flows)
+    this.lastAck = new Int32Array(flows)
+    this.ackDue32 = new Int32Array(flows)
+    this.reportedUna = new Int32Array(flows)
+    this.wantedFree = new Int32Array(flows)
+    this.slowWhat = new Uint8Array(flows)
+  }
+
+  setTime(nowUs: number): void {
+    this.nowUs = nowUs
+    this.now32 = nowUs | 0
+    this.tsNow = (nowUs / 1000) | 0
+  }
+
+  /** Word index of a flow's TCB. */
+  tcb(flow: number): number {
+    return this.state.tcbWord + flow * TCB_WORDS
+  }
+
+  /** Adds to one of this worker's counters; `counter` is an index from workerCounter(). */
+  count(counter: number, amount: number): void {
+    this.counters[this.counterBase + counter] += amount
+  }
+
+  /** Index of a local address (raw word), or -1. */
+  localIndex(address: number): number {
+    const words = this.words
+    const count = words[STATE_LOCAL_COUNT]
+    for (let i = 0; i < count; i++) if (words[STATE_LOCAL_ADDRESSES + i] === address) return i
+    return -1
+  }
+
+  /** Our MAC address starts at this 16-bit index of `halves`. */
+  get macHalf(): number {
+    return STATE_MAC * 2
+  }
+
+  /** The flow has something to send, or may have. */
+  listTx(flow: number, tcb: number): void {
+    const flags = this.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_TX_LISTED) !== 0) return
+    if (this.txReady.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_TX_LISTED
+  }
+
+  /** An acknowledgment is to be sent at the end of this pass: one, whatever the number of segments it answers. */
+  listAck(flow: number, tcb: number): void {
+    if (this.ackCount[flow] === 0) this.ackCount[flow] = 1
+    this.enterAck(flow, tcb)
+  }
+
+  /** One more duplicate acknowledgment, for a segment behind a gap: the peer counts them to three (RFC 5681, 4.2). */
+  listDuplicateAck(flow: number, tcb: number): void {
+    if (this.ackCount[flow] < 3) this.ackCount[flow]++
+    this.enterAck(flow, tcb)
+  }
+
+  private enterAck(flow: number, tcb: number): void {
+    const flags = this.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_ACK_LISTED) !== 0) return
+    if (this.acks.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_ACK_LISTED
+  }
+
+  /** The application is to be told the flow's state. */
+  listEvent(flow: number, tcb: number): void {
+    const flags = this.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_EVENT_LISTED) !== 0) return
+    if (this.events.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_EVENT_LISTED
+  }
+
+  /** The slow path is to be told `what` (WHAT_* bits) of the flow. */
+  tellSlow(flow: number, tcb: number, what: number): void {
+    this.slowWhat[flow] |= what
+    const flags = this.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_SLOW_LISTED) !== 0) return
+    if (this.slowEvents.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_SLOW_LISTED
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * The worker's end of the rings to and from the slow path: packets and flow events up, commands down.
+ */
+import {
+  Doorbell,
+  FLAG_SLOW_LISTED,
+  PacketRingConsumer,
+  PacketRingProducer,
+  SF_FLOW,
+  SF_GEN,
+  SF_PACKET_FLAGS,
+  SF_PACKET_GSO,
+  SF_PACKET_LEN,
+  SF_PACKET_POS,
+  SF_TYPE,
+  SF_WHAT,
+  TCB_FLAGS,
+  TCB_GEN_U16,
+  TO_SLOW_FLOW,
+  TO_SLOW_PACKET,
+} from '../../lib/memif/index.js'
+import {
+  COPY_BUFFER,
+  COPY_BUFFER_LEN,
+  COPY_DESC_WORDS,
+  COPY_FRAME,
+  COPY_FROM,
+  COPY_LEN,
+  COPY_POS,
+  COPY_REGION,
+} from '../../native/port.js'
+import * as counters from './counterindex.js'
+import type { FastPath } from './fastpath.js'
+
+/** Number of the state region in copy descriptors. */
+const STATE_REGION = 0
+
+export class SlowLink {
+  readonly commands: PacketRingConsumer
+  private readonly fast: FastPath
+  private readonly up: PacketRingProducer
+  private readonly doorbell: Doorbell
+
+  constructor(fast: FastPath, doorbell: Doorbell) {
+    this.fast = fast
+    this.up = new PacketRingProducer(fast.words, fast.places.toSlow)
+    this.commands = new PacketRingConsumer(fast.words, fast.places.toFast)
+    this.doorbell = doorbell
+  }
+
+  /**
+   * Passes a frame up. `frame` is its index in the port's burst; `flow` the flow it belongs to, or -1. A packet that came down
+   * from the slow path (`frame` -1) goes up only if its flow is known: otherwise it would travel for ever.
+   */
+  packet(frame: number, eth: number, len: number, rxFlags: number, gso: number, flow: number): void {
+    const { fast, up } = this
+    if (frame < 0 && flow < 0) {
+      fast.count(counters.DROP_NOT_OURS, 1)
+      return
+    }
+    const entry = up.reserve()
+    const pos = entry < 0 ? -1 : up.reservePacket(len)
+    if (pos < 0) {
+      fast.count(counters.DROP_SLOW_FULL, 1)
+      return
+    }
+    const words = fast.words
+    words[entry + SF_TYPE] = TO_SLOW_PACKET
+    words[entry + SF_FLOW] = flow
+    words[entry + SF_GEN] = flow < 0 ? 0 : fast.halves[fast.tcb(flow) * 2 + TCB_GEN_U16]
+    words[entry + SF_PACKET_POS] = pos
+    words[entry + SF_PACKET_LEN] = len
+    words[entry + SF_PACKET_FLAGS] = rxFlags
+    words[entry + SF_PACKET_GSO] = gso
+    this.copyUp(frame, frame < 0 ? eth : 0, pos, len)
+    up.pushPacket(entry, len)
+    fast.count(counters.TO_SLOW_PACKETS, 1)
+  }
+
+  private copyUp(frame: number, from: number, pos: number, len: number): void {
+    const { fast, up } = this
+    const desc = fast.port.copyDesc
+    const at = fast.copies * COPY_DESC_WORDS
+    desc[at + COPY_FRAME] = frame
+    desc[at + COPY_FROM] = from
+    desc[at + COPY_REGION] = STATE_REGION
+    desc[at + COPY_BUFFER] = up.areaOffset / 64
+    desc[at + COPY_BUFFER_LEN] = up.areaBytes
+    desc[at + COPY_POS] = pos
+    desc[at + COPY_LEN] = len
+    fast.copies++
+  }
+
+  /** Writes the listed flows' events; those that find no room stay listed. Returns how many were written. */
+  writeFlowEvents(): number {
+    const { fast, up } = this
+    const words = fast.words
+    let written = 0
+    while (fast.slowEvents.length > 0) {
+      const flow = fast.slowEvents.first()
+      const tcb = fast.tcb(flow)
+      if ((words[tcb + TCB_FLAGS] & FLAG_SLOW_LISTED) !== 0 && fast.slowWhat[flow] !== 0) {
+        const entry = up.reserve()
+        if (entry < 0) return written
+        words[entry + SF_TYPE] = TO_SLOW_FLOW
+        words[entry + SF_FLOW] = flow
+        words[entry + SF_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
+        words[entry + SF_WHAT] = fast.slowWhat[flow]
+        up.pushMessage(entry)
+        written++
+      }
+      fast.slowEvents.shift()
+      fast.slowWhat[flow] = 0
+      words[tcb + TCB_FLAGS] &= ~FLAG_SLOW_LISTED
+    }
+    return written
+  }
+
+  /** Writes an answer about a flow or an application: word `field` is set to `value`. Returns false if there is no room now. */
+  answer(type: number, field: number, value: number, gen: number): boolean {
+    const entry = this.up.reserve()
+    if (entry < 0) return false
+    const words = this.fast.words
+    words[entry + SF_TYPE] = type
+    words[entry + field] = value
+    words[entry + SF_GEN] = gen
+    this.up.pushMessage(entry)
+    return true
+  }
+
+  /** Makes everything written visible and wakes the slow path if it sleeps. */
+  publish(): void {
+    if (this.up.publish() && this.doorbell.ring()) this.fast.count(counters.SLOW_WAKEUPS, 1)
+  }
+}

@@ -1,0 +1,231 @@
+/**
+ * Transmission: which bytes of a flow go out next, and that they do. Limits: what the application has written, the
+ * peer's window, the congestion window that the slow path set.
+ */
+import {
+  FLAG_ACK_LISTED,
+  FLAG_CWND_LIMITED,
+  FLAG_FIN_QUEUED,
+  FLAG_IN_RECOVERY,
+  FLAG_REMOVING,
+  FLAG_RTT_TIMING,
+  FLAG_TX_LISTED,
+  FLAG_WATCHED,
+  TCB_CWND,
+  TCB_DUP_ACKS_U16,
+  TCB_FLAGS,
+  TCB_MSS_U16,
+  TCB_RCV_NXT,
+  TCB_RECOVER,
+  TCB_REXMITS_U16,
+  TCB_RTT_SEQ,
+  TCB_RTT_START_US,
+  TCB_SND_END,
+  TCB_SND_MAX,
+  TCB_SND_NXT,
+  TCB_SND_UNA,
+  TCB_SND_WND,
+  WHAT_ACTIVE,
+  WHAT_CWND_LIMITED,
+} from '../../lib/memif/index.js'
+import * as counters from './counterindex.js'
+import type { FastPath } from './fastpath.js'
+import { TCP_FIN, TCP_PSH } from './segment.js'
+
+/** Most payload bytes of a super-segment: the IPv4 length field holds 65,535 with headers (RFC 791, 3.1). */
+const SUPER_SEGMENT_BYTES = 65_535 - 20 - 60
+/** Header slots that data leaves free for acknowledgments. */
+const SLOTS_FOR_ACKS = 64
+/** Segments of one flow before another has its turn. */
+const TURN_SEGMENTS = 4
+
+/** Gives each flow that has something to send its turn, as long as there are header slots. Returns segments emitted. */
+export function transmitReady(fast: FastPath): number {
+  const words = fast.words
+  const before = fast.txEnd
+  for (let turns = fast.txReady.length; turns > 0 && fast.emitter.room > SLOTS_FOR_ACKS; turns--) {
+    const flow = fast.txReady.shift()
+    const tcb = fast.tcb(flow)
+    const flags = words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_TX_LISTED) === 0) continue
+    words[tcb + TCB_FLAGS] = flags & ~FLAG_TX_LISTED
+    if ((flags & FLAG_REMOVING) === 0) transmitFlow(fast, flow, tcb)
+  }
+  return fast.txEnd - before
+}
+
+/** Emits up to TURN_SEGMENTS segments of a flow and lists it again if there is more that may go. */
+function transmitFlow(fast: FastPath, flow: number, tcb: number): void {
+  for (let n = 0; n < TURN_SEGMENTS; n++) {
+    if (!transmitNext(fast, flow, tcb)) return
+  }
+  fast.listTx(flow, tcb)
+}
+
+/** Most bytes in flight: the peer's window or cwnd, in recovery inflated by what duplicates say has left (RFC 5681, 3.2 step 4). */
+function sendLimit(fast: FastPath, tcb: number, flags: number): number {
+  const words = fast.words
+  let cwnd = words[tcb + TCB_CWND]
+  if ((flags & FLAG_IN_RECOVERY) !== 0) {
+    cwnd += fast.halves[tcb * 2 + TCB_DUP_ACKS_U16] * fast.halves[tcb * 2 + TCB_MSS_U16]
+  }
+  return Math.min(words[tcb + TCB_SND_WND], cwnd)
+}
+
+/** Emits the next segment if there is one and it may go. Returns whether there may be another. */
+function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
+  const words = fast.words
+  const flags = words[tcb + TCB_FLAGS]
+  const una = words[tcb + TCB_SND_UNA]
+  const nxt = words[tcb + TCB_SND_NXT]
+  const dataLeft = (words[tcb + TCB_SND_END] - nxt) | 0
+  const finLeft = (flags & FLAG_FIN_QUEUED) !== 0 && dataLeft >= 0
+  if (dataLeft <= 0 && !finLeft) return false
+  watch(fast, flow, tcb, flags)
+  const inFlight = (nxt - una) | 0
+  const allowed = sendLimit(fast, tcb, flags) - inFlight
+  const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
+  if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) return false
+  const len = segmentLength(fast, Math.min(allowed, dataLeft), dataLeft, mss)
+  const last = len === dataLeft
+  const fin = last && finLeft
+  const end = (nxt + len) | 0
+  sent(fast, tcb, nxt, end, fin ? 1 : 0)
+  fast.emitter.segment(flow, tcb, nxt, len, (last && len > 0 ? TCP_PSH : 0) | (fin ? TCP_FIN : 0))
+  return !last
+}
+
+/** Whether the window holds data back; sender's silly-window avoidance of RFC 9293, 3.8.6.2.1 included. */
+function heldBack(
+  fast: FastPath, flow: number, tcb: number, allowed: number, dataLeft: number, inFlight: number, mss: number,
+): boolean {
+  if (allowed >= dataLeft || allowed >= mss) return false
+  const words = fast.words
+  if (words[tcb + TCB_CWND] < words[tcb + TCB_SND_WND] && (words[tcb + TCB_FLAGS] & FLAG_CWND_LIMITED) === 0) {
+    words[tcb + TCB_FLAGS] |= FLAG_CWND_LIMITED
+    fast.tellSlow(flow, tcb, WHAT_CWND_LIMITED)
+  }
+  return allowed <= 0 || inFlight > 0
+}
+
+/** Length of the next segment: one MSS, or with offload as many whole ones as there are up to 64 KiB. */
+function segmentLength(fast: FastPath, allowed: number, dataLeft: number, mss: number): number {
+  if (allowed <= mss) return Math.max(0, allowed)
+  if (!fast.port.offload) return mss
+  const most = Math.min(allowed, SUPER_SEGMENT_BYTES)
+  return most === dataLeft ? most : most - (most % mss)
+}
+
+/** Books [seq, end) and `fin` as sent; starts a round-trip measurement for new data (Karn: never for old). */
+function sent(fast: FastPath, tcb: number, seq: number, end: number, fin: number): void {
+  const words = fast.words
+  const next = (end + fin) | 0
+  words[tcb + TCB_SND_NXT] = next
+  if (((next - words[tcb + TCB_SND_MAX]) | 0) <= 0) return
+  if (seq === words[tcb + TCB_SND_MAX] && (words[tcb + TCB_FLAGS] & FLAG_RTT_TIMING) === 0) {
+    words[tcb + TCB_FLAGS] |= FLAG_RTT_TIMING
+    words[tcb + TCB_RTT_SEQ] = next
+    words[tcb + TCB_RTT_START_US] = fast.now32
+  }
+  words[tcb + TCB_SND_MAX] = next
+}
+
+/** The flow has something in flight or to send: the slow path's timers must know, once. */
+function watch(fast: FastPath, flow: number, tcb: number, flags: number): void {
+  if ((flags & FLAG_WATCHED) !== 0) return
+  fast.words[tcb + TCB_FLAGS] |= FLAG_WATCHED
+  fast.tellSlow(flow, tcb, WHAT_ACTIVE)
+}
+
+/** Sends the first unacknowledged segment again (RFC 5681, 3.2; RFC 6582, 3.2). */
+export function retransmitFirst(fast: FastPath, flow: number, tcb: number): void {
+  const words = fast.words
+  if (fast.emitter.room === 0) return
+  const una = words[tcb + TCB_SND_UNA]
+  const flags = words[tcb + TCB_FLAGS]
+  const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
+  const unacked = (words[tcb + TCB_SND_MAX] - una) | 0
+  const data = Math.min((words[tcb + TCB_SND_END] - una) | 0, mss, unacked)
+  const fin = (flags & FLAG_FIN_QUEUED) !== 0 && data < unacked && ((una + Math.max(0, data)) | 0) === words[tcb + TCB_SND_END]
+  if (data <= 0 && !fin) return
+  words[tcb + TCB_FLAGS] = flags & ~FLAG_RTT_TIMING
+  fast.emitter.segment(flow, tcb, una, Math.max(0, data), TCP_PSH | (fin ? TCP_FIN : 0))
+}
+
+/** The retransmission timer has expired: everything from SND.UNA is to be sent again (RFC 6298, 5.4; RFC 5681, 3.1). */
+export function goBack(fast: FastPath, flow: number, tcb: number): void {
+  const words = fast.words
+  if (words[tcb + TCB_SND_UNA] === words[tcb + TCB_SND_MAX]) return
+  words[tcb + TCB_SND_NXT] = words[tcb + TCB_SND_UNA]
+  words[tcb + TCB_RECOVER] = words[tcb + TCB_SND_MAX]
+  words[tcb + TCB_FLAGS] &= ~(FLAG_IN_RECOVERY | FLAG_RTT_TIMING | FLAG_CWND_LIMITED)
+  fast.halves[tcb * 2 + TCB_DUP_ACKS_U16] = 0
+  fast.halves[tcb * 2 + TCB_REXMITS_U16]++
+  fast.count(counters.TIMEOUT_RETRANSMITS, 1)
+  fast.listTx(flow, tcb)
+}
+
+/**
+ * A window probe (RFC 9293, 3.8.6.1): the first byte that the closed window keeps back; SND.NXT stays, so that an
+ * opening window starts again with it. With nothing to send an old sequence number makes the peer answer (RFC 1122, 4.2.3.6).
+ */
+export function probe(fast: FastPath, flow: number, tcb: number): void {
+  const words = fast.words
+  if (fast.emitter.room === 0) return
+  const una = words[tcb + TCB_SND_UNA]
+  fast.count(counters.WINDOW_PROBES, 1)
+  if (((words[tcb + TCB_SND_END] - una) | 0) <= 0) {
+    fast.emitter.segment(flow, tcb, (una - 1) | 0, 0, 0)
+    return
+  }
+  const next = (una + 1) | 0
+  if (((next - words[tcb + TCB_SND_MAX]) | 0) > 0) words[tcb + TCB_SND_MAX] = next
+  fast.emitter.segment(flow, tcb, una, 1, TCP_PSH)
+}
+
+/** Sends the acknowledgments that no data segment of this pass has carried. Returns how many. */
+export function transmitAcks(fast: FastPath): number {
+  const words = fast.words
+  const before = fast.txEnd
+  while (fast.acks.length > 0 && fast.emitter.room > 0) {
+    const flow = fast.acks.first()
+    const tcb = fast.tcb(flow)
+    if ((words[tcb + TCB_FLAGS] & (FLAG_ACK_LISTED | FLAG_REMOVING)) === FLAG_ACK_LISTED && fast.ackCount[flow] > 0) {
+      // Several are duplicates that the peer must be able to count; one says all else.
+      const more = fast.ackCount[flow] - 1
+      fast.emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
+      fast.ackCount[flow] = more
+      if (more > 0 && fast.lastAck[flow] === words[tcb + TCB_RCV_NXT]) continue
+    }
+    fast.acks.shift()
+    fast.ackCount[flow] = 0
+    words[tcb + TCB_FLAGS] &= ~FLAG_ACK_LISTED
+  }
+  return fast.txEnd - before
+}
+
+/**
+ * Sequence number of a segment without data: the highest sent, so that the peer takes it for current, but never beyond
+ * a window that has closed, where the peer would have to drop it (RFC 9293, 3.10.7.4).
+ */
+function sendSequence(words: Int32Array, tcb: number): number {
+  const max = words[tcb + TCB_SND_MAX]
+  const windowEnd = (words[tcb + TCB_SND_UNA] + words[tcb + TCB_SND_WND]) | 0
+  return ((max - windowEnd) | 0) > 0 ? windowEnd : max
+}
+
+/** Hands the filled header slots to the port. What it does not take stays for the next pass. Returns frames taken. */
+export function flushPort(fast: FastPath): number {
+  const waiting = fast.txEnd - fast.txFirst
+  if (waiting === 0) return 0
+  const taken = fast.port.transmit(fast.txFirst, waiting)
+  fast.count(counters.TX_PACKETS, taken)
+  fast.txFirst += taken
+  if (taken < waiting) {
+    fast.count(counters.TX_PORT_FULL, 1)
+    return taken
+  }
+  fast.txFirst = 0
+  fast.txEnd = 0
+  return taken
+}

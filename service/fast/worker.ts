@@ -1,0 +1,131 @@
+/**
+ * A fast-path worker: `pass` does one round of everything there is to do and says how much it was. It reads no clock and
+ * does not wait; the process around it (main.ts) or a simulation does.
+ *
+ *   commands -> frames -> bumps -> copies -> events -> segments and acknowledgments -> port
+ */
+import type { Doorbell } from '../../lib/memif/index.js'
+import { Commands, type AppSource } from './commands.js'
+import { Contexts } from './contexts.js'
+import * as counters from './counterindex.js'
+import { listDueAcks } from './delayedack.js'
+import { FastPath, type FastPathParts } from './fastpath.js'
+import { Receiver } from './receive.js'
+import { SlowLink } from './slowlink.js'
+import { flushPort, transmitAcks, transmitReady } from './transmit.js'
+
+/** What a worker is made of and connected to. */
+export interface WorkerParts extends FastPathParts {
+  /** Wakes the slow path. */
+  readonly slowDoorbell: Doorbell
+  readonly apps: AppSource
+}
+
+export class Worker {
+  private readonly fast: FastPath
+  private readonly slow: SlowLink
+  private readonly contexts: Contexts
+  private readonly receiver: Receiver
+  private readonly commands: Commands
+
+  /** Attaches to the state region; goes on with the flows of an earlier worker if there are any. */
+  constructor(parts: WorkerParts) {
+    this.fast = new FastPath(parts)
+    this.slow = new SlowLink(this.fast, parts.slowDoorbell)
+    this.contexts = new Contexts(this.fast)
+    this.receiver = new Receiver(this.fast, this.slow)
+    this.commands = new Commands(this.fast, this.slow, this.contexts, this.receiver, parts.apps)
+    this.commands.adoptFlows()
+  }
+
+  /** The slow path has ordered the end. */
+  get stopped(): boolean {
+    return this.commands.stopped
+  }
+
+  /** One round at time `nowUs` (microseconds, monotonic). Returns how much was done; 0 means that there was nothing. */
+  pass(nowUs: number): number {
+    const fast = this.fast
+    fast.setTime(nowUs)
+    let work = this.commands.read()
+    work += this.receive()
+    work += this.contexts.readBumps()
+    if (fast.delayedAcks.length > 0) listDueAcks(fast, false)
+    if (work > 0 || this.hasListed()) work += this.output()
+    fast.count(counters.PASSES, 1)
+    if (work > 0) fast.count(counters.BUSY_PASSES, 1)
+    return work
+  }
+
+  private receive(): number {
+    const { fast } = this
+    const port = fast.port
+    const frames = port.receive()
+    if (frames === 0) return 0
+    let bytes = 0
+    for (let i = 0; i < frames; i++) {
+      bytes += port.rxLen[i]
+      this.receiver.frame(i)
+    }
+    fast.count(counters.RX_PACKETS, frames)
+    fast.count(counters.RX_BYTES, bytes)
+    this.copy()
+    port.release()
+    return frames
+  }
+
+  private copy(): void {
+    if (this.fast.copies === 0) return
+    this.fast.port.deliver(this.fast.copies)
+    this.fast.copies = 0
+  }
+
+  private hasListed(): boolean {
+    const fast = this.fast
+    return (
+      fast.txReady.length > 0 || fast.acks.length > 0 || fast.events.length > 0 || fast.slowEvents.length > 0 ||
+      fast.txEnd > 0 || this.commands.hasEndings
+    )
+  }
+
+  /** Everything that leaves the worker. The copies come first: who reads an event finds the bytes in place. */
+  private output(): number {
+    const { fast } = this
+    this.copy()
+    this.commands.release()
+    let work = this.contexts.writeEvents()
+    this.contexts.publish()
+    transmitReady(fast)
+    transmitAcks(fast)
+    work += flushPort(fast)
+    work += this.commands.finishEndings()
+    work += this.slow.writeFlowEvents()
+    // A context must find its flow's last event before the slow path's answer that the flow is gone.
+    this.contexts.publish()
+    this.slow.publish()
+    return work
+  }
+
+  /** Sends every acknowledgment that was waiting for data to carry it. Before the worker blocks. */
+  flushDelayedAcks(): void {
+    if (listDueAcks(this.fast, true) > 0) this.output()
+  }
+
+  /** The second look, after the sleeping mark is set: whether commands or bumps have come meanwhile. Frames wake by the port's descriptor. */
+  hasWork(): boolean {
+    return !this.slow.commands.isEmpty() || this.contexts.hasBumps()
+  }
+
+  /**
+   * Whether something waits for room in a ring or in the port after a pass that could do nothing. Nobody rings when
+   * there is room again, so the worker looks again after a while.
+   */
+  get stalled(): boolean {
+    return this.hasListed()
+  }
+
+  /** Adds to the worker's own counters from the loop around it. */
+  count(counter: number, amount: number): void {
+    this.fast.count(counter, amount)
+  }
+}

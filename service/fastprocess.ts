@@ -1,0 +1,68 @@
+/** Process of one fast-path worker; started by the service with the descriptors that workerstart.ts lists. */
+import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, SleepMark, StateView } from '../lib/memif/index.js'
+import {
+  dieWithParent,
+  EventFd,
+  mapRegion,
+  PacketPort,
+  Regions,
+  sendMessage,
+  setAffinity,
+  setName,
+  SpinPolicy,
+  TapPort,
+  type Port,
+} from '../native/index.js'
+import * as start from './workerstart.js'
+import { ControlSocketSource } from './fast/appsource.js'
+import { runLoop } from './fast/loop.js'
+import { Worker } from './fast/worker.js'
+
+/** Number of the state region among the regions. */
+const STATE_REGION = 0
+
+function attachPort(options: start.WorkerStart, regions: Regions): Port {
+  const { kind, offload } = options.port
+  if (kind === 'tap') return TapPort.attach(start.WORKER_FD_PORT, { name: options.port.interface, regions, offload })
+  const mac = Uint8Array.from(Buffer.from(options.localMac, 'hex'))
+  return PacketPort.attach(start.WORKER_FD_PORT, { interface: options.port.interface, regions, mac, offload, receive: true })
+}
+
+function main(): void {
+  const options = start.decodeWorkerStart(process.argv[2] ?? '{}')
+  setName(`tas-fast-${options.worker}`)
+  dieWithParent()
+  // A terminal sends SIGINT to the whole group; stopping in order is the service's affair.
+  process.on('SIGINT', () => undefined)
+  if (options.cpu >= 0) setAffinity([options.cpu])
+  const memory = mapRegion(start.WORKER_FD_STATE, options.stateBytes, true)
+  const state = new StateView(memory)
+  const doorbells = new Int32Array(mapRegion(start.WORKER_FD_DOORBELL, DOORBELL_PAGE_BYTES, true))
+  const regions = new Regions()
+  regions.add(STATE_REGION, memory)
+  const port = attachPort(options, regions)
+  const source = new ControlSocketSource(start.WORKER_FD_CONTROL, options)
+  const worker = new Worker({
+    state,
+    worker: options.worker,
+    port,
+    regions,
+    counters: new Float64Array(mapRegion(start.WORKER_FD_COUNTERS, options.countersBytes, true)),
+    slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, new EventFd(start.WORKER_FD_SLOW_WAKE)),
+    apps: source,
+  })
+  sendMessage(start.WORKER_FD_CONTROL, start.encodeWorkerReady(), [])
+  runLoop({
+    worker,
+    source,
+    policy: new SpinPolicy(options.pollIntervalUs),
+    mark: new SleepMark(doorbells, doorbellWord(options.worker)),
+    wake: new EventFd(start.WORKER_FD_WAKE),
+    portFd: port.fd,
+    controlFd: start.WORKER_FD_CONTROL,
+    mayBlock: options.block,
+  })
+  process.exit(0)
+}
+
+main()

@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import {
+  DOORBELL_SLOW, FLOW_HANDED, TCB_SND_END, TCB_STATE_U8, TO_FAST_APP_REMOVE, TO_FAST_FLOW_REMOVE, TO_FAST_STOP,
+  TO_SLOW_APP_REMOVED, TO_SLOW_FLOW_REMOVED,
+} from '../../lib/memif/index.js'
+import { FastHarness, IRS1, ISS1 } from './harness.js'
+
+const filled = (length: number): Uint8Array => new Uint8Array(length).fill(1)
+
+describe('bumps that cannot be', () => {
+  it.each([
+    ['a flow index out of range', { flow: 1000 }],
+    ['a negative flow index', { flow: -1 }],
+    ['more read than received', { read: IRS1 + 6 }],
+    ['less read than before', { read: IRS1 - 1 }],
+    ['more written than the buffer holds', { end: ISS1 + (1 << 14) + 1 }],
+    ['less written than before', { end: ISS1 - 1 }],
+  ])('%s -> counted, nothing changes', (_name, fields) => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'hello' })
+    h.bump(flow, fields)
+    h.pass()
+    expect(h.count('appBadBumps')).toBe(1)
+    expect(h.word(flow, TCB_SND_END)).toBe(ISS1)
+    expect(h.sent()).toEqual([])
+  })
+
+  it.each([['another generation', { gen: 6 }], ['a flow that is free', { flow: 3 }]])('%s -> late, ignored', (_name, fields) => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'hello' })
+    h.bump(flow, { read: IRS1 + 5, end: ISS1 + 5, ...fields })
+    h.pass()
+    expect(h.count('appBadBumps')).toBe(0)
+    expect(h.word(flow, TCB_SND_END)).toBe(ISS1)
+  })
+
+  it('data behind a FIN -> refused', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, filled(5), { fin: true })
+    h.pass()
+    h.write(flow, filled(5))
+    h.pass()
+    expect(h.count('appBadBumps')).toBe(1)
+  })
+})
+
+describe('events', () => {
+  it('the ring is full -> later, with the newest state, nothing lost', () => {
+    const h = new FastHarness()
+    const flows = Array.from({ length: 12 }, () => h.addFlow())
+    flows.forEach((flow) => h.receive({ peerPort: 40000 + flow, data: 'x' }))
+    expect(h.worker.stalled).toBe(true)
+    h.receive({ peerPort: 40000 + 11, seq: IRS1 + 1, data: 'y' })
+    const first = h.seen()
+    expect(first).toHaveLength(8)
+    h.pass()
+    const all = [...first, ...h.seen()]
+    expect(new Set(all.map((event) => event.flow)).size).toBe(12)
+    expect(all.find((event) => event.flow === 11)?.rcvEnd).toBe(IRS1 + 2)
+    expect(h.worker.stalled).toBe(false)
+  })
+
+  it('the application sleeps -> woken once it has an event; awake -> not', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ data: 'a' })
+    expect(h.appWakes).toBe(0)
+    h.appWords[h.sleepingWord] = 1
+    h.receive({ seq: IRS1 + 1, data: 'b' })
+    expect(h.appWakes).toBe(1)
+  })
+
+  it('the slow path sleeps -> woken by a packet for it', () => {
+    const h = new FastHarness()
+    h.doorbells[DOORBELL_SLOW] = 1
+    h.receive({ peerPort: 9 })
+    expect(h.slowWakes).toBe(1)
+  })
+})
+
+describe('removal', () => {
+  it('a flow -> its last event first, then the answer; packets for it are unknown', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.port.inject(h.frame({ data: 'last' }), 2)
+    h.pass()
+    h.command(TO_FAST_FLOW_REMOVE, { flow })
+    h.pass()
+    expect(h.seen().at(-1)).toMatchObject({ flow, rcvEnd: IRS1 + 4 })
+    expect(h.told().at(-1)).toMatchObject({ type: TO_SLOW_FLOW_REMOVED, flow })
+    expect(h.state.bytes[h.tcb(flow) * 4 + TCB_STATE_U8]).toBe(FLOW_HANDED)
+    h.receive({ seq: IRS1 + 4, data: 'x' })
+    expect(h.told()).toMatchObject([{ flow: -1 }])
+  })
+
+  it('a flow while its ring is full -> answered once the last event found room', () => {
+    const h = new FastHarness()
+    const flows = Array.from({ length: 10 }, () => h.addFlow())
+    flows.forEach((flow) => h.receive({ peerPort: 40000 + flow, data: 'x' }))
+    h.told()
+    h.command(TO_FAST_FLOW_REMOVE, { flow: 9 })
+    h.pass()
+    expect(h.told()).toEqual([])
+    h.seen()
+    h.pass()
+    h.pass()
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_FLOW_REMOVED, flow: 9 }])
+    expect(h.seen().filter((event) => event.flow === 9).length).toBeGreaterThan(0)
+  })
+
+  it('an earlier generation of a flow -> answered, the present one goes on', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.command(TO_FAST_FLOW_REMOVE, { flow, gen: 6 })
+    h.receive({ data: 'still here' })
+    expect(h.seen()).toMatchObject([{ flow, rcvEnd: IRS1 + 10 }])
+  })
+
+  it('an application -> its region is released, then the answer', () => {
+    const h = new FastHarness()
+    h.command(TO_FAST_APP_REMOVE, { app: 1 })
+    h.pass()
+    expect(h.released).toEqual([1])
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_APP_REMOVED }])
+  })
+
+  it('stop -> the worker says so', () => {
+    const h = new FastHarness()
+    h.command(TO_FAST_STOP)
+    h.pass()
+    expect(h.worker.stopped).toBe(true)
+  })
+})

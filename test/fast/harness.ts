@@ -1,0 +1,315 @@
+/** One worker with a fake slow path, a fake application and a fake peer; time is an argument. */
+import {
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_WANTED, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW,
+  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA, FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer,
+  placeContext, placeState, RingConsumer, RingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_WHAT,
+  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS,
+  TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8,
+  TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8,
+  TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_PACKET, workerCounter, workerCounterBase,
+  writeAppRegionHeader, writeStateHeader, type AppRegionShape, type WorkerCounter,
+} from '../../lib/memif/index.js'
+import {
+  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES, NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP,
+  TCP_ACK, tcpChecksumGood, tcpHeaderLen, type TcpOptions, type TcpParsed,
+} from '../../lib/wire/index.js'
+import { MemoryPort } from '../../native/memoryport.js'
+import { RX_CHECKSUM_GOOD } from '../../native/port.js'
+import { Worker } from '../../service/fast/worker.js'
+
+export const LOCAL_IP = 0x0a000001
+export const PEER_IP = 0x0a000002
+export const LOCAL_PORT = 80
+export const PEER_PORT = 40000
+export const LOCAL_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)
+export const PEER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2)
+/** First data byte of the peer and of us. */
+export const IRS1 = 1000
+export const ISS1 = 5000
+const APP = 1
+const CONTEXT = 0
+const GEN = 7
+
+/** A raw network-order word of a plain one. */
+function raw(word: number): number {
+  return new DataView(Uint32Array.of(word >>> 0).buffer).getInt32(0, false)
+}
+
+export interface FlowOptions {
+  readonly rxLog2?: number
+  readonly txLog2?: number
+  readonly sndWnd?: number
+  readonly cwnd?: number
+  readonly mss?: number
+  readonly timestamps?: boolean
+  readonly irs1?: number
+  readonly iss1?: number
+  readonly context?: number
+}
+
+export interface SegmentOptions {
+  readonly seq?: number
+  readonly ack?: number
+  readonly flags?: number
+  readonly window?: number
+  readonly data?: Uint8Array | string
+  readonly timestamps?: { readonly value: number; readonly echo: number }
+  readonly peerPort?: number
+}
+
+/** A segment that the worker sent. */
+export interface Sent extends TcpParsed {
+  readonly data: Uint8Array
+  readonly gso: number
+}
+
+/** An event that the application saw. */
+export interface SeenEvent { readonly flow: number; readonly gen: number; readonly flags: number; readonly rcvEnd: number; readonly sndUna: number }
+
+export class FastHarness {
+  readonly state: StateView
+  readonly counters = new Float64Array(COUNTERS_BYTES / 8)
+  readonly doorbells = new Int32Array(DOORBELL_PAGE_BYTES / 4)
+  readonly port: MemoryPort
+  readonly worker: Worker
+  readonly toFast: PacketRingProducer
+  readonly toSlow: PacketRingConsumer
+  readonly appMemory: SharedArrayBuffer
+  readonly appBytes: Uint8Array
+  readonly appWords: Int32Array
+  readonly events: RingConsumer
+  readonly bumps: RingProducer
+  readonly sleepingWord: number
+  nowUs = 1_000_000
+  slowWakes = 0
+  appWakes = 0
+  released: number[] = []
+  private readonly frames: { frame: Uint8Array; gso: number }[] = []
+  private readonly regionAt = new Map<number, ArrayBufferLike>()
+  private flowMade = 0
+
+  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number } = {}) {
+    const stateShape = { workers: 1, flows: 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
+    const memory = new SharedArrayBuffer(placeState(stateShape).totalBytes)
+    writeStateHeader(new Int32Array(memory), stateShape)
+    this.state = new StateView(memory)
+    this.state.words[STATE_LOCAL_COUNT] = 1
+    this.state.words[STATE_LOCAL_ADDRESSES] = raw(LOCAL_IP)
+    this.state.bytes.set(LOCAL_MAC, STATE_MAC * 4)
+    this.state.bytes.set(PEER_MAC, this.state.places.neighborsWord * 4)
+    this.regionAt.set(0, memory)
+    const appShape: AppRegionShape = { regionBytes: 1 << 22, workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }
+    this.appMemory = new SharedArrayBuffer(appShape.regionBytes)
+    this.appBytes = new Uint8Array(this.appMemory)
+    this.appWords = new Int32Array(this.appMemory)
+    writeAppRegionHeader(this.appWords, appShape)
+    const places = placeContext(appShape, CONTEXT)
+    this.sleepingWord = places.sleepingWord
+    this.events = new RingConsumer(this.appWords, places.events[0])
+    this.bumps = new RingProducer(this.appWords, places.bumps[0])
+    this.port = new MemoryPort({
+      mtu: 1500,
+      offload: options.offload ?? false,
+      ...(options.burst === undefined ? {} : { burst: options.burst }),
+      ...(options.queueMax === undefined ? {} : { queueMax: options.queueMax }),
+      memory: (region) => new Uint8Array(this.regionAt.get(region) ?? new ArrayBuffer(0)),
+      onTransmit: (frame, gso) => void this.frames.push({ frame, gso }),
+    })
+    this.worker = this.makeWorker(appShape)
+    this.toFast = new PacketRingProducer(this.state.words, this.state.places.workers[0].toFast)
+    this.toSlow = new PacketRingConsumer(this.state.words, this.state.places.workers[0].toSlow)
+    this.command(TO_FAST_APP_ADD, { app: APP })
+    this.command(TO_FAST_CONTEXT_ADD, { app: APP, context: CONTEXT })
+    this.pass()
+  }
+
+  private makeWorker(shape: AppRegionShape): Worker {
+    return new Worker({
+      state: this.state, worker: 0, port: this.port, counters: this.counters,
+      regions: { add: (index, memory) => void this.regionAt.set(index, memory), remove: (index) => void this.regionAt.delete(index) },
+      slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, { wake: () => void this.slowWakes++ }),
+      apps: {
+        region: () => ({ memory: this.appMemory, shape }),
+        contextWake: () => ({ wake: () => void this.appWakes++ }),
+        release: (app) => void this.released.push(app),
+      },
+    })
+  }
+
+  /** Orders `type` of the worker, as the slow path does. */
+  command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number } = {}): void {
+    const entry = this.toFast.reserve()
+    const { words } = this.toFast
+    words[entry + SF_TYPE] = type
+    words[entry + SF_FLOW] = fields.flow ?? 0
+    words[entry + SF_GEN] = fields.gen ?? GEN
+    words[entry + SF_APP] = fields.app ?? 0
+    words[entry + SF_CONTEXT] = fields.context ?? 0
+    this.toFast.pushMessage(entry)
+    this.toFast.publish()
+  }
+
+  /** Hands a packet back to the worker, as the slow path does. */
+  handBack(frame: Uint8Array): void {
+    const entry = this.toFast.reserve()
+    const pos = this.toFast.reservePacket(frame.length)
+    this.state.bytes.set(frame, this.toFast.areaOffset + pos)
+    this.toFast.words[entry + SF_TYPE] = TO_FAST_PACKET
+    this.toFast.words[entry + SF_PACKET_POS] = pos
+    this.toFast.words[entry + SF_PACKET_LEN] = frame.length
+    this.toFast.pushPacket(entry, frame.length)
+    this.toFast.publish()
+  }
+
+  /** Fills a TCB and hands it over. Returns the flow index. */
+  addFlow(options: FlowOptions = {}): number {
+    const flow = this.flowMade++
+    const tcb = this.tcb(flow)
+    const { words, halves, bytes } = this.state
+    const irs1 = options.irs1 ?? IRS1
+    const iss1 = options.iss1 ?? ISS1
+    const rxLog2 = options.rxLog2 ?? 14
+    const txLog2 = options.txLog2 ?? 14
+    bytes.fill(0, tcb * 4, tcb * 4 + TCB_BYTES)
+    words[tcb + TCB_REMOTE_IP] = raw(PEER_IP)
+    words[tcb + TCB_PORTS] = raw(((PEER_PORT + flow) << 16) | LOCAL_PORT)
+    halves[tcb * 2 + TCB_GEN_U16] = GEN
+    words[tcb + TCB_FLAGS] = options.timestamps === true ? FLAG_TIMESTAMPS : 0
+    for (const field of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) words[tcb + field] = irs1
+    for (const field of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) words[tcb + field] = iss1
+    words[tcb + TCB_RCV_ADV] = irs1 + (1 << rxLog2)
+    words[tcb + TCB_SND_WND] = options.sndWnd ?? 65535
+    words[tcb + TCB_CWND] = options.cwnd ?? 1 << 20
+    words[tcb + TCB_TS_RECENT] = 100
+    words[tcb + TCB_BUFFER] = (1 << 21) / 64 + flow * 1024
+    bytes[tcb * 4 + TCB_RX_LOG2_U8] = rxLog2
+    bytes[tcb * 4 + TCB_TX_LOG2_U8] = txLog2
+    bytes[tcb * 4 + TCB_SND_WSCALE_U8] = 0
+    bytes[tcb * 4 + TCB_RCV_WSCALE_U8] = 0
+    halves[tcb * 2 + TCB_APP_U16] = APP
+    halves[tcb * 2 + TCB_CONTEXT_U16] = options.context ?? CONTEXT
+    halves[tcb * 2 + TCB_MSS_U16] = options.mss ?? 1448
+    bytes[tcb * 4 + TCB_STATE_U8] = FLOW_HANDED
+    this.command(TO_FAST_FLOW_ADD, { flow })
+    this.pass()
+    return flow
+  }
+
+  tcb(flow: number): number {
+    return this.state.tcbWord + flow * 32
+  }
+
+  /** A TCB word by its name in lib/memif. */
+  word(flow: number, field: number): number {
+    return this.state.words[this.tcb(flow) + field]
+  }
+
+  /** A frame from the peer. */
+  frame(options: SegmentOptions): Uint8Array {
+    const data = typeof options.data === 'string' ? new TextEncoder().encode(options.data) : options.data ?? new Uint8Array(0)
+    const tcpOptions: TcpOptions = { ...NO_OPTIONS, timestamps: options.timestamps ?? null }
+    const header = {
+      sourcePort: options.peerPort ?? PEER_PORT, targetPort: LOCAL_PORT, seq: options.seq ?? IRS1, ack: options.ack ?? ISS1,
+      flags: options.flags ?? TCP_ACK, window: options.window ?? 65535, urgent: 0, options: tcpOptions,
+    }
+    const tcpLen = tcpHeaderLen(header) + data.length
+    const frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES + tcpLen)
+    emitEthernet(frame, { target: LOCAL_MAC, source: PEER_MAC, etherType: ETHERTYPE_IPV4 })
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: 0, payloadLen: tcpLen })
+    const at = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
+    emitTcp(frame, at, header)
+    frame.set(data, at + tcpHeaderLen(header))
+    fillTcpChecksum(frame, at, tcpLen, PEER_IP, LOCAL_IP)
+    return frame
+  }
+
+  /** The peer sends segments; all of them arrive in one burst, and the worker does one pass. */
+  receive(...segments: SegmentOptions[]): void {
+    for (const segment of segments) this.port.inject(this.frame(segment), RX_CHECKSUM_GOOD)
+    this.pass()
+  }
+
+  pass(afterUs = 10): number {
+    this.nowUs += afterUs
+    return this.worker.pass(this.nowUs)
+  }
+
+  /** What the worker has sent since the last call; checksums are checked on the way. */
+  sent(): Sent[] {
+    return this.frames.splice(0).map(({ frame, gso }) => {
+      const ip = parseIpv4(frame, ETHERNET_HEADER_BYTES)
+      if (ip === null || !ip.checksumGood) throw new Error('bad IP header sent')
+      const at = ETHERNET_HEADER_BYTES + ip.headerLen
+      if (gso === 0 && !this.port.offload && !tcpChecksumGood(frame, at, ip.payloadLen, ip.sourceIp, ip.targetIp)) throw new Error('bad TCP checksum sent')
+      const tcp = parseTcp(frame, at, ip.payloadLen)
+      if (tcp === null) throw new Error('bad TCP header sent')
+      return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso }
+    })
+  }
+
+  /** Events that the application finds now. */
+  seen(): SeenEvent[] {
+    const events: SeenEvent[] = []
+    for (let entry = this.events.peek(); entry >= 0; entry = this.events.peek()) {
+      const w = this.appWords
+      events.push({
+        flow: w[entry + EVENT_FLOW], gen: w[entry + EVENT_GEN], flags: w[entry + EVENT_FLAGS],
+        rcvEnd: w[entry + EVENT_RCV_END], sndUna: w[entry + EVENT_SND_UNA],
+      })
+      this.events.next()
+    }
+    this.events.release()
+    return events
+  }
+
+  /** Messages that the slow path finds now. */
+  told(): { type: number; flow: number; what: number; len: number }[] {
+    const messages: { type: number; flow: number; what: number; len: number }[] = []
+    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
+      const w = this.toSlow.words
+      const type = w[entry + SF_TYPE]
+      messages.push({ type, flow: w[entry + SF_FLOW], what: w[entry + SF_WHAT], len: type === TO_SLOW_PACKET ? w[entry + SF_PACKET_LEN] : 0 })
+      this.toSlow.pass(entry)
+    }
+    this.toSlow.release()
+    return messages
+  }
+
+  /** The application bumps: has read up to `read`, written up to `end`. */
+  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; gen?: number; flow?: number }): void {
+    const entry = this.bumps.reserve()
+    const w = this.appWords
+    w[entry + BUMP_FLOW] = fields.flow ?? flow
+    w[entry + BUMP_GEN] = fields.gen ?? GEN
+    w[entry + BUMP_FLAGS] = fields.fin === true ? BUMP_FIN : 0
+    w[entry + BUMP_RCV_READ] = fields.read ?? this.word(flow, TCB_RCV_READ)
+    w[entry + BUMP_SND_END] = fields.end ?? this.word(flow, TCB_SND_END)
+    w[entry + BUMP_WANTED] = fields.wanted ?? 0
+    this.bumps.push()
+    this.bumps.publish()
+  }
+
+  /** The application writes bytes and bumps. */
+  write(flow: number, data: Uint8Array, fields: { fin?: boolean; read?: number } = {}): void {
+    const end = this.word(flow, TCB_SND_END)
+    const tcb = this.tcb(flow)
+    const size = 1 << this.state.bytes[tcb * 4 + TCB_TX_LOG2_U8]
+    const start = this.state.words[tcb + TCB_BUFFER] * 64 + (1 << this.state.bytes[tcb * 4 + TCB_RX_LOG2_U8])
+    data.forEach((byte, i) => {
+      this.appBytes[start + ((end + i - this.state.words[tcb + TCB_TX_BASE]) & (size - 1))] = byte
+    })
+    this.bump(flow, { ...fields, end: (end + data.length) | 0 })
+  }
+
+  /** Bytes [from, from + len) of the flow's receive stream. */
+  received(flow: number, from: number, len: number): Uint8Array {
+    const tcb = this.tcb(flow)
+    const size = 1 << this.state.bytes[tcb * 4 + TCB_RX_LOG2_U8]
+    const start = this.state.words[tcb + TCB_BUFFER] * 64
+    return Uint8Array.from({ length: len }, (_, i) => this.appBytes[start + ((from + i - this.state.words[tcb + TCB_RX_BASE]) & (size - 1))])
+  }
+
+  count(name: WorkerCounter): number {
+    return this.counters[workerCounterBase(0) + workerCounter(name)]
+  }
+}

@@ -1,0 +1,300 @@
+import { describe, expect, it } from 'vitest'
+import {
+  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT, TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_FIN_RECEIVED,
+} from '../../lib/memif/index.js'
+import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
+import { FastHarness, IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './harness.js'
+
+const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+const filled = (length: number, first = 0): Uint8Array => Uint8Array.from({ length }, (_, i) => (first + i) & 0xff)
+
+describe('in-order data', () => {
+  it('one segment -> bytes in the buffer, one event, the acknowledgment waits for data', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'hello' })
+    expect(text(h.received(flow, IRS1, 5))).toBe('hello')
+    expect(h.seen()).toEqual([{ flow, gen: 7, flags: 0, rcvEnd: IRS1 + 5, sndUna: ISS1 }])
+    expect(h.sent()).toEqual([])
+  })
+
+  it('the application answers -> one segment carries data and acknowledgment', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'ping' })
+    h.write(flow, filled(4, 65), { read: IRS1 + 4 })
+    h.pass()
+    const sent = h.sent()
+    expect(sent).toHaveLength(1)
+    expect(sent[0]).toMatchObject({ seq: ISS1, ack: IRS1 + 4, flags: TCP_ACK | TCP_PSH, sourcePort: LOCAL_PORT, targetPort: PEER_PORT })
+    expect(text(sent[0].data)).toBe('ABCD')
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toEqual([])
+  })
+
+  it('no answer within the delay -> a pure acknowledgment (RFC 1122, 4.2.3.2)', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ data: 'ping' })
+    h.pass(499)
+    expect(h.sent()).toEqual([])
+    h.pass(10)
+    expect(h.sent()).toMatchObject([{ seq: ISS1, ack: IRS1 + 4, flags: TCP_ACK, payloadLen: 0 }])
+  })
+
+  it('the worker is about to block -> the acknowledgment goes out', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ data: 'ping' })
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
+  })
+
+  it('two full segments in a burst -> one acknowledgment at once, one event', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ data: filled(1448) }, { seq: IRS1 + 1448, data: filled(1448) })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 2896 }])
+    expect(h.seen()).toHaveLength(1)
+  })
+
+  it('stream longer than the buffer, at a wrapping sequence number -> every byte right', () => {
+    const h = new FastHarness()
+    const irs1 = 0xfffffff0 | 0
+    const flow = h.addFlow({ rxLog2: 10, irs1 })
+    for (let at = 0; at < 5000; at += 100) {
+      h.receive({ seq: (irs1 + at) | 0, data: filled(100, at) })
+      expect(h.received(flow, (irs1 + at) | 0, 100)).toEqual(filled(100, at))
+      h.bump(flow, { read: (irs1 + at + 100) | 0 })
+    }
+    expect(h.count('appBadBumps')).toBe(0)
+  })
+
+  it('context unknown until accepted -> bytes are kept, the event comes with the context', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ context: 0xffff })
+    h.receive({ data: 'early' })
+    expect(h.seen()).toEqual([])
+    h.command(TO_FAST_FLOW_CONTEXT, { flow, context: 0 })
+    h.pass()
+    expect(h.seen()).toMatchObject([{ flow, rcvEnd: IRS1 + 5 }])
+  })
+})
+
+describe('window and old data', () => {
+  it('a segment again -> dropped, acknowledged at once (RFC 9293, 3.10.7.4)', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ data: 'hello' })
+    h.receive({ data: 'hello' })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 5 }])
+    expect(h.count('rxDuplicateData')).toBe(1)
+  })
+
+  it('partly old -> only the new part counts', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'hello' })
+    h.receive({ seq: IRS1 + 3, data: 'lo, you' })
+    expect(text(h.received(flow, IRS1, 10))).toBe('hello, you')
+  })
+
+  it('more than the window -> what fits is taken and the window closes', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ rxLog2: 10 })
+    h.receive({ data: filled(1448), flags: TCP_ACK | TCP_FIN })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1024)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 1024, window: 0 }])
+    h.receive({ seq: IRS1 + 1024, data: 'x' })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 1024, window: 0 }])
+  })
+
+  it('the application reads -> the window opens with an acknowledgment, not for every byte', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ rxLog2: 12 })
+    for (let i = 0; i < 4; i++) h.receive({ seq: IRS1 + i * 1024, data: filled(1024) })
+    h.sent()
+    h.bump(flow, { read: IRS1 + 100 })
+    h.pass()
+    expect(h.sent()).toEqual([])
+    h.bump(flow, { read: IRS1 + 2048 })
+    h.pass()
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 4096, window: 2048 }])
+  })
+
+  it('wholly beyond the window -> dropped, acknowledged', () => {
+    const h = new FastHarness()
+    h.addFlow({ rxLog2: 10 })
+    h.receive({ seq: IRS1 + 5000, data: 'far' })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 }])
+    expect(h.seen()).toEqual([])
+  })
+})
+
+describe('out of order', () => {
+  it('a gap that closes in the same burst -> one acknowledgment, everything in order', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 5, data: 'world' }, { data: 'hello' })
+    expect(text(h.received(flow, IRS1, 10))).toBe('helloworld')
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 10 }])
+    expect(h.seen()).toMatchObject([{ rcvEnd: IRS1 + 10 }])
+  })
+
+  it('a gap that stays -> a duplicate acknowledgment for each segment behind it, at most three a burst', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 10, data: 'b' }, { seq: IRS1 + 11, data: 'c' })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 }, { ack: IRS1 }])
+    h.receive(...[12, 13, 14, 15].map((at) => ({ seq: IRS1 + at, data: 'd' })))
+    expect(h.sent()).toHaveLength(3)
+    expect([h.word(flow, TCB_OOO_START), h.word(flow, TCB_OOO_END)]).toEqual([IRS1 + 10, IRS1 + 16])
+    h.receive({ data: '0123456789' })
+    expect(text(h.received(flow, IRS1, 16))).toBe('0123456789bcdddd')
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 16 }])
+  })
+
+  it('a second gap -> that segment is dropped, the first interval stays', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 10, data: 'aa' }, { seq: IRS1 + 20, data: 'bb' })
+    expect(h.count('dropOutOfOrder')).toBe(1)
+    expect([h.word(flow, TCB_OOO_START), h.word(flow, TCB_OOO_END)]).toEqual([IRS1 + 10, IRS1 + 12])
+  })
+
+  it('interval grows at its front and overlaps -> union', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 10, data: 'cdef' }, { seq: IRS1 + 8, data: 'abcd' })
+    h.receive({ data: '01234567ab' })
+    expect(text(h.received(flow, IRS1, 14))).toBe('01234567abcdef')
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 14)
+  })
+})
+
+describe('FIN', () => {
+  it('in order with data -> counted, acknowledged at once, application and slow path are told', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'bye', flags: TCP_ACK | TCP_FIN })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
+    expect(h.seen()).toEqual([{ flow, gen: 7, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3, sndUna: ISS1 }])
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_FLOW, flow, what: WHAT_FIN_RECEIVED }])
+  })
+
+  it('again -> acknowledged again, told once', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ flags: TCP_ACK | TCP_FIN })
+    h.told()
+    h.sent()
+    h.receive({ flags: TCP_ACK | TCP_FIN })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 1 }])
+    expect(h.told()).toEqual([])
+  })
+
+  it('before missing data -> waits for it', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 4, data: 'last', flags: TCP_ACK | TCP_FIN })
+    expect(h.told()).toEqual([])
+    h.receive({ data: 'miss' })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 8)
+    h.receive({ seq: IRS1 + 4, data: 'last', flags: TCP_ACK | TCP_FIN })
+    expect(h.told()).toMatchObject([{ what: WHAT_FIN_RECEIVED }])
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 9)
+  })
+})
+
+describe('timestamps', () => {
+  const ts = (value: number): { value: number; echo: number } => ({ value, echo: 0 })
+
+  it('in order -> TS.Recent follows and is echoed (RFC 7323, 4.3)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ timestamps: true })
+    h.receive({ data: 'a', timestamps: ts(200) })
+    expect(h.word(flow, TCB_TS_RECENT)).toBe(200)
+    h.worker.flushDelayedAcks()
+    expect(h.sent()[0].options.timestamps).toEqual({ value: Math.floor(h.nowUs / 1000), echo: 200 })
+  })
+
+  it('older than TS.Recent -> dropped, acknowledged (RFC 7323, 5.3 R1)', () => {
+    const h = new FastHarness()
+    h.addFlow({ timestamps: true })
+    h.receive({ data: 'a', timestamps: ts(99) })
+    expect(h.count('dropPaws')).toBe(1)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 }])
+  })
+
+  it('beyond a gap -> TS.Recent stays', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ timestamps: true })
+    h.receive({ seq: IRS1 + 5, data: 'a', timestamps: ts(300) })
+    expect(h.word(flow, TCB_TS_RECENT)).toBe(100)
+  })
+})
+
+describe('what is not common', () => {
+  it.each([
+    ['RST', { flags: TCP_RST | TCP_ACK }], ['SYN', { flags: TCP_SYN }], ['URG', { flags: TCP_ACK | TCP_URG, data: 'u' }], ['no ACK', { flags: TCP_PSH, data: 'n' }],
+  ])('%s on a flow -> to the slow path with its flow', (_name, segment) => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive(segment)
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_PACKET, flow, len: h.frame(segment).length }])
+    expect(h.sent()).toEqual([])
+  })
+
+  it('unknown connection -> to the slow path without a flow', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.receive({ peerPort: 1, data: 'who' })
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_PACKET, flow: -1 }])
+  })
+
+  it('data after RX_SHUT -> to the slow path, not into the buffer', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.command(TO_FAST_FLOW_RX_SHUT, { flow })
+    h.receive({ data: 'late' })
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_PACKET, flow }])
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1)
+  })
+
+  it('bad IP or TCP checksum, bad lengths -> dropped and counted', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    const bad = (at: number, value: number): void => {
+      const frame = h.frame({ data: 'x' })
+      frame[at] = value
+      h.port.inject(frame)
+    }
+    bad(24, 0xff)
+    bad(54, 0x55)
+    const short = h.frame({ data: 'x' })
+    short[46] = 0xf0
+    h.port.inject(short)
+    h.pass()
+    expect([h.count('dropMalformed'), h.count('dropChecksum')]).toEqual([2, 1])
+    expect(h.seen()).toEqual([])
+  })
+
+  it('the ring to the slow path is full -> dropped, counted, the rest goes on', () => {
+    const h = new FastHarness({ toSlowEntries: 4 })
+    const flow = h.addFlow()
+    h.receive(...[1, 2, 3, 4, 5, 6].map((peerPort) => ({ peerPort, flags: TCP_SYN })), { data: 'ok' })
+    expect(h.count('dropSlowFull')).toBe(2)
+    expect(h.seen()).toMatchObject([{ flow }])
+  })
+
+  it('a packet handed back by the slow path -> handled as if from the port; unknown even then -> dropped', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.handBack(h.frame({ data: 'again' }))
+    h.handBack(h.frame({ peerPort: 5, data: 'lost' }))
+    h.pass()
+    expect(text(h.received(flow, IRS1, 5))).toBe('again')
+    expect(h.count('dropNotOurs')).toBe(1)
+    expect(h.told()).toEqual([])
+  })
+})

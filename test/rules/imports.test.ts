@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '../..')
+
+/** Who may import whom, beside the own folder: the table of CONTRIBUTING.md. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'lib/wire': [],
+  'lib/memif': [],
+  native: [],
+  'service/slow': ['lib/memif', 'lib/wire', 'native'],
+  'service/fast': ['lib/memif', 'lib/wire', 'native'],
+  service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools'],
+  'lib/tas': ['lib/memif', 'native'],
+  tools: ['lib/memif', 'lib/wire', 'native'],
+  examples: ['lib/tas'],
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+}
+
+/** The folder of the table that a file belongs to: the longest that fits. */
+function roomOf(path: string): string {
+  const rooms = Object.keys(MAY_IMPORT).filter((room) => path.startsWith(`${room}/`))
+  return rooms.sort((a, b) => b.length - a.length)[0] ?? path
+}
+
+function imports(path: string): string[] {
+  const text = readFileSync(join(root, path), 'utf8')
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map((match) => relative(root, resolve(root, dirname(path), match[1])))
+}
+
+describe('import rules', () => {
+  const rooms = Object.keys(MAY_IMPORT)
+
+  it.each(rooms)('%s: every import -> the own folder or one that it may enter', (room) => {
+    const files = sources(room).filter((path) => roomOf(path) === room)
+    expect(files.length).toBeGreaterThan(0)
+    for (const path of files) {
+      for (const target of imports(path)) {
+        const entered = roomOf(target)
+        expect(entered === room || MAY_IMPORT[room].includes(entered), `${path} imports ${target}`).toBe(true)
+      }
+    }
+  })
+})

@@ -1,0 +1,146 @@
+/** A whole TAS host in one thread: slow path, one worker, applications on the flextcp library. */
+import {
+  APPS_MAX, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, doorbellWord, placeState, slowCounter, STATE_LOCAL_ADDRESSES,
+  STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase, writeAppRegionHeader, writeStateHeader,
+  type AppRegionShape, type SlowCounter, type Wakeable, type WorkerCounter,
+} from '../../lib/memif/index.js'
+import { Tas } from '../../lib/tas/index.js'
+import { LocalLink } from '../../lib/tas/locallink.js'
+import { sameMac, isGroupMac } from '../../lib/wire/index.js'
+import { MemoryPort } from '../../native/index.js'
+import { DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from '../../service/slow/config.js'
+import { SlowPath } from '../../service/slow/slowpath.js'
+import { Worker } from '../../service/fast/worker.js'
+import type { SimNetwork } from './network.js'
+
+const NOTHING: Wakeable = { wake: () => undefined }
+const silent = (): void => undefined
+
+export interface HostOptions {
+  readonly ip: number
+  readonly bufLen?: number
+  readonly mtu?: number
+  readonly flows?: number
+  readonly regionBytes?: number
+  readonly config?: Partial<SlowConfig>
+}
+
+export class SimHost {
+  readonly slow: SlowPath
+  readonly worker: Worker
+  readonly counters = new Float64Array(COUNTERS_BYTES / 8)
+  readonly state: StateView
+  readonly mac: Uint8Array
+  private readonly net: SimNetwork
+  private readonly port: MemoryPort
+  private readonly doorbells = new Int32Array(new SharedArrayBuffer(DOORBELL_PAGE_BYTES))
+  private readonly regions = new Map<number, Uint8Array>()
+  private readonly buffers = new Map<number, ArrayBufferLike>()
+  private readonly wakes = new Map<number, Wakeable>()
+  private readonly shape: AppRegionShape
+  private nowUs: number
+
+  constructor(net: SimNetwork, options: HostOptions) {
+    this.net = net
+    this.nowUs = net.nowUs
+    this.mac = Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
+    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: 4096, koutBytes: 4096, fastEntries: 64 }
+    this.state = this.makeState(options)
+    this.port = new MemoryPort({
+      mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
+      onTransmit: (frame) => net.send(this, frame),
+    })
+    this.slow = new SlowPath({
+      state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: net.nowUs,
+      log: { debug: silent, info: silent, warn: silent, error: silent },
+      random: { u32: () => net.random.u32() }, secret: net.random.bytes(16),
+      workers: [{
+        doorbell: new Doorbell(this.doorbells, doorbellWord(0), NOTHING),
+        appAdded: (app, region) => void this.buffers.set(app, region.buffer),
+        contextAdded: (app, context, wake) => void this.wakes.set(app * APPS_MAX + context, wake),
+      }],
+    })
+    this.worker = this.makeWorker()
+    net.join(this)
+  }
+
+  private makeState(options: HostOptions): StateView {
+    const shape = { workers: 1, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18 }
+    const memory = new SharedArrayBuffer(placeState(shape).totalBytes)
+    writeStateHeader(new Int32Array(memory), shape)
+    const state = new StateView(memory)
+    state.words[STATE_LOCAL_COUNT] = 1
+    new DataView(memory).setInt32(STATE_LOCAL_ADDRESSES * 4, options.ip, false)
+    state.bytes.set(this.mac, STATE_MAC * 4)
+    this.regions.set(0, state.bytes)
+    return state
+  }
+
+  private config(options: HostOptions): SlowConfig {
+    const bufLen = options.bufLen ?? 1 << 15
+    return {
+      addresses: [{ ip: options.ip, prefix: 24 }], routes: [], kni: false,
+      tcp: { ...DEFAULT_TCP, rxBufLen: bufLen, txBufLen: bufLen }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
+      appRegionBytes: this.shape.regionBytes, kinBytes: this.shape.kinBytes, koutBytes: this.shape.koutBytes, fastEntries: this.shape.fastEntries,
+      ...options.config,
+    }
+  }
+
+  private makeWorker(): Worker {
+    return new Worker({
+      state: this.state, worker: 0, port: this.port, counters: this.counters,
+      regions: {
+        add: (index, memory) => void this.regions.set(index, new Uint8Array(memory)),
+        remove: (index) => void this.regions.delete(index),
+      },
+      slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, NOTHING),
+      apps: {
+        region: (app) => ({ memory: this.buffers.get(app) ?? new ArrayBuffer(0), shape: this.shape }),
+        contextWake: (app, context) => this.wakes.get(app * APPS_MAX + context) ?? NOTHING,
+        release: (app) => void this.buffers.delete(app),
+      },
+    })
+  }
+
+  /** Starts an application. */
+  connectApp(name: string): { tas: Tas; app: number } {
+    const memory = new SharedArrayBuffer(this.shape.regionBytes)
+    writeAppRegionHeader(new Int32Array(memory), this.shape)
+    const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, name, 1)
+    const tas = Tas.attach(new LocalLink({
+      region: memory, doorbells: this.doorbells, slow: NOTHING, workers: [NOTHING], nowUs: () => this.nowUs,
+      createContext: (wake) => this.slow.apps.addContext(app, wake),
+    }))
+    return { tas, app }
+  }
+
+  /** A frame arrives; network cards drop what is for others. */
+  receive(frame: Uint8Array): void {
+    if (isGroupMac(frame) || sameMac(frame, this.mac)) this.port.inject(frame)
+  }
+
+  step(nowUs: number): number {
+    this.nowUs = nowUs
+    return this.slow.poll(nowUs) + this.worker.pass(nowUs)
+  }
+
+  /** What the worker process does before it blocks. Returns whether there is work after it. */
+  beforeSleep(nowUs: number): number {
+    const before = this.net.framesSent
+    this.worker.flushDelayedAcks()
+    this.nowUs = nowUs
+    return this.net.framesSent - before + (this.worker.hasWork() || this.slow.hasWork() ? 1 : 0)
+  }
+
+  nextDeadlineUs(): number {
+    return this.slow.nextDeadlineUs()
+  }
+
+  slowCount(name: SlowCounter): number {
+    return this.counters[slowCounter(name)]
+  }
+
+  fastCount(name: WorkerCounter): number {
+    return this.counters[workerCounterBase(0) + workerCounter(name)]
+  }
+}
