@@ -1,2 +1,13 @@
 /** The typed face of the native addon. It holds no TCP. */
 export * from './port.js'
+export { NativeError } from './addon.js'
+export * from './memory.js'
+export * from './unixsocket.js'
+export * from './wake.js'
+export * from './cpu.js'
+export * from './interfaces.js'
+export * from './checksum.js'
+export * from './packetport.js'
+export * from './tapport.js'
+export * from './memoryport.js'
+export * from './spinpolicy.js'

@@ -51,6 +51,7 @@ function main(): void {
     slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, new EventFd(start.WORKER_FD_SLOW_WAKE)),
     apps: source,
   })
+  if (options.restart) worker.takeOver(source.known(options.known))
   sendMessage(start.WORKER_FD_CONTROL, start.encodeWorkerReady(), [])
   runLoop({
     worker,

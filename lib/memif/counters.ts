@@ -11,16 +11,17 @@ import { LAYOUT_VERSION, WORKERS_MAX } from './layout.js'
 /** Floats in a block. */
 export const COUNTER_BLOCK = 64
 
-/** Header block. */
-export const COUNTERS_MAGIC = 0
+/**
+ * Header block. The first 8 bytes are not a float but the length of the rest in bytes, as the npm package shm-typed-array
+ * keeps it at the start of every object: its users see float `n` of this description as element `n - 1`.
+ */
+export const COUNTERS_LENGTH = 0
 export const COUNTERS_VERSION = 1
 export const COUNTERS_WORKERS = 2
 /** Process id of the slow path. */
 export const COUNTERS_PID = 3
 /** When TAS started, milliseconds since 1970. */
 export const COUNTERS_START_MS = 4
-/** Value of COUNTERS_MAGIC. */
-export const COUNTERS_MAGIC_VALUE = 0x5441534a43
 
 /** Worker counters, indexes within the worker's block. */
 export const WORKER_COUNTERS = [
@@ -75,7 +76,7 @@ export function countersName(socketPath: string): string {
 
 /** Writes the header block. */
 export function writeCountersHeader(counters: Float64Array, workers: number, pid: number, startMs: number): void {
-  counters[COUNTERS_MAGIC] = COUNTERS_MAGIC_VALUE
+  new DataView(counters.buffer, counters.byteOffset).setBigUint64(COUNTERS_LENGTH, BigInt(COUNTERS_BYTES - 8), true)
   counters[COUNTERS_VERSION] = LAYOUT_VERSION
   counters[COUNTERS_WORKERS] = workers
   counters[COUNTERS_PID] = pid

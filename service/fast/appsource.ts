@@ -1,17 +1,19 @@
 /** A worker process's applications: regions and eventfds that the service sends over the control socket. */
-import {
-  CONTROL_MESSAGE_MAX,
-  decodeControl,
-  type AppRegionShape,
-  type Wakeable,
-} from '../../lib/memif/index.js'
-import { closeFd, EventFd, mapRegion, receiveMessage, unmapRegion } from '../../native/index.js'
+import { CONTROL_MESSAGE_MAX, decodeControl, type AppRegionShape, type Wakeable } from '../../lib/memif/index.js'
+import { closeFd, EventFd, mapRegion, receiveMessage, unmapRegion, waitReadable } from '../../native/index.js'
 import type { AppSource } from './commands.js'
 
+/** A message that no order in the ring has asked for yet. */
 interface Delivery {
-  readonly fields: Readonly<Record<string, unknown>>
-  readonly fds: number[]
+  readonly op: unknown
+  readonly app: number
+  readonly context: number
+  readonly regionBytes: number
+  readonly fd: number
 }
+
+/** How long the service may take to send what it has announced. */
+const PATIENCE_US = 2_000_000
 
 export class ControlSocketSource implements AppSource {
   /** The service has closed the socket: it is gone. */
@@ -34,33 +36,57 @@ export class ControlSocketSource implements AppSource {
       const message = receiveMessage(this.socket, this.buffer)
       if (message === null) return
       if (message.lenBytes === 0) this.ended = true
-      else this.waiting.push({ fields: decodeControl(this.buffer.slice(0, message.lenBytes)) ?? {}, fds: message.fds })
+      else this.keep(this.buffer.slice(0, message.lenBytes), message.fds)
     }
   }
 
-  /** The service sends the message before it writes the command, so it is there. */
-  private take(what: string, matches: (fields: Delivery['fields']) => boolean): Delivery {
+  private keep(bytes: Uint8Array, fds: readonly number[]): void {
+    const fields = decodeControl(bytes)
+    if (fields === null || fds.length !== 1) {
+      for (const fd of fds) closeFd(fd)
+      return
+    }
+    const { op, app, context, regionBytes } = fields
+    this.waiting.push({ op, app: Number(app), context: Number(context ?? -1), regionBytes: Number(regionBytes ?? 0), fd: fds[0] })
+  }
+
+  /**
+   * Waits for the first `count` messages, which say what an earlier worker knew. Throws Error if they do not come in time.
+   * Returns the applications with their contexts.
+   */
+  known(count: number): { app: number; contexts: number[] }[] {
+    const fds = Int32Array.of(this.socket)
+    while (this.waiting.length < count && !this.ended) {
+      if (waitReadable(fds, 1, PATIENCE_US) === 0) throw new Error(`control socket: ${this.waiting.length} of ${count} messages came`)
+      this.pump()
+    }
+    const apps = this.waiting.filter((delivery) => delivery.op === 'app').map((delivery) => delivery.app)
+    return apps.map((app) => ({
+      app,
+      contexts: this.waiting.filter((delivery) => delivery.op === 'context' && delivery.app === app).map((delivery) => delivery.context),
+    }))
+  }
+
+  /** The service sends a message before it writes the order that needs it. */
+  private take(op: string, app: number, context: number): Delivery | null {
     this.pump()
-    const at = this.waiting.findIndex((delivery) => matches(delivery.fields))
-    if (at < 0) throw new Error(`control socket: no message for ${what}`)
-    const [delivery] = this.waiting.splice(at, 1)
-    if (delivery.fds.length !== 1) throw new Error(`control socket: ${delivery.fds.length} descriptors for ${what}, want 1`)
-    return delivery
+    const at = this.waiting.findIndex((delivery) => delivery.op === op && delivery.app === app && delivery.context === context)
+    return at < 0 ? null : this.waiting.splice(at, 1)[0]
   }
 
-  region(app: number): { memory: ArrayBuffer; shape: AppRegionShape } {
-    const { fields, fds } = this.take(`application ${app}`, (f) => f.op === 'app' && f.app === app)
-    const regionBytes = Number(fields.regionBytes)
-    const memory = mapRegion(fds[0], regionBytes, true)
-    closeFd(fds[0])
+  region(app: number): { memory: ArrayBuffer; shape: AppRegionShape } | null {
+    const delivery = this.take('app', app, -1)
+    if (delivery === null) return null
+    const memory = mapRegion(delivery.fd, delivery.regionBytes, true)
+    closeFd(delivery.fd)
     this.regions.set(app, memory)
-    return { memory, shape: { ...this.shape, regionBytes } }
+    return { memory, shape: { ...this.shape, regionBytes: delivery.regionBytes } }
   }
 
-  contextWake(app: number, context: number): Wakeable {
-    const { fds } = this.take(`context ${context} of application ${app}`,
-      (f) => f.op === 'context' && f.app === app && f.context === context)
-    const wake = new EventFd(fds[0])
+  contextWake(app: number, context: number): Wakeable | null {
+    const delivery = this.take('context', app, context)
+    if (delivery === null) return null
+    const wake = new EventFd(delivery.fd)
     this.wakes.set(app, [...(this.wakes.get(app) ?? []), wake])
     return wake
   }

@@ -17,6 +17,7 @@ import {
   SF_PACKET_LEN,
   SF_PACKET_POS,
   SF_TYPE,
+  TCB_APP_U16,
   TCB_CONTEXT_U16,
   TCB_FLAGS,
   TCB_GEN_U16,
@@ -60,10 +61,10 @@ const COMMANDS_PER_PASS = 32
 
 /** Where a new application's region comes from: the control socket, or the simulation's own memory. */
 export interface AppSource {
-  /** The region of application `app`, which the slow path has just announced. Throws if it cannot be had. */
-  region(app: number): { readonly memory: ArrayBufferLike; readonly shape: AppRegionShape }
-  /** How to wake context `context` of application `app`, just announced. */
-  contextWake(app: number, context: number): Wakeable
+  /** The region of application `app`, which the slow path has announced; null if it is not there (any more). */
+  region(app: number): { readonly memory: ArrayBufferLike; readonly shape: AppRegionShape } | null
+  /** How to wake context `context` of application `app`; null if that is not known. */
+  contextWake(app: number, context: number): Wakeable | null
   /** The application is gone; what `region` gave may be unmapped. */
   release(app: number): void
 }
@@ -189,16 +190,21 @@ export class Commands {
     else this.fast.tellSlow(flow, tcb, WHAT_ACTIVE)
   }
 
-  private addApp(app: number): void {
-    const { memory, shape } = this.source.region(app)
-    this.fast.regions.add(app, memory)
-    this.apps.set(app, { words: new Int32Array(memory), shape })
+  /** Takes an application on. One that is known already is left alone: a worker that took over may hear of it twice. */
+  addApp(app: number): void {
+    if (this.apps.has(app)) return
+    const found = this.source.region(app)
+    if (found === null) return
+    this.fast.regions.add(app, found.memory)
+    this.apps.set(app, { words: new Int32Array(found.memory), shape: found.shape })
   }
 
-  private addContext(app: number, context: number): void {
-    const wake = this.source.contextWake(app, context)
+  /** Takes a context of a known application on. */
+  addContext(app: number, context: number): void {
     const known = this.apps.get(app)
-    if (known === undefined) return
+    if (known === undefined || this.contexts.has(app, context)) return
+    const wake = this.source.contextWake(app, context)
+    if (wake === null) return
     this.contexts.add(new AppContext(app, context, known.words, known.shape, this.fast.worker, wake))
   }
 
@@ -247,7 +253,10 @@ export class Commands {
     return this.endings.length > 0
   }
 
-  /** Goes on with the flows of an earlier worker process: its lists are lost, so everything is looked at once. */
+  /**
+   * Goes on with the flows of an earlier worker process, once its applications are known: its lists are lost, so everything is
+   * looked at once. The flows of an application that is gone are only waiting to be removed.
+   */
   adoptFlows(): void {
     const { fast } = this
     const flows = new Int32Array(fast.state.shape.flows)
@@ -256,6 +265,10 @@ export class Commands {
       const tcb = fast.tcb(flows[i])
       fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
       this.resetHeapState(flows[i], tcb)
+      if (!this.apps.has(fast.halves[tcb * 2 + TCB_APP_U16])) {
+        fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
+        continue
+      }
       // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
       fast.wantedFree[flows[i]] = 1
       fast.listEvent(flows[i], tcb)

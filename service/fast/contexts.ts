@@ -84,11 +84,14 @@ export class Contexts {
     this.table = new Array<AppContext | null>(APPS_MAX * CONTEXTS_MAX).fill(null)
   }
 
-  /** Takes a context on; it replaces an earlier one of the same ids. */
+  /** Takes a context on. */
   add(context: AppContext): void {
     this.table[context.app * CONTEXTS_MAX + context.context] = context
-    this.active = this.active.filter((other) => other.app !== context.app || other.context !== context.context)
     this.active.push(context)
+  }
+
+  has(app: number, context: number): boolean {
+    return this.table[app * CONTEXTS_MAX + context] !== null
   }
 
   /** Forgets all contexts of an application. */

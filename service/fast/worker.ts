@@ -28,13 +28,21 @@ export class Worker {
   private readonly receiver: Receiver
   private readonly commands: Commands
 
-  /** Attaches to the state region; goes on with the flows of an earlier worker if there are any. */
+  /** Attaches to the state region. */
   constructor(parts: WorkerParts) {
     this.fast = new FastPath(parts)
     this.slow = new SlowLink(this.fast, parts.slowDoorbell)
     this.contexts = new Contexts(this.fast)
     this.receiver = new Receiver(this.fast, this.slow)
     this.commands = new Commands(this.fast, this.slow, this.contexts, this.receiver, parts.apps)
+  }
+
+  /** Goes on where an earlier worker on the same state region stopped. `known` are the applications with their contexts. */
+  takeOver(known: readonly { readonly app: number; readonly contexts: readonly number[] }[]): void {
+    for (const { app, contexts } of known) {
+      this.commands.addApp(app)
+      for (const context of contexts) this.commands.addContext(app, context)
+    }
     this.commands.adoptFlows()
   }
 

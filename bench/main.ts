@@ -1,0 +1,138 @@
+/** The benchmark: `npm run bench`. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import {
+  Cleanup, createLab, loadFailure, measure, nativeProgram, packageRoot, startProcess, uniqueName, type LoadOptions,
+  type Measurement, type Process,
+} from '../tools/netlab/index.js'
+import { startContender, type ContenderOptions } from './contenders.js'
+import { BenchUsageError, HELP, parseOptions, type BenchOptions } from './options.js'
+import { resultRow, SERVERS, type ResultRow, type Results, type ServerName } from './results.js'
+import { SCENARIOS, type Scenario } from './scenarios.js'
+import { readSettings } from './settings.js'
+import { measureStep } from './steprow.js'
+import { insertTable, terminalTable } from './table.js'
+
+type Measured = Record<ServerName, Measurement[]>
+
+function say(text: string): void {
+  process.stderr.write(`bench: ${text}\n`)
+}
+
+async function startHog(cleanup: Cleanup): Promise<Process> {
+  const hog = startProcess('cpu_hog', { command: nativeProgram('cpu_hog') }, cleanup)
+  await hog.line(/ready/)
+  return hog
+}
+
+function loadOf(scenario: Scenario, options: BenchOptions, address: string): LoadOptions {
+  return {
+    ...scenario.load, address, warmup: options.warmup,
+    seconds: Math.max(options.seconds, scenario.minSeconds ?? 0),
+    ...(options.pin === 'none' ? {} : { cpu: availableParallelism() - 1 }),
+  }
+}
+
+/** One measurement with a fresh server. */
+async function measureOnce(
+  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
+): Promise<Measurement> {
+  const contender = await startContender(server, context)
+  const hog = scenario.hog === true ? await startHog(context.cleanup) : null
+  try {
+    return await measure(context.lab.peer, loadOf(scenario, options, contender.address), contender.pids)
+  } finally {
+    await hog?.stop()
+    await contender.stop()
+  }
+}
+
+/** Measures and tells. A measurement with errors counts for nothing: figures of a broken run would mislead. */
+async function tryMeasure(
+  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
+): Promise<Measurement | null> {
+  try {
+    const measurement = await measureOnce(scenario, server, options, context)
+    const failure = loadFailure(measurement.load)
+    const first = scenario.rows[0]
+    if (failure === null) say(`${scenario.name} ${server}: ${first.value(measurement).toPrecision(4)} ${first.unit}`)
+    else say(`${scenario.name} ${server}: not counted: ${failure}`)
+    return failure === null ? measurement : null
+  } catch (error) {
+    say(`${scenario.name} ${server}: not counted: ${error instanceof Error ? error.message : String(error)}`)
+    return null
+  }
+}
+
+/** Machines drift for tens of seconds, so what is compared is measured one right after the other. */
+async function measureAll(options: BenchOptions, context: ContenderOptions): Promise<ResultRow[]> {
+  const chosen = SCENARIOS.filter(scenario => options.rows.includes(scenario.name))
+  const measured = new Map(chosen.map(scenario => [scenario, { tas: [], nodeNet: [], cEpoll: [] } as Measured]))
+  for (let run = 0; run < options.runs; run++) {
+    say(`run ${run + 1} of ${options.runs}`)
+    for (const [scenario, into] of measured) {
+      // The order turns with each run, so that no server always comes first.
+      for (let i = 0; i < SERVERS.length && !context.cleanup.interrupted; i++) {
+        const server = SERVERS[(i + run) % SERVERS.length]
+        const measurement = await tryMeasure(scenario, server, options, context)
+        if (measurement !== null) into[server].push(measurement)
+      }
+    }
+  }
+  return [...measured].flatMap(([scenario, { tas, nodeNet, cEpoll }]) => scenario.rows.map(row => resultRow(row, {
+    tas: tas.map(row.value), nodeNet: nodeNet.map(row.value), cEpoll: cEpoll.map(row.value),
+  })))
+}
+
+async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {
+  const folder = await mkdtemp(join(tmpdir(), 'tas-bench-'))
+  cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
+  const lab = await createLab({ name: uniqueName('tas-bench') }, cleanup)
+  // Thousands of connections a second need more ports than 60 s of TIME-WAIT leave.
+  await lab.peer.sysctl('net.ipv4.tcp_tw_reuse', 1)
+  await lab.peer.sysctl('net.ipv4.ip_local_port_range', '10000 65535')
+  await lab.tas.sysctl('net.core.somaxconn', 4096)
+  const settings = await readSettings(lab, options)
+  const rows = await measureAll(options, { lab, cleanup, folder, pinned: options.pin === 'both' })
+  say('the fast-path step alone')
+  return { settings, rows: [...rows, ...await measureStep(options.runs)] }
+}
+
+async function write(results: Results, options: BenchOptions & { readonly quick: boolean }): Promise<void> {
+  if (options.json !== null || !options.quick) {
+    const file = options.json ?? join(packageRoot, 'bench', 'results', 'latest.json')
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
+    say(`wrote ${file}`)
+  }
+  if (!options.readme) return
+  const readme = join(packageRoot, 'README.md')
+  await writeFile(readme, insertTable(await readFile(readme, 'utf8'), results))
+}
+
+async function run(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2))
+  if (options.help) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const cleanup = new Cleanup()
+  cleanup.onSignals(signal => say(`${signal}: removing everything`))
+  let results: Results
+  try {
+    results = await bench(options, cleanup)
+  } finally {
+    for (const failure of await cleanup.run()) say(`not removed: ${failure}`)
+  }
+  await write(results, options)
+  console.log(terminalTable(results))
+  return results.rows.some(row => row.tas === null) ? 1 : 0
+}
+
+try {
+  process.exit(await run())
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`)
+  process.exit(error instanceof BenchUsageError ? 2 : 1)
+}

@@ -1,0 +1,26 @@
+/** Ports of every benchmark server, counted from its --port; bench/native/common.h has the same. */
+import { parseArgs } from 'node:util'
+
+/** Sends back what it receives. */
+export const PORT_ECHO = 0
+/** Sends without end. */
+export const PORT_SOURCE = 1
+/** Reads and drops. */
+export const PORT_SINK = 2
+
+/** Bytes of a write of the source. */
+export const CALL_BYTES = 65_536
+
+export const DEFAULT_PORT = 7000
+
+/** Handshakes that may wait to be accepted. */
+export const BACKLOG = 4096
+
+/** The first port, from --port. Exits with 2 if it is not one. */
+export function parsePort(): number {
+  const { values } = parseArgs({ options: { port: { type: 'string', default: String(DEFAULT_PORT) } } })
+  const port = Number(values.port)
+  if (Number.isInteger(port) && port > 0 && port + PORT_SINK <= 65_535) return port
+  console.error(`--port: "${values.port}": must be a number from 1 to ${65_535 - PORT_SINK}`)
+  process.exit(2)
+}

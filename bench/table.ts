@@ -1,0 +1,67 @@
+/** The results as a table, for the terminal and for the README. */
+import Table from 'cli-table3'
+import type { ResultRow, Results, ServerName } from './results.js'
+import { settingsText } from './settings.js'
+import { spread } from './statistics.js'
+
+const HEAD = ['', 'unit', 'TAS', 'node:net', 'C epoll', 'TAS / node:net', 'must be', ''] as const
+
+/** Three significant digits, and thousands apart. */
+function figure(value: number): string {
+  if (value === 0) return '0'
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))
+  return value.toLocaleString('en', { maximumFractionDigits: Math.min(digits, 3) })
+}
+
+function cell(row: ResultRow, server: ServerName): string {
+  const value = row[server]
+  if (value === null) return '-'
+  const percent = Math.round(spread(row.runs[server]) * 100)
+  return row.runs[server].length > 1 ? `${figure(value)} ±${percent}%` : figure(value)
+}
+
+function ratio({ tas, nodeNet }: ResultRow): string {
+  return tas === null || nodeNet === null || nodeNet === 0 ? '-' : (tas / nodeNet).toFixed(2)
+}
+
+function verdict({ met, goal }: ResultRow): string {
+  if (goal === null) return ''
+  if (met === null) return 'not measured'
+  return met ? 'met' : 'NOT met'
+}
+
+function cells(row: ResultRow): string[] {
+  return [
+    row.name, row.unit, cell(row, 'tas'), cell(row, 'nodeNet'), cell(row, 'cEpoll'), ratio(row), row.goal ?? '', verdict(row),
+  ]
+}
+
+/** For the terminal, with the conditions below. */
+export function terminalTable(results: Results): string {
+  const table = new Table({
+    head: [...HEAD], style: { head: [], border: [] },
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'left'],
+  })
+  for (const row of results.rows) table.push(cells(row))
+  return `${table.toString()}\n${settingsText(results.settings)}`
+}
+
+/** For the README, with the conditions below. */
+export function markdownTable(results: Results): string {
+  const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
+  const rule = '|---|---|--:|--:|--:|--:|---|---|'
+  const rows = results.rows.map(row => line(cells(row)))
+  const settings = settingsText(results.settings).split('\n').map(text => `${text}  `)
+  return [line(HEAD), rule, ...rows, '', ...settings].join('\n').trimEnd()
+}
+
+const BEGIN = '<!-- bench:begin -->'
+const END = '<!-- bench:end -->'
+
+/** `readme` with the table between its two marks. Throws Error if it has no marks. */
+export function insertTable(readme: string, results: Results): string {
+  const begin = readme.indexOf(BEGIN)
+  const end = readme.indexOf(END)
+  if (begin < 0 || end < begin) throw new Error(`README.md: put the marks ${BEGIN} and ${END} where the table is to stand`)
+  return `${readme.slice(0, begin + BEGIN.length)}\n${markdownTable(results)}\n${readme.slice(end)}`
+}

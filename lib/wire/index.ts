@@ -1,0 +1,11 @@
+/** Packet formats and sequence arithmetic, for slow path, tools and tests. */
+export * from './seq.js'
+export * from './bytes.js'
+export * from './checksum.js'
+export * from './address.js'
+export * from './ethernet.js'
+export * from './arp.js'
+export * from './ipv4.js'
+export * from './icmp.js'
+export * from './tcpoptions.js'
+export * from './tcp.js'

@@ -1,0 +1,134 @@
+/** Finds and loads the compiled addon, on first use, so that what needs no native code works without it. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** The addon cannot be used. `code` is ERR_NATIVE_NOT_BUILT or ERR_NATIVE_LOAD; the message says what to run. */
+export class NativeError extends Error {
+  override readonly name = 'NativeError'
+  readonly code: 'ERR_NATIVE_NOT_BUILT' | 'ERR_NATIVE_LOAD'
+
+  constructor(code: NativeError['code'], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+  }
+}
+
+/** An opaque pointer held by the addon. */
+export type NativeHandle = { readonly native: unique symbol }
+
+/** Arrays and settings that the native half of a port captures once. */
+export interface BurstOptions {
+  readonly regions: NativeHandle
+  readonly frames: Uint8Array
+  readonly rxOffset: Int32Array
+  readonly rxLen: Int32Array
+  readonly rxFlags: Int32Array
+  readonly rxGso: Int32Array
+  readonly copyDesc: Int32Array
+  readonly txHeaders: Uint8Array
+  readonly txDesc: Int32Array
+  readonly offload: boolean
+}
+
+/** What both native ports can do. */
+export interface SendHandle {
+  transmit(first: number, count: number): number
+  sendFrame(frame: Uint8Array, len: number): boolean
+  verifyTcp(index: number): boolean
+}
+
+/** The native half of a PacketPort. */
+export interface PacketHandle extends SendHandle {
+  deliver(count: number, frames: number, split: number): void
+  release(slot: number, frames: number, lap: number, split: number): void
+  takeDrops(): number
+}
+
+/** The native half of a TapPort. */
+export interface TapHandle extends SendHandle {
+  receive(): number
+  deliver(count: number): void
+  release(): void
+}
+
+/** The functions of the addon. Failed system calls throw Error with code, errno (negative) and syscall. */
+export interface Addon {
+  createRegion(name: string, lenBytes: number): { fd: number; buffer: ArrayBuffer }
+  mapRegion(fd: number, lenBytes: number, writable: boolean): ArrayBuffer
+  unmapRegion(buffer: ArrayBuffer): void
+  reopenReadOnly(fd: number): number
+  createSharedObject(name: string, lenBytes: number): ArrayBuffer
+  openSharedObject(name: string): ArrayBuffer
+  unlinkSharedObject(name: string): void
+  closeFd(fd: number): void
+
+  regionsCreate(): NativeHandle
+  regionsAdd(table: NativeHandle, index: number, memory: ArrayBuffer | Uint8Array): void
+  regionsRemove(table: NativeHandle, index: number): void
+
+  listenUnix(path: string): number
+  acceptUnix(fd: number): number
+  connectUnix(path: string): number
+  socketPair(): [number, number]
+  sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[]): boolean
+  receiveMessage(fd: number, bytes: Uint8Array): { lenBytes: number; fds: number[] } | null
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number }
+
+  eventfdCreate(): number
+  eventfdWrite(fd: number): void
+  timerfdCreate(): number
+  timerArm(fd: number, deltaUs: number): void
+  counterRead(fd: number): void
+  waitReadable(fds: Int32Array, count: number, timeoutUs: number): number
+  nowUs(): number
+  yieldCpu(): number
+
+  watcherCreate(fd: number, onReadable: () => void): NativeHandle
+  watcherClose(watcher: NativeHandle): void
+  watcherRef(watcher: NativeHandle): void
+  watcherUnref(watcher: NativeHandle): void
+
+  setAffinity(cpus: readonly number[]): void
+  getAffinity(): number[]
+  setTimerSlackNs(ns: number): void
+  setName(name: string): void
+  dieWithParent(): void
+
+  interfaceInfo(name: string): { index: number; mac: Uint8Array; mtu: number; up: boolean }
+  checksumFold(bytes: Uint8Array, offset: number, len: number, initial: number): number
+
+  packetOpen(name: string, mac: Uint8Array, receive: boolean, slots: number, slotBytes: number): number
+  packetMap(fd: number, lenBytes: number): ArrayBuffer | null
+  packetFilter(fd: number, mac: Uint8Array | null): void
+  packetDrain(fd: number): void
+  packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
+  tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
+  tapName(fd: number): string
+  tapPort(fd: number, options: BurstOptions): TapHandle
+}
+
+/** From native/ and from dist/native/. */
+const PLACES = ['../build/Release/tasjs.node', '../../build/Release/tasjs.node']
+
+function load(): Addon {
+  const places = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  const found = places.find((place) => existsSync(place))
+  if (found === undefined) {
+    throw new NativeError('ERR_NATIVE_NOT_BUILT', 'the native addon is not built: run `npx cmake-js compile` (needs cmake and a C++ compiler)')
+  }
+  try {
+    const loaded: unknown = createRequire(import.meta.url)(found)
+    return loaded as Addon
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new NativeError('ERR_NATIVE_LOAD', `the native addon does not load (${why}): run \`npx cmake-js rebuild\``, cause)
+  }
+}
+
+let loaded: Addon | undefined
+
+/** The addon, loaded on first call. Throws NativeError. */
+export function addon(): Addon {
+  return (loaded ??= load())
+}

@@ -1,0 +1,84 @@
+/** Shared memory. Failed system calls throw Error with `code` (ENOENT, EPERM, ...), `errno` and `syscall`. */
+import { addon, type NativeHandle } from './addon.js'
+import type { RegionTable } from './port.js'
+
+/** Memory of a region and the descriptor to pass it on. */
+export interface CreatedRegion {
+  readonly fd: number
+  readonly buffer: ArrayBuffer
+}
+
+/**
+ * Makes a region of `lenBytes` zeros (memfd, mapped shared and writable). Pages take memory when they are first
+ * written, so a large region costs nothing. Its length is sealed: nobody who holds the descriptor can change it.
+ */
+export function createRegion(name: string, lenBytes: number): CreatedRegion {
+  return addon().createRegion(name, lenBytes)
+}
+
+/**
+ * Maps the first `lenBytes` of a region. A write to memory mapped without `writable` ends the process.
+ * Throws RangeError if the region is shorter, EACCES if the descriptor does not allow it.
+ */
+export function mapRegion(fd: number, lenBytes: number, writable: boolean): ArrayBuffer {
+  return addon().mapRegion(fd, lenBytes, writable)
+}
+
+/**
+ * Unmaps a region at once and detaches its ArrayBuffer (otherwise that happens when it is collected).
+ * Throws EBUSY while the region is in a table of regions, TypeError if it is none or already unmapped.
+ */
+export function unmapRegion(buffer: ArrayBuffer): void {
+  addon().unmapRegion(buffer)
+}
+
+/** A descriptor of the same region that can only be mapped read-only, whatever its receiver tries. */
+export function reopenReadOnly(fd: number): number {
+  return addon().reopenReadOnly(fd)
+}
+
+/** Makes a named POSIX shared-memory object that everyone may read and maps it writable. `name` starts with '/'. Throws EEXIST. */
+export function createSharedObject(name: string, lenBytes: number): ArrayBuffer {
+  return addon().createSharedObject(name, lenBytes)
+}
+
+/** Maps a named shared-memory object read-only, in its whole length. Throws ENOENT. */
+export function openSharedObject(name: string): ArrayBuffer {
+  return addon().openSharedObject(name)
+}
+
+/** Removes the name of a shared-memory object; mappings stay. Throws ENOENT. */
+export function unlinkSharedObject(name: string): void {
+  addon().unlinkSharedObject(name)
+}
+
+/** Closes a descriptor. Throws EBADF. */
+export function closeFd(fd: number): void {
+  addon().closeFd(fd)
+}
+
+/** Memory that the descriptors of native ports name by number. Holds what is entered, so that it stays alive. */
+export class Regions implements RegionTable {
+  /** For the ports. */
+  readonly handle: NativeHandle
+  private readonly held = new Map<number, ArrayBufferLike>()
+
+  constructor() {
+    this.handle = addon().regionsCreate()
+  }
+
+  add(index: number, memory: ArrayBufferLike): void {
+    addon().regionsAdd(this.handle, index, memory instanceof ArrayBuffer ? memory : new Uint8Array(memory))
+    this.held.set(index, memory)
+  }
+
+  remove(index: number): void {
+    addon().regionsRemove(this.handle, index)
+    this.held.delete(index)
+  }
+
+  /** What is entered under `index`. */
+  get(index: number): ArrayBufferLike | undefined {
+    return this.held.get(index)
+  }
+}

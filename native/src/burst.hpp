@@ -1,0 +1,101 @@
+// What AF_PACKET and TAP port have in common: bursts of frames and the descriptors that name payload.
+// The arrays are those of native/port.ts; their addresses are captured once.
+#pragma once
+
+#include <napi.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "memory.hpp"
+
+namespace tasjs {
+
+// rxFlags of native/port.ts.
+constexpr int32_t kRxChecksumPartial = 1 << 0;
+constexpr int32_t kRxChecksumGood = 1 << 1;
+constexpr int32_t kRxSplit = 1 << 2;
+constexpr int32_t kRxTruncated = 1 << 3;
+
+constexpr size_t kVirtioLen = 10;
+constexpr size_t kEthernetLen = 14;
+constexpr size_t kFrameMax = 65535 + kEthernetLen;
+
+// struct virtio_net_hdr, little endian as on every machine Node runs on here.
+struct VirtioHeader {
+  uint8_t flags;
+  uint8_t gsoType;
+  uint16_t headerLen;
+  uint16_t gsoSize;
+  uint16_t checksumStart;
+  uint16_t checksumOffset;
+};
+static_assert(sizeof(VirtioHeader) == kVirtioLen);
+constexpr uint8_t kVirtioNeedsChecksum = 1;
+constexpr uint8_t kVirtioDataValid = 2;
+constexpr uint8_t kVirtioGsoTcp4 = 1;
+
+// A stretch of a ring buffer: in two parts if it wraps.
+struct Stretch {
+  uint8_t* first;
+  size_t firstLen;
+  uint8_t* second;
+  size_t secondLen;
+};
+
+// A copy descriptor whose target is checked.
+struct Copy {
+  int frame;  // -1: region 0
+  size_t from;
+  Stretch to;
+};
+
+// A frame ready for a system call.
+struct TxFrame {
+  iovec parts[3];
+  int count;
+};
+
+class Burst {
+ public:
+  // `options`: { regions, frames?, rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc, offload }
+  Burst(const Napi::Object& options);
+
+  // Each returns true, or false with `error` set to what is wrong with the descriptor.
+  bool readCopy(int index, int frames, Copy& copy);
+  bool copyFromMemory(const Copy& copy, size_t length);
+  bool prepare(int slot, TxFrame& frame);
+
+  // Bytes of copy descriptor `index`; after readCopy has checked it.
+  size_t copyLength(int index) const { return static_cast<size_t>(copyDesc[index * 8 + 6]); }
+  // Copy descriptor `index` as written: which frame it names.
+  int copyFrame(int index) const { return copyDesc[index * 8]; }
+
+  bool verifyTcp(int index) const;
+  void setVirtioFlags(int index, const VirtioHeader& header);
+
+  std::shared_ptr<RegionTable> regions;
+  uint8_t* frames = nullptr;
+  size_t framesLen = 0;
+  int32_t* rxOffset;
+  int32_t* rxLen;
+  int32_t* rxFlags;
+  int32_t* rxGso;
+  int32_t* copyDesc;
+  uint8_t* txHeaders;
+  int32_t* txDesc;
+  int burst;
+  int copyMax;
+  int txSlots;
+  bool offload;
+  std::string error;
+
+ private:
+  bool stretch(const int32_t* words, Stretch& out);
+  bool fail(const std::string& what);
+  void fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload, int gso) const;
+};
+
+}  // namespace tasjs

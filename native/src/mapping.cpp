@@ -1,0 +1,88 @@
+// Keeps account of mappings so that each is unmapped exactly once, by unmapRegion or by the collector.
+#include <sys/mman.h>
+
+#include <mutex>
+#include <unordered_map>
+
+#include "args.hpp"
+#include "memory.hpp"
+
+namespace tasjs {
+
+namespace {
+
+// One for each ArrayBuffer; lives until the buffer is collected, which may be after the memory is gone.
+struct Mapping {
+  size_t length;
+  int pins = 0;
+  bool mapped = true;
+};
+
+std::mutex mutex;
+
+// Live mappings by address, of all threads. Never destroyed: finalizers run until the process exits.
+std::unordered_map<const void*, Mapping*>& live() {
+  static auto* table = new std::unordered_map<const void*, Mapping*>();
+  return *table;
+}
+
+// Takes the mapping out of the table and unmaps it. Call with the mutex held.
+void unmap(void* base, Mapping& mapping) {
+  live().erase(base);
+  mapping.mapped = false;
+  munmap(base, mapping.length);
+}
+
+void finalize(napi_env env, void* base, void* hint) {
+  const std::unique_ptr<Mapping> mapping(static_cast<Mapping*>(hint));
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (mapping->mapped) unmap(base, *mapping);
+  }
+  int64_t now;
+  napi_adjust_external_memory(env, static_cast<int64_t>(mapping->length), &now);
+}
+
+}  // namespace
+
+Napi::ArrayBuffer wrapMapping(Napi::Env env, void* base, size_t length) {
+  auto mapping = std::make_unique<Mapping>();
+  mapping->length = length;
+  {
+    const std::lock_guard<std::mutex> lock(mutex);
+    live()[base] = mapping.get();
+  }
+  napi_value buffer;
+  const napi_status status = napi_create_external_arraybuffer(env, base, length, finalize, mapping.get(), &buffer);
+  if (status != napi_ok) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    unmap(base, *mapping);
+    throw Napi::Error::New(env, "cannot make an ArrayBuffer of " + std::to_string(length) + " bytes");
+  }
+  mapping.release();
+  // V8 counts the length of every ArrayBuffer as memory that a collection might free. This one is shared
+  // and mostly untouched: take it out of the count again, so that it does not cause collections.
+  int64_t now;
+  napi_adjust_external_memory(env, -static_cast<int64_t>(length), &now);
+  return Napi::ArrayBuffer(env, buffer);
+}
+
+void unmapBuffer(Napi::Env env, const Napi::Value& value) {
+  if (!value.IsArrayBuffer()) throw Napi::TypeError::New(env, "not an ArrayBuffer");
+  auto buffer = value.As<Napi::ArrayBuffer>();
+  void* base = buffer.Data();
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = live().find(base);
+  if (base == nullptr || found == live().end()) throw Napi::TypeError::New(env, "not a mapped region, or unmapped before");
+  if (found->second->pins > 0) throwSystem(env, EBUSY, "munmap", "region that is still in a table of regions or a port");
+  if (napi_detach_arraybuffer(env, buffer) != napi_ok) throw Napi::Error::New(env, "cannot detach the ArrayBuffer");
+  unmap(base, *found->second);
+}
+
+void pinMapping(const void* base, int by) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = live().find(base);
+  if (found != live().end()) found->second->pins += by;
+}
+
+}  // namespace tasjs

@@ -1,0 +1,22 @@
+#include "memory.hpp"
+#include "modules.hpp"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  tasjs::initMemory(env, exports);
+  tasjs::initRegions(env, exports);
+  tasjs::initUnixSocket(env, exports);
+  tasjs::initWake(env, exports);
+  tasjs::initFdWatcher(env, exports);
+  tasjs::initCpu(env, exports);
+  tasjs::initInterfaces(env, exports);
+  tasjs::initChecksum(env, exports);
+  tasjs::initPacketPort(env, exports);
+  tasjs::initTapPort(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, init)

@@ -1,0 +1,15 @@
+// What each file adds to the addon's exports.
+#pragma once
+
+#include <napi.h>
+
+namespace tasjs {
+void initUnixSocket(Napi::Env env, Napi::Object exports);
+void initWake(Napi::Env env, Napi::Object exports);
+void initFdWatcher(Napi::Env env, Napi::Object exports);
+void initCpu(Napi::Env env, Napi::Object exports);
+void initInterfaces(Napi::Env env, Napi::Object exports);
+void initChecksum(Napi::Env env, Napi::Object exports);
+void initPacketPort(Napi::Env env, Napi::Object exports);
+void initTapPort(Napi::Env env, Napi::Object exports);
+}  // namespace tasjs

@@ -1,0 +1,96 @@
+/** Waking, waiting and the clock. */
+import { addon, type NativeHandle } from './addon.js'
+
+/** An eventfd: something to wake a waiting side with (memif's Wakeable). */
+export class EventFd {
+  readonly fd: number
+
+  /** Makes one, or takes over a descriptor that was received. */
+  constructor(fd: number = addon().eventfdCreate()) {
+    this.fd = fd
+  }
+
+  /** Makes the descriptor readable. About 0.4 us. */
+  wake(): void {
+    addon().eventfdWrite(this.fd)
+  }
+
+  /** Makes it unreadable again; does nothing if it is. */
+  drain(): void {
+    addon().counterRead(this.fd)
+  }
+
+  close(): void {
+    addon().closeFd(this.fd)
+  }
+}
+
+/** A one-shot timer that makes a descriptor readable (CLOCK_MONOTONIC). */
+export class TimerFd {
+  readonly fd: number = addon().timerfdCreate()
+
+  /** Expires `deltaUs` microseconds from now, at once if that is not positive; an earlier setting is forgotten. */
+  arm(deltaUs: number): void {
+    addon().timerArm(this.fd, Math.max(deltaUs, 1))
+  }
+
+  disarm(): void {
+    addon().timerArm(this.fd, 0)
+  }
+
+  /** Makes an expired timer unreadable. */
+  drain(): void {
+    addon().counterRead(this.fd)
+  }
+
+  close(): void {
+    addon().closeFd(this.fd)
+  }
+}
+
+/**
+ * Calls back from Node's event loop whenever a descriptor is readable, as long as it is: read it empty. No thread,
+ * no polling. The descriptor becomes non-blocking; it can have one watcher in a loop, and must be open until `close`.
+ * An exception in the callback becomes an uncaughtException.
+ */
+export class FdWatcher {
+  private readonly handle: NativeHandle
+
+  /** Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file. */
+  constructor(fd: number, onReadable: () => void) {
+    this.handle = addon().watcherCreate(fd, onReadable)
+  }
+
+  /** Keeps the process alive (the state at the beginning). */
+  ref(): void {
+    addon().watcherRef(this.handle)
+  }
+
+  /** Does not keep the process alive. */
+  unref(): void {
+    addon().watcherUnref(this.handle)
+  }
+
+  /** Never calls back again. Does not close the descriptor. May be called from the callback, and twice. */
+  close(): void {
+    addon().watcherClose(this.handle)
+  }
+}
+
+/**
+ * Blocks until one of the first `count` (at most 31) descriptors is readable or in error. Returns a mask: bit i for fds[i];
+ * 0 after `timeoutUs` microseconds (-1: none) or a signal. JavaScript, signal handlers included, does not run meanwhile.
+ */
+export function waitReadable(fds: Int32Array, count: number, timeoutUs: number): number {
+  return addon().waitReadable(fds, count, timeoutUs)
+}
+
+/** CLOCK_MONOTONIC in microseconds, with a fraction. About 40 ns. */
+export function nowUs(): number {
+  return addon().nowUs()
+}
+
+/** Lets others run (sched_yield). Returns the microseconds that it took. */
+export function yieldCpu(): number {
+  return addon().yieldCpu()
+}

@@ -1,0 +1,282 @@
+/**
+ * The control socket for applications (lib/memif/control.ts): who may connect, the version handshake, memory and
+ * descriptors of an application, its contexts, and its end. What an application sends is not trusted.
+ */
+import {
+  APPS_MAX,
+  CONTEXTS_MAX,
+  CONTROL_MESSAGE_MAX,
+  decodeControl,
+  encodeControl,
+  LAYOUT_VERSION,
+  type TasToApp,
+  type Wakeable,
+} from '../lib/memif/index.js'
+import { errorCode, errorText } from './errors.js'
+import { RateLimiter, type Log } from './log.js'
+import type { Closable, ControlSystem, Credentials, Region, WakeFd } from './system.js'
+
+/** The slow path's registry of applications. */
+export interface AppRegistry {
+  /** Takes an application in and returns its id. Throws Error with `code` if there is no room. */
+  addApp(region: Region, name: string, pid: number): number
+  /** Gives the application one more context, woken by `wake`. Returns the context id. Throws Error if there is no room. */
+  addContext(app: number, wake: Wakeable): number
+  /** Resets its connections and closes its listeners. Its region is not touched any more. */
+  removeApp(app: number): void
+}
+
+/** What the control socket is made of. */
+export interface ControlEnv {
+  readonly system: ControlSystem
+  readonly apps: AppRegistry
+  readonly log: Log
+  /** The listening socket. */
+  readonly listenFd: number
+  /** Mode of the socket and our user: who may connect. */
+  readonly socketMode: number
+  readonly ownUid: number
+  readonly regionBytes: number
+  readonly workers: number
+  /** Descriptors of the welcome message behind the region: doorbell page, slow path's and workers' eventfds. */
+  readonly welcomeFds: readonly number[]
+  /** Something was given to the slow path: let it poll. */
+  readonly changed: () => void
+  /** Runs `close` once no descriptor of an application is on its way to a worker any more. */
+  readonly retire: (close: () => void) => void
+}
+
+/** Clients at once; more are refused. Some have not said hello yet, so there are more than applications. */
+const CLIENTS_MAX = APPS_MAX * 2
+/** Most connections taken and messages read at one wake-up: the slow path gets its turn in between. */
+const STEPS_PER_TURN = 32
+/** Messages an application may send in a second; contexts are few, so an honest one never comes near. */
+const MESSAGES_PER_SECOND = 256
+const SECOND_US = 1_000_000
+/** Longest name an application may give itself, in characters. */
+const NAME_MAX = 64
+
+/** Whether a process with these credentials may use TAS. */
+export function mayConnect(peer: Credentials, ownUid: number, socketMode: number): boolean {
+  return peer.uid === ownUid || peer.uid === 0 || (socketMode & 0o022) !== 0
+}
+
+/** A client's mistake: told to it, then the socket is closed. */
+class ClientError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** One connected process. */
+class Client {
+  readonly fd: number
+  readonly peer: Credentials
+  watcher: Closable | null = null
+  app = 0
+  contexts: WakeFd[] = []
+  region: Region | null = null
+  windowUs: number
+  messages = 0
+
+  constructor(fd: number, peer: Credentials, nowUs: number) {
+    this.fd = fd
+    this.peer = peer
+    this.windowUs = nowUs
+  }
+}
+
+/** The server. It accepts from `start` on. */
+export class ControlServer {
+  private readonly env: ControlEnv
+  private readonly clients = new Set<Client>()
+  private readonly limiter: RateLimiter
+  private readonly inbox = new Uint8Array(CONTROL_MESSAGE_MAX)
+  private watcher: Closable | null = null
+
+  constructor(env: ControlEnv) {
+    this.env = env
+    this.limiter = new RateLimiter(env.log, 10, 1, env.system.nowUs())
+  }
+
+  /** Begins to accept; clients that connected before wait in the socket's queue. */
+  start(): void {
+    this.watcher = this.env.system.watch(this.env.listenFd, () => this.accept())
+    this.accept()
+  }
+
+  /** Number of connected processes. */
+  get size(): number {
+    return this.clients.size
+  }
+
+  /** Closes the socket of application `app`, telling it why. */
+  hangUp(app: number, reason: string): void {
+    for (const client of [...this.clients]) if (client.app === app) this.refuse(client, 'ECONNABORTED', reason)
+  }
+
+  /** Stops accepting; connected clients stay. */
+  stopAccepting(): void {
+    this.watcher?.close()
+    this.watcher = null
+  }
+
+  /** Tells all clients that the service ends, and closes their sockets. Connections must have been reset before. */
+  closeAll(): void {
+    this.stopAccepting()
+    for (const client of [...this.clients]) this.dismiss(client, 'ESHUTDOWN', 'tas is stopping')
+  }
+
+  private accept(): void {
+    const { system } = this.env
+    for (let step = 0; step < STEPS_PER_TURN; step++) {
+      const fd = this.acceptOne()
+      if (fd < 0) return
+      const client = new Client(fd, system.peerCredentials(fd), system.nowUs())
+      this.clients.add(client)
+      this.admit(client)
+    }
+  }
+
+  /** Out of descriptors is the machine's trouble, not a reason to stop serving those who are connected. */
+  private acceptOne(): number {
+    try {
+      return this.env.system.acceptUnix(this.env.listenFd)
+    } catch (error) {
+      this.limiter.warn(this.env.system.nowUs(), { error: errorText(error) }, 'cannot accept an application')
+      return -1
+    }
+  }
+
+  private admit(client: Client): void {
+    const { ownUid, socketMode, system } = this.env
+    if (!mayConnect(client.peer, ownUid, socketMode)) {
+      this.refuse(client, 'EACCES', `user ${client.peer.uid} may not use this tas; see --socket-mode`)
+    } else if (this.clients.size > CLIENTS_MAX) {
+      this.refuse(client, 'EAGAIN', `${CLIENTS_MAX} processes are connected already`)
+    } else {
+      client.watcher = system.watch(client.fd, () => this.readable(client))
+    }
+  }
+
+  private readable(client: Client): void {
+    for (let step = 0; step < STEPS_PER_TURN && this.clients.has(client); step++) {
+      try {
+        if (!this.readOne(client)) return
+      } catch (error) {
+        this.refuse(client, errorCode(error) || 'EIO', errorText(error))
+      }
+    }
+  }
+
+  /** Handles one message. Returns whether there may be another. */
+  private readOne(client: Client): boolean {
+    const { system } = this.env
+    const received = system.receiveMessage(client.fd, this.inbox)
+    if (received === null) return false
+    for (const fd of received.fds) system.closeFd(fd)
+    if (received.lenBytes === 0) {
+      this.remove(client, 'ended')
+      return false
+    }
+    this.countMessage(client)
+    if (received.fds.length > 0) throw new ClientError('EPROTO', 'descriptors are not taken')
+    this.handle(client, decodeControl(this.inbox.subarray(0, received.lenBytes)))
+    return true
+  }
+
+  private countMessage(client: Client): void {
+    const nowUs = this.env.system.nowUs()
+    if (nowUs - client.windowUs > SECOND_US) {
+      client.windowUs = nowUs
+      client.messages = 0
+    }
+    if (++client.messages > MESSAGES_PER_SECOND) {
+      throw new ClientError('EAGAIN', `more than ${MESSAGES_PER_SECOND} messages in a second`)
+    }
+  }
+
+  private handle(client: Client, message: Readonly<Record<string, unknown>> | null): void {
+    if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
+    else if (message?.['op'] === 'context') this.addContext(client)
+    else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
+  }
+
+  private hello(client: Client, version: unknown, name: unknown): void {
+    if (client.app !== 0) throw new ClientError('EALREADY', 'hello was said before')
+    if (version !== LAYOUT_VERSION) {
+      const versions = `application has layout version ${String(version)}, tas has ${LAYOUT_VERSION}`
+      throw new ClientError('EPROTONOSUPPORT', `${versions}; use the same tasjs`)
+    }
+    if (typeof name !== 'string' || name.length > NAME_MAX) {
+      throw new ClientError('EPROTO', `want a name of at most ${NAME_MAX} characters`)
+    }
+    const { system, apps, regionBytes, workers, welcomeFds } = this.env
+    const region = system.createRegion('tas-app', regionBytes)
+    client.region = region
+    client.app = apps.addApp(region, name, client.peer.pid)
+    this.env.log.info({ app: client.app, name, ...client.peer }, 'application connected')
+    this.env.changed()
+    const welcome = { op: 'welcome' as const, version: LAYOUT_VERSION, app: client.app, regionBytes, workers }
+    this.send(client, welcome, [region.fd, ...welcomeFds])
+  }
+
+  private addContext(client: Client): void {
+    if (client.app === 0) throw new ClientError('EPROTO', 'want hello first')
+    if (client.contexts.length === CONTEXTS_MAX) {
+      throw new ClientError('EMFILE', `an application has at most ${CONTEXTS_MAX} contexts`)
+    }
+    const wake = this.env.system.eventFd()
+    client.contexts.push(wake)
+    const context = this.env.apps.addContext(client.app, wake)
+    this.env.changed()
+    this.send(client, { op: 'context', context }, [wake.fd])
+  }
+
+  private send(client: Client, message: TasToApp, fds: readonly number[]): void {
+    if (!this.env.system.sendMessage(client.fd, encodeControl(message), fds)) {
+      throw new ClientError('EAGAIN', 'does not read its control socket')
+    }
+  }
+
+  /** Closes a client for its mistake, with a line in the log. */
+  private refuse(client: Client, code: string, message: string): void {
+    const fields = { ...client.peer, app: client.app, code }
+    this.limiter.warn(this.env.system.nowUs(), fields, `application refused: ${message}`)
+    this.dismiss(client, code, message)
+  }
+
+  /** Tells a client why it is closed, as far as it listens, and removes it. */
+  private dismiss(client: Client, code: string, message: string): void {
+    try {
+      this.env.system.sendMessage(client.fd, encodeControl({ op: 'error', code, message }), [])
+    } catch {
+      // It is gone or does not listen; it is closed all the same.
+    }
+    this.remove(client, 'closed')
+  }
+
+  private remove(client: Client, how: string): void {
+    if (!this.clients.delete(client)) return
+    const { system, apps, log, changed } = this.env
+    client.watcher?.close()
+    system.closeFd(client.fd)
+    if (client.app !== 0) apps.removeApp(client.app)
+    this.release(client)
+    changed()
+    if (client.app !== 0) log.info({ app: client.app, pid: client.peer.pid }, `application ${how}`)
+  }
+
+  /** The slow path does not touch a region any more once it was told. Workers have mappings of their own. */
+  private release({ region, contexts }: Client): void {
+    const { system, retire } = this.env
+    if (region !== null) system.unmapRegion(region.buffer)
+    retire(() => {
+      if (region !== null) system.closeFd(region.fd)
+      for (const wake of contexts) wake.close()
+    })
+  }
+}

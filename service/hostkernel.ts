@@ -1,0 +1,38 @@
+/** --kni-name: a TAP device through which the host kernel shares the interface. */
+import { FdWatcher, type TapPort } from '../native/index.js'
+import { emitForHost } from './hostframes.js'
+import { openTap } from './ports.js'
+import type { HostKernel } from './slow/hostkernel.js'
+import type { UndoStack } from './undo.js'
+
+/** Takes a frame of `len` bytes; its memory is somebody else's afterwards. */
+export type DeliverFrame = (frame: Uint8Array, len: number) => void
+
+/** Most bursts in one turn of the event loop: others get theirs in between. */
+const BURSTS_PER_TURN = 8
+
+/** Hands every frame that waits to `deliver`. */
+function drain(port: TapPort, deliver: DeliverFrame): void {
+  for (let burst = 0; burst < BURSTS_PER_TURN; burst++) {
+    const count = port.receive()
+    if (count === 0) return
+    for (let index = 0; index < count; index++) {
+      const at = port.rxOffset[index]
+      const len = port.rxLen[index]
+      deliver(port.frames.subarray(at, at + len), len)
+    }
+    port.release()
+  }
+}
+
+/**
+ * Makes the TAP device `name`, with TAS's MAC address on the host's side so that both can use it, closed by `undo`.
+ * Frames of the host kernel go to `deliver`. Without offload the kernel cuts them to the MTU and fills in checksums.
+ */
+export function openHostKernel(name: string, mac: Uint8Array, undo: UndoStack, deliver: DeliverFrame): HostKernel {
+  const port = openTap('--kni-name', name, false, mac, undo)
+  const watcher = new FdWatcher(port.fd, () => drain(port, deliver))
+  undo.add('a watcher', () => watcher.close())
+  const emit = (frame: Uint8Array, len: number): boolean => port.sendFrame(frame, len)
+  return { sendFrame: (frame, len, gso, flags) => emitForHost(frame, len, gso, flags, emit) }
+}

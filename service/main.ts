@@ -1,0 +1,128 @@
+#!/usr/bin/env node
+/** The `tas` command: the service, or `tas stat`. */
+import { writeSync, closeSync, fstatSync } from 'node:fs'
+import { constants } from 'node:os'
+import { resolve } from 'node:path'
+import { EnvironmentError, errorText, UsageError } from './errors.js'
+import { createLog, type Log } from './log.js'
+import { helpText, informationAsked, parseOptions, type Options } from './options.js'
+import { Service } from './service.js'
+import { packageVersion } from './version.js'
+
+/** Widest help text, in columns. */
+const HELP_COLUMNS_MAX = 110
+
+/** One line on stderr, written before the process ends. */
+function complain(message: string): void {
+  writeSync(2, `tas: ${message}\n`)
+}
+
+function exitCodeOf(error: unknown): number {
+  return error instanceof UsageError ? error.exitCode : 1
+}
+
+/** Prints what was asked for in place of a service. Returns whether it did. */
+function printInformation(argv: readonly string[]): boolean {
+  const asked = informationAsked(argv)
+  if (asked === null) return false
+  const columns = Math.min(process.stdout.columns ?? 100, HELP_COLUMNS_MAX)
+  process.stdout.write(asked === 'help' ? helpText(columns) : `tas ${packageVersion()}\n`)
+  return true
+}
+
+/** A descriptor that is not open would be noticed only when everything is up. */
+function checkReadyFd(fd: number | null): void {
+  if (fd === null) return
+  try {
+    fstatSync(fd)
+  } catch {
+    throw new EnvironmentError(`--ready-fd: ${fd}: is not open; want a descriptor that the caller has opened, as in 3>ready.txt`)
+  }
+}
+
+function announceReady(options: Options, log: Log): void {
+  log.info({ socket: options.socket, pid: process.pid }, 'ready')
+  if (options.readyFd === null) return
+  try {
+    writeSync(options.readyFd, 'ready\n')
+    if (options.readyFd > 2) closeSync(options.readyFd)
+  } catch (error) {
+    throw new EnvironmentError(`--ready-fd: ${options.readyFd}: ${errorText(error)}; want a descriptor that can be written`)
+  }
+}
+
+/** Ends the service exactly once, however many reasons there are. */
+class Ending {
+  private readonly service: Service
+  private readonly log: Log
+  private begun = false
+
+  constructor(service: Service, log: Log) {
+    this.service = service
+    this.log = log
+  }
+
+  /** Stops in order on the first signal; a second forces the end. */
+  onSignal(signal: NodeJS.Signals): void {
+    if (this.begun) this.force(128 + constants.signals[signal])
+    this.log.info({ signal }, 'stopping')
+    this.stop(0)
+  }
+
+  /** The service cannot go on: says why and takes everything back. */
+  fail(error: unknown): void {
+    if (!this.begun) complain(errorText(error))
+    this.stop(exitCodeOf(error))
+  }
+
+  private stop(exitCode: number): void {
+    if (this.begun) return
+    this.begun = true
+    this.service.stop().then(() => process.exit(exitCode), (error: unknown) => {
+      complain(errorText(error))
+      this.force(1)
+    })
+  }
+
+  private force(exitCode: number): never {
+    this.service.abandon()
+    process.exit(exitCode)
+  }
+}
+
+async function runService(argv: readonly string[]): Promise<void> {
+  const parsed = parseOptions(argv, process.env)
+  // Applications may name the same socket from another directory.
+  const options = { ...parsed, socket: resolve(parsed.socket) }
+  checkReadyFd(options.readyFd)
+  const log = createLog(options, { write: (line) => writeSync(2, line) })
+  const service: Service = new Service(options, log, (error) => ending.fail(error))
+  const ending = new Ending(service, log)
+  process.on('SIGTERM', (signal) => ending.onSignal(signal))
+  process.on('SIGINT', (signal) => ending.onSignal(signal))
+  process.on('uncaughtException', (error) => {
+    log.error({ stack: error.stack }, 'unexpected error')
+    ending.fail(error)
+  })
+  for (const note of options.notes) log.info({}, note)
+  try {
+    if (await service.start()) announceReady(options, log)
+  } catch (error) {
+    ending.fail(error)
+  }
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'stat') {
+    // Loaded only here: the service itself needs nothing of tools.
+    const { runStat } = await import('../tools/stat/main.js')
+    process.exitCode = await runStat(argv.slice(1), process.env)
+    return
+  }
+  if (!printInformation(argv)) await runService(argv)
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  complain(errorText(error))
+  process.exit(exitCodeOf(error))
+})

@@ -1,0 +1,248 @@
+/** The service as a whole: makes every part in order, and takes everything back at the end or when one fails. */
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import {
+  CONTROL_FDS_MAX,
+  COUNTERS_BYTES,
+  DOORBELL_SLOW,
+  Doorbell,
+  doorbellWord,
+  SleepMark,
+  slowCounter,
+  type Wakeable,
+} from '../lib/memif/index.js'
+import { EventFd, FdWatcher, nowUs, setName, TimerFd } from '../native/index.js'
+import { ControlServer } from './control.js'
+import { createCounters, type CountersObject } from './counters.js'
+import { openHostKernel } from './hostkernel.js'
+import type { Log } from './log.js'
+import { createMemory, type ServiceMemory } from './memory.js'
+import { nativeSystem } from './nativesystem.js'
+import type { Options } from './options.js'
+import { openPorts, WORKERS, type ServicePorts } from './ports.js'
+import { appRegionShape } from './sizes.js'
+import { slowConfig } from './slowconfig.js'
+import { SlowPath } from './slow/slowpath.js'
+import { SlowProcess } from './slowprocess.js'
+import { claimSocket } from './socketfile.js'
+import { UndoStack } from './undo.js'
+import { Workers } from './workers.js'
+
+/** Program of a worker process, beside this file. */
+const WORKER_SCRIPT = fileURLToPath(new URL('./fastprocess.js', import.meta.url))
+
+/** A locally administered address of one station, at random. */
+export function randomMac(): Uint8Array {
+  const mac = new Uint8Array(randomBytes(6))
+  mac[0] = (mac[0] & 0xfc) | 0x02
+  return mac
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+/** Descriptor of what wakes a context; in the service it is always an eventfd. */
+function fdOf(wake: Wakeable): number {
+  if ('fd' in wake && typeof wake.fd === 'number') return wake.fd
+  throw new TypeError('a context of the service is woken by an eventfd')
+}
+
+/** Everything that start-up has made. */
+interface Parts {
+  readonly memory: ServiceMemory
+  readonly counters: CountersObject
+  readonly ports: ServicePorts
+  readonly slowWake: EventFd
+  readonly workerWakes: readonly EventFd[]
+}
+
+/** The running service. */
+export class Service {
+  private readonly options: Options
+  private readonly log: Log
+  private readonly failed: (error: unknown) => void
+  private readonly undo = new UndoStack()
+  private readonly mac: Uint8Array
+  private workers: Workers | null = null
+  private slow: SlowPath | null = null
+  private loop: SlowProcess | null = null
+  private control: ControlServer | null = null
+  private stopping = false
+
+  /** Makes nothing yet. `failed` is told when the service cannot go on; the caller then stops it. */
+  constructor(options: Options, log: Log, failed: (error: unknown) => void) {
+    this.options = options
+    this.log = log
+    this.failed = failed
+    this.mac = options.mac ?? randomMac()
+  }
+
+  /**
+   * Makes everything and waits for the workers. Returns whether the service is ready; false if `stop` was called
+   * meanwhile. On failure nothing is left behind, and it throws, EnvironmentError for what the machine refuses.
+   */
+  async start(): Promise<boolean> {
+    try {
+      const listenFd = claimSocket(this.options.socket, this.options.socketMode, this.undo)
+      const parts = this.makeParts()
+      const workers = this.makeWorkers(parts)
+      this.makeSlowPath(parts, workers)
+      await workers.start()
+      if (this.stopping) return false
+      this.serve(listenFd, parts, workers)
+      this.describe(parts)
+      return true
+    } catch (error) {
+      // A stop that is under way takes everything back itself.
+      if (!this.stopping) {
+        this.stopping = true
+        await this.takeBack()
+      }
+      throw error
+    }
+  }
+
+  /** Resets connections, tells applications, stops workers, removes socket and memory. Does nothing the second time. */
+  async stop(): Promise<void> {
+    if (this.stopping) return
+    this.stopping = true
+    this.control?.stopAccepting()
+    this.workers?.expectEnd()
+    try {
+      this.slow?.shutdown(nowUs())
+    } finally {
+      this.control?.closeAll()
+      await this.takeBack()
+    }
+  }
+
+  /** Ends workers and removes what would outlast this process, without waiting for anybody. */
+  abandon(): void {
+    this.stopping = true
+    this.workers?.kill()
+    this.undo.run(this.log)
+  }
+
+  private describe({ ports, counters }: Parts): void {
+    const mac = hex(this.mac).replaceAll(/..(?=.)/g, '$&:')
+    this.log.info({ interface: this.options.nic.name, mac, mtu: ports.mtu, counters: counters.name }, 'serving')
+  }
+
+  private async takeBack(): Promise<void> {
+    await this.workers?.stop()
+    this.loop?.stop()
+    this.undo.run(this.log)
+  }
+
+  private makeParts(): Parts {
+    const { options, undo, mac } = this
+    setName('tas-slow')
+    const ports = openPorts(options, mac, WORKERS, undo)
+    const memory = createMemory(options, WORKERS, undo)
+    const counters = createCounters(options.socket, WORKERS, undo)
+    const workerWakes = Array.from({ length: WORKERS }, () => this.eventFd())
+    return { ports, memory, counters, slowWake: this.eventFd(), workerWakes }
+  }
+
+  private eventFd(): EventFd {
+    const eventFd = new EventFd()
+    this.undo.add('an eventfd', () => eventFd.close())
+    return eventFd
+  }
+
+  private makeWorkers({ memory, counters, ports, slowWake, workerWakes }: Parts): Workers {
+    const { options } = this
+    const shape = appRegionShape(options, WORKERS)
+    const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd }
+    const argument = {
+      workers: WORKERS, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
+      localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
+      fastEntries: shape.fastEntries,
+      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, vlanStrip: options.fpVlanStrip, cpu: -1,
+    }
+    this.workers = new Workers({
+      system: nativeSystem,
+      log: this.log,
+      script: WORKER_SCRIPT,
+      workers: workerWakes.map((wake, worker) => ({
+        start: { ...argument, worker },
+        fds: { ...shared, wake: wake.fd, port: ports.workerFds[worker] },
+      })),
+      nowMs: () => nowUs() / 1000,
+      failed: this.failed,
+    })
+    return this.workers
+  }
+
+  private makeSlowPath({ memory, counters, ports, slowWake, workerWakes }: Parts, workers: Workers): void {
+    const { options, log, undo, mac } = this
+    let deliver: (frame: Uint8Array, len: number) => void = () => undefined
+    const hostKernel = options.kniName === null ? null
+      : openHostKernel(options.kniName, mac, undo, (frame, len) => deliver(frame, len))
+    const links = workerWakes.map((wake, worker) => ({
+      doorbell: new Doorbell(memory.doorbells, doorbellWord(worker), wake),
+      appAdded: (app: number, region: { buffer: ArrayBufferLike; fd: number }) => workers.appAdded(worker, app, region),
+      contextAdded: (app: number, context: number, target: Wakeable) =>
+        workers.contextAdded(worker, app, context, fdOf(target)),
+    }))
+    const numbers = new Uint32Array(1)
+    const slow = new SlowPath({
+      state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
+      workers: links,
+      random: { u32: () => crypto.getRandomValues(numbers)[0] }, secret: new Uint8Array(randomBytes(16)), mac, nowUs: nowUs(),
+      // Not from within its poll: hanging up takes the memory that it is looking at.
+      appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),
+      ...(hostKernel === null ? {} : { hostKernel }),
+    })
+    const loop = this.makeLoop(slow, memory, counters, slowWake)
+    deliver = (frame, len) => {
+      slow.fromHostKernel(frame, len)
+      loop.wake()
+    }
+    this.slow = slow
+    this.loop = loop
+    loop.start()
+  }
+
+  private makeLoop(slow: SlowPath, memory: ServiceMemory, counters: CountersObject, slowWake: EventFd): SlowProcess {
+    const timer = new TimerFd()
+    const busy = slowCounter('busyUs')
+    const loop = new SlowProcess({
+      slow, nowUs, timer, mark: new SleepMark(memory.doorbells, DOORBELL_SLOW),
+      busy: (us) => void (counters.counters[busy] += us), soon: (turn) => void setImmediate(turn), failed: this.failed,
+    })
+    const watch = (source: { readonly fd: number; drain(): void }): void => {
+      const watcher = new FdWatcher(source.fd, () => {
+        source.drain()
+        loop.wake()
+      })
+      this.undo.add('a watcher', () => watcher.close())
+    }
+    this.undo.add('the timer', () => timer.close())
+    watch(timer)
+    watch(slowWake)
+    return loop
+  }
+
+  private serve(listenFd: number, { memory, slowWake, workerWakes }: Parts, workers: Workers): void {
+    const { slow, loop, options } = this
+    if (slow === null || loop === null) throw new Error('no slow path')
+    const welcomeFds = [memory.doorbellReadOnlyFd, slowWake.fd, ...workerWakes.map(({ fd }) => fd)]
+    if (welcomeFds.length >= CONTROL_FDS_MAX) throw new Error('too many workers for a control message')
+    const apps = {
+      addApp: slow.apps.addApp.bind(slow.apps),
+      addContext: slow.apps.addContext.bind(slow.apps),
+      removeApp: (app: number) => {
+        slow.apps.removeApp(app)
+        workers.appGone(app)
+      },
+    }
+    this.control = new ControlServer({
+      system: nativeSystem, apps, log: this.log, listenFd, socketMode: options.socketMode, ownUid: process.getuid?.() ?? 0,
+      regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
+      changed: () => loop.wake(), retire: (close) => workers.retire(close),
+    })
+    this.control.start()
+  }
+}

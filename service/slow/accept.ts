@@ -1,0 +1,130 @@
+/** Connections on their way from a listener to an application. */
+import {
+  CONTEXT_NONE, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, LISTEN_REUSEPORT,
+} from '../../lib/memif/index.js'
+import { seqAdd } from '../../lib/wire/index.js'
+import type { AppContext } from './app.js'
+import { connectionFields, introduce, setContext } from './appevents.js'
+import type { Connection } from './connection.js'
+import { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EINVAL } from './errno.js'
+import { handOver } from './handover.js'
+import { dropHandshake } from './handshakeend.js'
+import { Listener } from './listeners.js'
+import { synWindow } from './negotiate.js'
+import { sendReset } from './reset.js'
+import type { Stack } from './stack.js'
+import { abortConnection } from './teardown.js'
+
+/** A request to listen. `ip` 0 is any address, `port` 0 any free port. */
+export interface ListenRequest {
+  readonly handle: number
+  readonly ip: number
+  readonly port: number
+  readonly backlog: number
+  readonly flags: number
+}
+
+/** Opens a listener and answers EV_LISTEN_OPEN: 0, EADDRINUSE, EADDRNOTAVAIL or EINVAL (port, or handle in use). */
+export function openListener(stack: Stack, context: AppContext, request: ListenRequest): void {
+  const { handle, ip } = request
+  const isHandleFree = !context.listeners.has(handle)
+  const port = request.port === 0 ? choosePort(stack, ip) : request.port
+  const listener = new Listener(context, handle, { ip, port }, request.backlog, (request.flags & LISTEN_REUSEPORT) !== 0)
+  const status = isHandleFree ? checkedAdd(stack, listener) : EINVAL
+  if (status === 0) {
+    context.listeners.set(handle, listener)
+    context.app.listeners.add(listener)
+    stack.stats.add('listeners')
+  }
+  context.send({ type: EV_LISTEN_OPEN, handle, status, localIp: ip, ports: port & 0xffff })
+}
+
+function checkedAdd(stack: Stack, listener: Listener): number {
+  const { ip, port } = listener.address
+  if (port > 0xffff || port < -1) return EINVAL
+  if (port === -1) return EADDRINUSE
+  if (ip !== 0 && stack.routes.localIndex(ip) < 0) return EADDRNOTAVAIL
+  return stack.listeners.add(listener)
+}
+
+function choosePort(stack: Stack, ip: number): number {
+  return stack.ports.choose(ip, 0, 0, (port) => !stack.listeners.hasPort(port))
+}
+
+/**
+ * The handshake of a passive open is complete and `reserveFlow` has been called: the application is told, then the
+ * worker gets the flow. EV_LISTEN_NEWCONN always comes before EV_LISTEN_ACCEPT.
+ */
+export function establishAccepted(stack: Stack, connection: Connection): void {
+  const { listener } = connection
+  if (listener === null) return
+  listener.halfOpen.delete(connection)
+  stack.connections.setState(connection, 'ESTABLISHED')
+  stack.stats.add('connectionsAccepted')
+  const { remoteIp, localIp, remotePort, localPort } = connection
+  const ports = (remotePort << 16) | localPort
+  listener.context.send({ type: EV_LISTEN_NEWCONN, handle: listener.handle, remoteIp, localIp, ports })
+  const accept = listener.accepts.shift()
+  const rcvAdv = seqAdd(connection.rcvNxt, synWindow(stack))
+  if (accept === undefined) {
+    listener.waiting.add(connection)
+    handOver(stack, connection, rcvAdv)
+  } else {
+    handOver(stack, connection, rcvAdv, give(stack, connection, accept.context, accept.handle))
+  }
+}
+
+/** A handle waits in accept: it gets the connection that has waited longest, now or later. */
+export function acceptNext(stack: Stack, listener: Listener, context: AppContext, handle: number): void {
+  const [connection] = listener.waiting
+  if (connection === undefined) {
+    listener.accepts.push({ context, handle })
+    context.accepting.set(handle, listener)
+    return
+  }
+  if (give(stack, connection, context, handle) !== CONTEXT_NONE) setContext(stack, connection, context)
+}
+
+/** Gives `connection` to the application. Returns the context id for its flow. */
+function give(stack: Stack, connection: Connection, context: AppContext, handle: number): number {
+  const { listener } = connection
+  listener?.waiting.delete(connection)
+  context.accepting.delete(handle)
+  connection.context = context
+  connection.handle = handle
+  connection.isAppKnown = true
+  const event = { type: EV_LISTEN_ACCEPT, handle, listener: listener?.handle ?? 0, ...connectionFields(stack, connection) }
+  connection.listener = null
+  return introduce(stack, connection, context, event)
+}
+
+/** A handle waits in accept no longer. Returns false if it did not. */
+export function cancelAccept(context: AppContext, handle: number): boolean {
+  const listener = context.accepting.get(handle)
+  if (listener === undefined) return false
+  context.accepting.delete(handle)
+  const at = listener.accepts.findIndex((accept) => accept.context === context && accept.handle === handle)
+  if (at >= 0) listener.accepts.splice(at, 1)
+  return true
+}
+
+/**
+ * Closes a listener: what waits in it is reset, handles in accept get ECANCELED, then EV_LISTEN_CLOSED with `status`.
+ */
+export function closeListener(stack: Stack, listener: Listener, status = 0): void {
+  const { context, handle } = listener
+  stack.listeners.remove(listener)
+  context.listeners.delete(handle)
+  listener.app.listeners.delete(listener)
+  stack.stats.add('listeners', -1)
+  for (const connection of [...listener.halfOpen]) {
+    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    dropHandshake(stack, connection)
+  }
+  for (const connection of [...listener.waiting]) abortConnection(stack, connection, 0)
+  for (const accept of listener.accepts.splice(0)) {
+    accept.context.accepting.delete(accept.handle)
+    accept.context.send({ type: EV_LISTEN_ACCEPT, handle: accept.handle, listener: handle, status: ECANCELED })
+  }
+  context.send({ type: EV_LISTEN_CLOSED, handle, status })
+}

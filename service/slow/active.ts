@@ -1,0 +1,126 @@
+/** Active open: our SYN, and what comes back (RFC 9293, 3.10.1 and 3.10.7.3). */
+import { EV_CONN_OPEN } from '../../lib/memif/index.js'
+import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import type { AppContext } from './app.js'
+import { Connection } from './connection.js'
+import {
+  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT,
+} from './errno.js'
+import { bufferBytes, reserveFlow, workerFor } from './handover.js'
+import { enterSynReceived } from './handshake.js'
+import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
+import { type FourTuple, HASH_SPREAD } from './isn.js'
+import { acknowledgesSyn, measureHandshake, sendSyn, takeOffer } from './negotiate.js'
+import { refuse } from './reset.js'
+import type { Segment, Stack } from './stack.js'
+import { Timer } from './timers.js'
+
+/** A request to connect. `localIp` and `localPort` 0 leave the choice to TAS. */
+export interface OpenRequest extends FourTuple {
+  readonly handle: number
+}
+
+/** Begins an active open. The answer is EV_CONN_OPEN, now or when the handshake has ended. */
+export function openConnection(stack: Stack, context: AppContext, request: OpenRequest): void {
+  const connection = prepare(stack, context, request)
+  if (typeof connection === 'number') {
+    stack.stats.add('connectionsFailed')
+    context.send({ type: EV_CONN_OPEN, handle: request.handle, status: connection })
+    return
+  }
+  stack.connections.add(connection)
+  context.app.connections.add(connection)
+  context.opening.set(request.handle, connection)
+  stack.connections.setState(connection, 'SYN-SENT')
+  if (connection.neighbor) stack.arp.resolve(connection.neighbor, (found) => onResolved(stack, connection, found))
+}
+
+/** A connection with address, port, buffers and neighbour, or the error number that prevents it. */
+function prepare(stack: Stack, context: AppContext, request: OpenRequest): Connection | number {
+  const route = stack.routes.choose(request.remoteIp)
+  if (request.remotePort === 0) return EINVAL
+  if (route === null) return ENETUNREACH
+  const localIp = request.localIp === 0 ? route.sourceIp : request.localIp
+  if (stack.routes.localIndex(localIp) < 0) return EADDRNOTAVAIL
+  const localPort = choosePort(stack, { ...request, localIp })
+  if (localPort < 0) return request.localPort === 0 ? EADDRNOTAVAIL : EADDRINUSE
+  const tuple = { ...request, localIp, localPort }
+  const connection = new Connection(tuple, workerFor(stack, stack.hash.hash(tuple, HASH_SPREAD)), true)
+  connection.handle = request.handle
+  connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
+  connection.sndNxt = (connection.iss + 1) | 0
+  return equip(stack, context, connection, route.nextHop)
+}
+
+function equip(stack: Stack, context: AppContext, connection: Connection, nextHop: number): Connection | number {
+  const buffer = stack.flows.available > 0 ? context.app.allocate(bufferBytes(stack.config)) : -1
+  if (buffer < 0) return ENOBUFS
+  const neighbor = stack.arp.acquire(nextHop)
+  if (neighbor === null) {
+    context.app.release(buffer, bufferBytes(stack.config))
+    return EHOSTUNREACH
+  }
+  connection.app = context.app
+  connection.context = context
+  connection.buffer = buffer
+  connection.neighbor = neighbor
+  return connection
+}
+
+function choosePort(stack: Stack, tuple: FourTuple): number {
+  const isFree = (localPort: number): boolean => stack.connections.find({ ...tuple, localPort }) === null
+  if (tuple.localPort !== 0) return isFree(tuple.localPort) ? tuple.localPort : -1
+  const { localIp, remoteIp, remotePort } = tuple
+  return stack.ports.choose(localIp, remoteIp, remotePort, (port) => !stack.listeners.hasPort(port) && isFree(port))
+}
+
+function onResolved(stack: Stack, connection: Connection, found: boolean): void {
+  if (connection.state !== 'SYN-SENT') return
+  if (!found) return failOpening(stack, connection, EHOSTUNREACH)
+  connection.timer = new Timer(() => retrySyn(stack, connection))
+  sendSyn(stack, connection)
+  stack.timers.set(connection.timer, stack.nowUs + stack.config.tcp.handshakeTimeoutUs)
+}
+
+function retrySyn(stack: Stack, connection: Connection): void {
+  const { handshakeRetries, handshakeTimeoutUs } = stack.config.tcp
+  if (connection.retries >= handshakeRetries) {
+    stack.stats.add('connectionsTimedOut')
+    return failOpening(stack, connection, ETIMEDOUT)
+  }
+  connection.retries++
+  stack.stats.add('handshakeRetransmits')
+  sendSyn(stack, connection)
+  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs * 2 ** connection.retries)
+}
+
+/** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
+export function receiveInSynSent(stack: Stack, connection: Connection, segment: Segment): void {
+  const { tcp } = segment
+  const hasAck = (tcp.flags & TCP_ACK) !== 0
+  if (hasAck && !acknowledgesSyn(connection, tcp.ack)) return refuse(stack, segment)
+  if ((tcp.flags & TCP_RST) !== 0) return hasAck ? receiveRefusal(stack, connection) : undefined
+  if ((tcp.flags & TCP_SYN) === 0) return
+  if (hasAck) return receiveSynAck(stack, connection, segment)
+  // Simultaneous open (RFC 9293, 3.5, figure 8).
+  takeOffer(stack, connection, tcp)
+  connection.worker = segment.frame.worker
+  enterSynReceived(stack, connection, tcp.options.windowScale !== null)
+}
+
+function receiveRefusal(stack: Stack, connection: Connection): void {
+  stack.stats.add('resetsReceived')
+  failOpening(stack, connection, ECONNREFUSED)
+}
+
+function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): void {
+  takeOffer(stack, connection, segment.tcp)
+  // No TCB at the moment: the peer repeats its SYN-ACK, or the timer ends the attempt.
+  if (!reserveFlow(stack, connection)) return
+  if (connection.timer) stack.timers.cancel(connection.timer)
+  connection.timer = null
+  // The worker that had the SYN-ACK gets all that follows: steering decides, not our first guess.
+  connection.worker = segment.frame.worker
+  measureHandshake(stack, connection)
+  establishOpened(stack, connection, acknowledgeSynAck(stack, connection))
+}

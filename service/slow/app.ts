@@ -1,0 +1,195 @@
+/** An application and its contexts, as the slow path sees them. */
+import {
+  AS_BUFFER, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
+  AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TYPE, APP_SLOW_ENTRY_WORDS, buffersOffset, CONTEXTS_MAX, Doorbell,
+  placeContext, RingConsumer, RingProducer, type AppRegionShape, type Wakeable,
+} from '../../lib/memif/index.js'
+import { BufferAllocator } from './buffers.js'
+import type { Connection } from './connection.js'
+import type { Listener } from './listeners.js'
+import type { Stats } from './stats.js'
+import type { AppRegion } from './workers.js'
+
+/** Word of the consumer's count in a ring's header (lib/memif/ring.ts). */
+const RING_HEAD_WORD = 16
+
+/** A message to an application; fields that are not given are 0. */
+export interface AppEvent {
+  readonly type: number
+  readonly handle: number
+  readonly status?: number
+  readonly listener?: number
+  readonly remoteIp?: number
+  readonly localIp?: number
+  /** Remote port in the high, local port in the low 16 bits. */
+  readonly ports?: number
+  readonly flow?: number
+  /** Generation in the low, worker in the high 16 bits. */
+  readonly genWorker?: number
+  readonly buffer?: number
+  readonly sizes?: number
+  readonly rxBase?: number
+  readonly txBase?: number
+  readonly context?: number
+}
+
+/** One context: its rings with the slow path. */
+export class AppContext {
+  readonly app: App
+  readonly id: number
+  /** Requests; everything in it is untrusted. */
+  readonly requests: RingConsumer
+  private readonly events: RingProducer
+  private readonly headIndex: number
+  private readonly doorbell: Doorbell
+  private readonly stats: Stats
+  private waiting: { event: AppEvent; sent: (() => void) | null }[] = []
+  private pushed: number
+  /** Buffers that the application may look at until it has read the event with this number. */
+  private held: { position: number; release: () => void }[] = []
+  /** Connections being opened and accepts not yet answered, by handle. */
+  readonly opening = new Map<number, Connection>()
+  readonly accepting = new Map<number, Listener>()
+  readonly listeners = new Map<number, Listener>()
+
+  constructor(app: App, id: number, wake: Wakeable, stats: Stats) {
+    const places = placeContext(app.shape, id)
+    this.app = app
+    this.id = id
+    this.stats = stats
+    this.requests = new RingConsumer(app.words, places.kout)
+    this.events = new RingProducer(app.words, places.kin)
+    this.headIndex = places.kin.firstWord + RING_HEAD_WORD
+    this.pushed = Atomics.load(app.words, places.kin.firstWord)
+    this.doorbell = new Doorbell(app.words, places.sleepingWord, wake)
+  }
+
+  /**
+   * Sends `event`, later if the ring is full, never to an application that is gone. `sent` is called once it is in the
+   * ring, before the ring is published.
+   */
+  send(event: AppEvent, sent: (() => void) | null = null): void {
+    if (this.app.isGone) return
+    if (this.waiting.length > 0 || !this.write(event)) this.waiting.push({ event, sent })
+    else sent?.()
+  }
+
+  /** Calls `release` when the application has read the event that was put into the ring last. */
+  holdUntilRead(release: () => void): void {
+    this.held.push({ position: this.pushed, release })
+  }
+
+  /** Events wait for room: no request of this context is read meanwhile, which bounds the queue. */
+  get isBlocked(): boolean {
+    return this.waiting.length > 0
+  }
+
+  /** Moves waiting events into the ring and releases what was held. Returns how much. */
+  flush(): number {
+    let moved = 0
+    while (moved < this.waiting.length && this.write(this.waiting[moved].event)) this.waiting[moved++].sent?.()
+    if (moved > 0) this.waiting = this.waiting.slice(moved)
+    return moved + (this.held.length > 0 ? this.releaseHeld() : 0)
+  }
+
+  /** Gives requests back, makes events visible, wakes the application. */
+  publish(): void {
+    this.requests.release()
+    if (this.events.publish() && this.doorbell.ring()) this.stats.add('wakeups')
+  }
+
+  private releaseHeld(): number {
+    const head = Atomics.load(this.app.words, this.headIndex)
+    const isRead = (position: number): boolean => ((head - position) | 0) >= 0
+    let released = 0
+    while (released < this.held.length && isRead(this.held[released].position)) this.held[released++].release()
+    if (released > 0) this.held = this.held.slice(released)
+    return released
+  }
+
+  private write(event: AppEvent): boolean {
+    const entry = this.events.reserve()
+    if (entry < 0) return false
+    const words = this.events.words
+    words.fill(0, entry, entry + APP_SLOW_ENTRY_WORDS)
+    words[entry + AS_TYPE] = event.type
+    words[entry + AS_HANDLE] = event.handle
+    words[entry + AS_STATUS] = event.status ?? 0
+    words[entry + AS_LISTENER] = event.listener ?? 0
+    words[entry + AS_REMOTE_IP] = event.remoteIp ?? 0
+    words[entry + AS_LOCAL_IP] = event.localIp ?? 0
+    words[entry + AS_PORTS] = event.ports ?? 0
+    words[entry + AS_FLOW] = event.flow ?? -1
+    words[entry + AS_GEN_WORKER] = event.genWorker ?? 0
+    words[entry + AS_BUFFER] = event.buffer ?? 0
+    words[entry + AS_SIZES] = event.sizes ?? 0
+    words[entry + AS_RX_BASE] = event.rxBase ?? 0
+    words[entry + AS_TX_BASE] = event.txBase ?? 0
+    words[entry + AS_CONTEXT] = event.context ?? 0
+    this.events.push()
+    this.pushed = (this.pushed + 1) | 0
+    this.stats.add('appEvents')
+    return true
+  }
+}
+
+/** One application. */
+export class App {
+  readonly id: number
+  readonly name: string
+  readonly pid: number
+  readonly region: AppRegion
+  readonly shape: AppRegionShape
+  readonly words: Int32Array
+  readonly contexts: AppContext[] = []
+  /** Connections that are this application's, handshakes included. */
+  readonly connections = new Set<Connection>()
+  /** Those whose buffers a worker may touch. */
+  readonly flows = new Set<Connection>()
+  readonly listeners = new Set<Listener>()
+  /** It is gone; only workers may still have flows of it. */
+  isGone = false
+  /** Workers that have not yet answered TO_FAST_APP_REMOVE; -1 before it was sent. */
+  workersLeft = -1
+  private readonly buffers: BufferAllocator
+  private readonly stats: Stats
+
+  constructor(id: number, name: string, pid: number, region: AppRegion, shape: AppRegionShape, stats: Stats) {
+    this.id = id
+    this.name = name
+    this.pid = pid
+    this.region = region
+    this.shape = shape
+    this.stats = stats
+    this.words = new Int32Array(region.buffer)
+    this.buffers = new BufferAllocator(buffersOffset(shape), shape.regionBytes)
+  }
+
+  context(id: number): AppContext | null {
+    return this.contexts[id] ?? null
+  }
+
+  get canAddContext(): boolean {
+    return this.contexts.length < CONTEXTS_MAX
+  }
+
+  /** A piece for buffers, in BUFFER_UNIT_BYTES, or -1. */
+  allocate(bytes: number): number {
+    const before = this.buffers.usedBytes
+    const place = this.buffers.allocate(bytes)
+    this.stats.add('bufferBytes', this.buffers.usedBytes - before)
+    return place
+  }
+
+  release(place: number, bytes: number): void {
+    const before = this.buffers.usedBytes
+    this.buffers.release(place, bytes)
+    this.stats.add('bufferBytes', this.buffers.usedBytes - before)
+  }
+
+  /** The region is gone as a whole. */
+  releaseAll(): void {
+    this.stats.add('bufferBytes', -this.buffers.usedBytes)
+    this.buffers.usedBytes = 0
+  }
+}

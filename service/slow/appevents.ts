@@ -1,0 +1,50 @@
+/** Messages about connections, as applications get them. */
+import { CONTEXT_NONE, EV_CONN_CLOSED, log2Ceil, TO_FAST_FLOW_CONTEXT } from '../../lib/memif/index.js'
+import type { AppContext, AppEvent } from './app.js'
+import type { Connection } from './connection.js'
+import { effectiveMss } from './handover.js'
+import type { Stack } from './stack.js'
+
+/** The fields that describe a connection with its flow (AS_REMOTE_IP to AS_TX_BASE). */
+export function connectionFields(stack: Stack, connection: Connection): Omit<AppEvent, 'type' | 'handle'> {
+  const { rxBufLen, txBufLen } = stack.config.tcp
+  return {
+    remoteIp: connection.remoteIp,
+    localIp: connection.localIp,
+    ports: (connection.remotePort << 16) | connection.localPort,
+    flow: connection.flow,
+    genWorker: (connection.worker << 16) | connection.gen,
+    buffer: connection.buffer,
+    sizes: log2Ceil(rxBufLen) | (log2Ceil(txBufLen) << 8) | (effectiveMss(stack, connection) << 16),
+    rxBase: (connection.irs + 1) | 0,
+    txBase: (connection.iss + 1) | 0,
+  }
+}
+
+/**
+ * Sends the event by which `context` gets to know a connection, and returns the context id for its flow. The
+ * worker must not report to a context that has not been told: while the event waits for room in the ring
+ * the id is CONTEXT_NONE, and the worker learns the right one later.
+ */
+export function introduce(stack: Stack, connection: Connection, context: AppContext, event: AppEvent): number {
+  let isSent = false
+  let isLate = false
+  context.send(event, () => {
+    isSent = true
+    if (isLate) setContext(stack, connection, context)
+  })
+  isLate = true
+  return isSent ? context.id : CONTEXT_NONE
+}
+
+/** Tells the worker that events of `connection` go to `context`, unless it has moved on since. */
+export function setContext(stack: Stack, connection: Connection, context: AppContext): void {
+  if (connection.phase !== 'worker' || connection.context !== context) return
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection.flow, connection.gen, context.id)
+}
+
+/** EV_CONN_CLOSED; `sent` is called when it is in the ring. */
+export function sendClosed(connection: Connection, status: number, sent: (() => void) | null = null): void {
+  const { handle, flow, gen, worker } = connection
+  connection.context?.send({ type: EV_CONN_CLOSED, handle, status, flow, genWorker: (worker << 16) | gen }, sent)
+}

@@ -1,0 +1,115 @@
+/** What the slow path is told at start. The service builds it from the command line. */
+import { BUFFER_UNIT_BYTES, LOCAL_ADDRESSES_MAX } from '../../lib/memif/index.js'
+
+/** An address of our own and the length of its on-link prefix. Addresses are signed words (10.0.0.1 is 0x0a000001). */
+export interface LocalAddress {
+  readonly ip: number
+  readonly prefix: number
+}
+
+/** Packets to `dest`/`prefix` go to the neighbour `nextHop`. */
+export interface Route {
+  readonly dest: number
+  readonly prefix: number
+  readonly nextHop: number
+}
+
+export interface TcpConfig {
+  /** Receive buffer of a connection in bytes: a power of two, 64 to 2^30. */
+  readonly rxBufLen: number
+  /** Transmit buffer of a connection in bytes: a power of two, 64 to 2^30. */
+  readonly txBufLen: number
+  /** First timeout of SYN and SYN-ACK in microseconds; doubles with every retry. */
+  readonly handshakeTimeoutUs: number
+  /** Retransmissions of SYN or SYN-ACK before the attempt fails. */
+  readonly handshakeRetries: number
+  /** Round-trip time assumed by congestion control before the first measurement, microseconds. */
+  readonly rttInitUs: number
+  /** Link bandwidth in Gbit/s, for rate-based congestion control. */
+  readonly linkBwGbps: number
+  /** Length of TIME-WAIT (2 MSL) in microseconds. */
+  readonly timeWaitUs: number
+  /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
+  readonly finWait2Us: number
+}
+
+export interface ArpConfig {
+  /** First request's timeout in microseconds; doubles with every retry. */
+  readonly timeoutUs: number
+  /** A request fails once its next timeout would be longer than this. */
+  readonly timeoutMaxUs: number
+}
+
+export interface CongestionConfig {
+  /** Control interval as a multiple of the round-trip time (--cc-control-interval). */
+  readonly controlIntervalRtts: number
+  /** Shortest control interval in microseconds (--cc-control-granularity). */
+  readonly controlGranularityUs: number
+  /**
+   * Control intervals without progress before a retransmission (--cc-rexmit-ints); never less than the RTO of RFC
+   * 6298.
+   */
+  readonly rexmitInts: number
+  /**
+   * Shortest retransmission timeout in microseconds. 200 ms (as Linux) is longer than the delayed
+   * acknowledgments of common stacks, so that a lone segment is not sent twice.
+   */
+  readonly minRtoUs: number
+  /** Longest retransmission timeout and longest time between zero-window probes, microseconds. */
+  readonly maxRtoUs: number
+  /** Retransmissions of the same data before the connection fails with ETIMEDOUT (RFC 9293, 3.8.3: R2). */
+  readonly maxRetransmits: number
+}
+
+export interface SlowConfig {
+  /** At least one, at most LOCAL_ADDRESSES_MAX. */
+  readonly addresses: readonly LocalAddress[]
+  readonly routes: readonly Route[]
+  readonly tcp: TcpConfig
+  readonly arp: ArpConfig
+  readonly cc: CongestionConfig
+  /** The host kernel shares the interface and the address (--kni-name). */
+  readonly kni: boolean
+  /** Largest region an application may have, in bytes. */
+  readonly appRegionBytes: number
+  /** Bytes of each ring from the slow path to an application context, and back. */
+  readonly kinBytes: number
+  readonly koutBytes: number
+  /** Entries of each ring between an application context and a worker. */
+  readonly fastEntries: number
+}
+
+/** Throws RangeError if the configuration has no or too many addresses, or buffer sizes that cannot be. */
+export function checkConfig({ addresses, tcp }: SlowConfig): void {
+  if (addresses.length < 1 || addresses.length > LOCAL_ADDRESSES_MAX) {
+    throw new RangeError(`${addresses.length} local addresses: 1 to ${LOCAL_ADDRESSES_MAX} are needed`)
+  }
+  for (const len of [tcp.rxBufLen, tcp.txBufLen]) {
+    const isGood = Number.isInteger(Math.log2(len)) && len >= BUFFER_UNIT_BYTES && len <= 2 ** 30
+    if (isGood) continue
+    throw new RangeError(`connection buffer of ${len} bytes: a power of two from ${BUFFER_UNIT_BYTES} to 2^30 is needed`)
+  }
+}
+
+/** The parts of a configuration that have sensible values whatever the machine. */
+export const DEFAULT_TCP: TcpConfig = {
+  rxBufLen: 1 << 20,
+  txBufLen: 1 << 20,
+  handshakeTimeoutUs: 10_000,
+  handshakeRetries: 10,
+  rttInitUs: 50,
+  linkBwGbps: 10,
+  timeWaitUs: 60_000_000,
+  finWait2Us: 60_000_000,
+}
+
+export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }
+
+export const DEFAULT_CONGESTION: CongestionConfig = {
+  controlIntervalRtts: 2,
+  controlGranularityUs: 50,
+  rexmitInts: 4,
+  minRtoUs: 200_000,
+  maxRtoUs: 60_000_000,
+  maxRetransmits: 15,
+}

@@ -1,0 +1,107 @@
+/** A TCP connection as the slow path keeps it: from the first SYN to the end of TIME-WAIT. */
+import type { App, AppContext } from './app.js'
+import type { Neighbor } from './arp.js'
+import type { FourTuple } from './isn.js'
+import type { Listener } from './listeners.js'
+import type { Timer } from './timers.js'
+
+/** States of RFC 9293, 3.3.2. */
+export type TcpState = 'SYN-SENT' | 'SYN-RECEIVED' | 'ESTABLISHED' | 'FIN-WAIT-1' | 'FIN-WAIT-2' | 'CLOSE-WAIT' |
+  'CLOSING' | 'LAST-ACK' | 'TIME-WAIT' | 'CLOSED'
+
+/** Who has a connection's TCB. */
+export type FlowPhase =
+  /** No TCB: handshake, or TIME-WAIT. */
+  | 'none'
+  /** A worker. */
+  | 'worker'
+  /** A worker that has been told to let go. */
+  | 'removing'
+  /** No worker any more, but the application may still read from the buffer. */
+  | 'kept'
+
+export class Connection implements FourTuple {
+  readonly localIp: number
+  readonly localPort: number
+  readonly remoteIp: number
+  readonly remotePort: number
+  state: TcpState = 'CLOSED'
+  /** Next connection in the same place of the table. */
+  next: Connection | null = null
+
+  // Handshake and TIME-WAIT; while a worker has the flow, its TCB counts.
+  /** ISS and IRS (RFC 9293, 3.3.1). */
+  iss = 0
+  irs = 0
+  sndNxt = 0
+  rcvNxt = 0
+  /** The peer's window as of its last handshake segment, in bytes. */
+  sndWnd = 0
+  /** The peer's MSS option, or the default of RFC 9293, 3.7.1. */
+  peerMss = 536
+  sndWscale = 0
+  rcvWscale = 0
+  timestamps = false
+  tsRecent = 0
+  /** When the last SYN or SYN-ACK was sent, and how often it was sent again. */
+  sentUs = 0
+  retries = 0
+  /** Round-trip time of the handshake in microseconds, 0 if it was not measured (Karn). */
+  handshakeRttUs = 0
+  /** We sent the first SYN. */
+  readonly isActive: boolean
+
+  // The application's side.
+  listener: Listener | null = null
+  app: App | null = null
+  context: AppContext | null = null
+  handle = 0
+  /** The application has been given this connection: it gets EV_CONN_CLOSED. */
+  isAppKnown = false
+  /** The application has closed it, or is gone: nobody reads the buffer. */
+  isAppClosed = false
+
+  // The flow.
+  worker: number
+  flow = -1
+  gen = 0
+  phase: FlowPhase = 'none'
+  /** Start of the buffers in BUFFER_UNIT_BYTES, -1 without. */
+  buffer = -1
+  neighbor: Neighbor | null = null
+  /** Error that ended the connection, 0 for an orderly end. */
+  error = 0
+  /** Send a RST once the worker has let go and the numbers are final. */
+  resetPeer = false
+
+  // Retransmission (retransmit.ts).
+  isWatched = false
+  backoff = 0
+  lastUna = 0
+  lastTsRecent = 0
+  progressUs = 0
+  /** The timer that runs is the persist timer. */
+  isProbing = false
+
+  // Congestion window (window.ts).
+  cwnd = 0
+  ssthresh = 0x7fffffff
+  grownUs = 0
+  ackedAtGrowth = 0
+  growthWaits = 0
+
+  /** Handshake, retransmission or TIME-WAIT: never two of them at once. */
+  timer: Timer | null = null
+  growthTimer: Timer | null = null
+  /** Waits for a FIN after the application has closed. */
+  closeTimer: Timer | null = null
+
+  constructor(tuple: FourTuple, worker: number, isActive: boolean) {
+    this.localIp = tuple.localIp
+    this.localPort = tuple.localPort
+    this.remoteIp = tuple.remoteIp
+    this.remotePort = tuple.remotePort
+    this.worker = worker
+    this.isActive = isActive
+  }
+}

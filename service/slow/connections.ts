@@ -1,0 +1,85 @@
+/** All connections by four-tuple, and the gauges of their states. */
+import type { SlowCounter } from '../../lib/memif/index.js'
+import type { Connection, TcpState } from './connection.js'
+import type { FourTuple } from './isn.js'
+import type { Stats } from './stats.js'
+
+const GAUGES: Partial<Record<TcpState, SlowCounter>> = {
+  'SYN-SENT': 'flowsSynSent',
+  'SYN-RECEIVED': 'flowsSynReceived',
+  'ESTABLISHED': 'flowsEstablished',
+  'FIN-WAIT-1': 'flowsClosing',
+  'FIN-WAIT-2': 'flowsClosing',
+  'CLOSE-WAIT': 'flowsClosing',
+  'CLOSING': 'flowsClosing',
+  'LAST-ACK': 'flowsClosing',
+  'TIME-WAIT': 'flowsTimeWait',
+}
+
+export class ConnectionTable {
+  private readonly stats: Stats
+  /** Keys are 53-bit mixes of the four-tuple; connections with the same key form a list. */
+  private readonly chains = new Map<number, Connection>()
+  /** Connections in the table. */
+  size = 0
+
+  constructor(stats: Stats) {
+    this.stats = stats
+  }
+
+  find(tuple: FourTuple): Connection | null {
+    let at = this.chains.get(keyOf(tuple)) ?? null
+    while (at !== null && !isSameTuple(at, tuple)) at = at.next
+    return at
+  }
+
+  add(connection: Connection): void {
+    const key = keyOf(connection)
+    connection.next = this.chains.get(key) ?? null
+    this.chains.set(key, connection)
+    this.size++
+  }
+
+  /** Takes `connection` out if it is in. */
+  remove(connection: Connection): void {
+    const key = keyOf(connection)
+    let before: Connection | null = null
+    let at = this.chains.get(key) ?? null
+    while (at !== null && at !== connection) {
+      before = at
+      at = at.next
+    }
+    if (at === null) return
+    this.size--
+    if (before !== null) before.next = at.next
+    else if (at.next !== null) this.chains.set(key, at.next)
+    else this.chains.delete(key)
+    at.next = null
+  }
+
+  setState(connection: Connection, state: TcpState): void {
+    const before = GAUGES[connection.state]
+    const after = GAUGES[state]
+    if (before !== undefined) this.stats.add(before, -1)
+    if (after !== undefined) this.stats.add(after)
+    connection.state = state
+  }
+
+  /** Every connection, in no particular order; the table may change meanwhile. */
+  all(): Connection[] {
+    const found: Connection[] = []
+    for (const first of this.chains.values()) {
+      for (let at: Connection | null = first; at !== null; at = at.next) found.push(at)
+    }
+    return found
+  }
+}
+
+function keyOf(tuple: FourTuple): number {
+  const ports = Math.imul((tuple.remotePort << 16) | tuple.localPort, 0x9e3779b1) ^ tuple.localIp
+  return (tuple.remoteIp >>> 0) * 0x200000 + (ports >>> 11)
+}
+
+function isSameTuple(a: FourTuple, b: FourTuple): boolean {
+  return a.remoteIp === b.remoteIp && a.remotePort === b.remotePort && a.localPort === b.localPort && a.localIp === b.localIp
+}

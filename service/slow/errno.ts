@@ -1,0 +1,13 @@
+/** Linux errno numbers that travel to applications as AS_STATUS. */
+
+export const EINVAL = 22
+export const EADDRINUSE = 98
+export const EADDRNOTAVAIL = 99
+export const ENETDOWN = 100
+export const ENETUNREACH = 101
+export const ECONNRESET = 104
+export const ENOBUFS = 105
+export const ETIMEDOUT = 110
+export const ECONNREFUSED = 111
+export const EHOSTUNREACH = 113
+export const ECANCELED = 125

@@ -1,0 +1,63 @@
+/** Segments that a worker passes up though their connection has, or is about to have, a flow. */
+import { RX_CHECKSUM_GOOD } from '../../native/port.js'
+import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT } from '../../lib/memif/index.js'
+import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import type { Connection } from './connection.js'
+import { ECONNRESET } from './errno.js'
+import { rebuildPlain } from './rebuild.js'
+import { challenge } from './reset.js'
+import type { Segment, Stack } from './stack.js'
+import { abortConnection } from './teardown.js'
+
+/** A segment for a connection whose flow a worker has. */
+export function receiveOnFlow(stack: Stack, connection: Connection, segment: Segment): void {
+  const { tcp, frame } = segment
+  if ((tcp.flags & TCP_RST) !== 0) return receiveReset(stack, connection, segment)
+  if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
+  if ((tcp.flags & TCP_ACK) === 0) return
+  const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
+  if (!isKnown) return reinject(stack, connection, frame.bytes, frame.rxFlags, frame.gso)
+  if (isDataAfterClose(stack, connection, segment)) {
+    stack.stats.add('connectionsReset')
+    return abortConnection(stack, connection, ECONNRESET)
+  }
+  receiveOdd(stack, connection, segment)
+}
+
+/** Only the exact next number resets; anything else in the window is asked back (RFC 5961, 3.2). */
+function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
+  const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
+  const window = seqDiff(stack.flows.word(connection, TCB_RCV_ADV), rcvNxt)
+  const { seq } = segment.tcp
+  if (seq !== rcvNxt) {
+    if (seqInWindow(seq, rcvNxt, Math.max(window, 0))) challenge(stack, connection)
+    return
+  }
+  stack.stats.add('resetsReceived')
+  stack.stats.add('connectionsReset')
+  abortConnection(stack, connection, ECONNRESET, false)
+}
+
+/** New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17). */
+function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment): boolean {
+  const { tcp } = segment
+  if (tcp.payloadLen === 0 || !stack.flows.hasFlag(connection, FLAG_RX_SHUT)) return false
+  return seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
+}
+
+/**
+ * A segment that the worker had and would not take: made plain if that helps, otherwise answered as RFC 9293, 3.10.7.4
+ * says.
+ */
+function receiveOdd(stack: Stack, connection: Connection, segment: Segment): void {
+  const { tcp } = segment
+  if (seqDiff(tcp.ack, stack.flows.sndMax(connection)) > 0) return challenge(stack, connection)
+  const plain = rebuildPlain(segment)
+  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD, segment.frame.gso)
+  // Sending it down as it is would bring it back for ever.
+  if (segmentLen(tcp) > 0) challenge(stack, connection)
+}
+
+function reinject(stack: Stack, connection: Connection, bytes: Uint8Array, rxFlags: number, gso: number): void {
+  if (stack.workers[connection.worker].packet(bytes, rxFlags, gso)) stack.stats.add('reinjectedPackets')
+}

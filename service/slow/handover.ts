@@ -1,0 +1,104 @@
+/** A connection becomes a flow: its TCB is filled and handed to a worker. */
+import {
+  CONTEXT_NONE, FLAG_TIMESTAMPS, FLOW_HANDED, log2Ceil, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND,
+  TCB_FLAGS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
+  TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
+  TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8,
+  TCB_WORDS, TO_FAST_FLOW_ADD,
+} from '../../lib/memif/index.js'
+import { seqAdd } from '../../lib/wire/index.js'
+import type { Connection } from './connection.js'
+import type { SlowConfig } from './config.js'
+import type { Stack } from './stack.js'
+import { initialWindow } from './window.js'
+
+/** Bytes that a timestamps option takes in every segment. */
+const TIMESTAMPS_BYTES = 12
+/** IP and TCP headers without options. */
+export const HEADERS_BYTES = 40
+
+/** Bytes of both buffers of a connection. */
+export function bufferBytes(config: SlowConfig): number {
+  return config.tcp.rxBufLen + config.tcp.txBufLen
+}
+
+/** Most payload bytes in a segment to the peer (Eff.snd.MSS, RFC 9293, 3.7.1). */
+export function effectiveMss(stack: Stack, connection: Connection): number {
+  const mss = Math.min(connection.peerMss, stack.output.mtu - HEADERS_BYTES)
+  return Math.max(mss - (connection.timestamps ? TIMESTAMPS_BYTES : 0), 1)
+}
+
+/** Flow hash to worker: the one place that decides it for connections that we open. */
+export function workerFor(stack: Stack, hash: number): number {
+  return (hash >>> 0) % stack.workers.length
+}
+
+/**
+ * Gives `connection` a TCB and buffers of its application. Returns false, and takes nothing, if one of them,
+ * or the neighbour's address, is missing at the moment.
+ */
+export function reserveFlow(stack: Stack, connection: Connection): boolean {
+  const { app, neighbor } = connection
+  if (app === null || neighbor === null || !neighbor.isResolved || stack.flows.available === 0) return false
+  if (connection.buffer < 0) connection.buffer = app.allocate(bufferBytes(stack.config))
+  if (connection.buffer < 0) return false
+  app.flows.add(connection)
+  return stack.flows.take(connection)
+}
+
+/**
+ * Fills the TCB of a connection that `reserveFlow` prepared. `rcvAdv` is the right edge of the window the peer knows.
+ */
+export function handOver(stack: Stack, connection: Connection, rcvAdv: number, context: number = CONTEXT_NONE): void {
+  connection.phase = 'worker'
+  connection.cwnd = initialWindow(effectiveMss(stack, connection))
+  connection.progressUs = stack.nowUs
+  fillSequence(stack, connection, rcvAdv)
+  fillIdentity(stack, connection, context)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
+}
+
+function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): void {
+  const { flows } = stack
+  const sndUna = seqAdd(connection.iss, 1)
+  const rcvNxt = seqAdd(connection.irs, 1)
+  for (const word of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) flows.setWord(connection, word, rcvNxt)
+  for (const word of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) {
+    flows.setWord(connection, word, sndUna)
+  }
+  flows.setWord(connection, TCB_RCV_ADV, rcvAdv)
+  flows.setWord(connection, TCB_SND_WND, connection.sndWnd)
+  flows.setWord(connection, TCB_TS_RECENT, connection.tsRecent)
+  flows.setWord(connection, TCB_BUFFER, connection.buffer)
+  flows.setWord(connection, TCB_CWND, connection.cwnd)
+  // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
+  flows.setWord(connection, TCB_SRTT_US8, connection.handshakeRttUs * 8)
+  flows.setWord(connection, TCB_RTTVAR_US4, connection.handshakeRttUs * 2)
+  connection.lastUna = sndUna
+  connection.ackedAtGrowth = 0
+}
+
+function fillIdentity(stack: Stack, connection: Connection, context: number): void {
+  const { state, flows, config } = stack
+  const words = state.tcbWord + connection.flow * TCB_WORDS
+  const bytes = words * 4
+  const halves = words * 2
+  flows.setWord(connection, TCB_REMOTE_IP, rawWord(connection.remoteIp))
+  flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
+  flows.setWord(connection, TCB_FLAGS, connection.timestamps ? FLAG_TIMESTAMPS : 0)
+  state.bytes[bytes + TCB_RX_LOG2_U8] = log2Ceil(config.tcp.rxBufLen)
+  state.bytes[bytes + TCB_TX_LOG2_U8] = log2Ceil(config.tcp.txBufLen)
+  state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale
+  state.bytes[bytes + TCB_RCV_WSCALE_U8] = connection.rcvWscale
+  state.halves[halves + TCB_APP_U16] = connection.app?.id ?? 0
+  state.halves[halves + TCB_CONTEXT_U16] = context
+  state.halves[halves + TCB_MSS_U16] = effectiveMss(stack, connection)
+  state.halves[halves + TCB_NEIGHBOR_U16] = connection.neighbor?.index ?? 0
+  state.bytes[bytes + TCB_LOCAL_IP_U8] = stack.routes.localIndex(connection.localIp)
+  state.bytes[state.places.tcbOffset + connection.flow * TCB_BYTES + TCB_STATE_U8] = FLOW_HANDED
+}
+
+/** The word that a little-endian host loads from the network-order bytes of `value`. */
+export function rawWord(value: number): number {
+  return (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)
+}

@@ -1,0 +1,62 @@
+/** How a handshake ends: as a connection of its application, or with an error. */
+import { EV_CONN_OPEN } from '../../lib/memif/index.js'
+import { NO_OPTIONS, seqAdd, TCP_ACK } from '../../lib/wire/index.js'
+import { connectionFields, introduce } from './appevents.js'
+import type { Connection } from './connection.js'
+import { bufferBytes, handOver } from './handover.js'
+import { timestampsOf } from './negotiate.js'
+import type { Stack } from './stack.js'
+
+/** Forgets a connection that never got a flow, and all that it held. */
+export function releaseHandshake(stack: Stack, connection: Connection): void {
+  if (connection.timer) stack.timers.cancel(connection.timer)
+  connection.timer = null
+  stack.connections.setState(connection, 'CLOSED')
+  stack.connections.remove(connection)
+  connection.listener?.halfOpen.delete(connection)
+  connection.app?.connections.delete(connection)
+  connection.context?.opening.delete(connection.handle)
+  if (connection.neighbor) stack.arp.release(connection.neighbor)
+  connection.neighbor = null
+  if (connection.buffer >= 0) connection.app?.release(connection.buffer, bufferBytes(stack.config))
+  connection.buffer = -1
+}
+
+/** A passive open came to nothing; the application never knew of it. */
+export function dropHandshake(stack: Stack, connection: Connection): void {
+  stack.stats.add('connectionsFailed')
+  releaseHandshake(stack, connection)
+}
+
+/** An active open failed: its application gets EV_CONN_OPEN with the error. */
+export function failOpening(stack: Stack, connection: Connection, error: number): void {
+  const { context, handle } = connection
+  stack.stats.add('connectionsFailed')
+  releaseHandshake(stack, connection)
+  context?.send({ type: EV_CONN_OPEN, handle, status: error })
+}
+
+/**
+ * An active open succeeded; `reserveFlow` has been called. Our acknowledgment goes out at once, the application
+ * is told, the worker gets the flow. `rcvAdv` is the right edge of the window the peer knows.
+ */
+export function establishOpened(stack: Stack, connection: Connection, rcvAdv: number): void {
+  const { context, handle } = connection
+  context?.opening.delete(handle)
+  connection.isAppKnown = true
+  connection.sndNxt = seqAdd(connection.iss, 1)
+  stack.connections.setState(connection, 'ESTABLISHED')
+  stack.stats.add('connectionsOpened')
+  if (context === null) return
+  const event = { type: EV_CONN_OPEN, handle, ...connectionFields(stack, connection) }
+  handOver(stack, connection, rcvAdv, introduce(stack, connection, context, event))
+}
+
+/** The acknowledgment of a SYN-ACK. Returns the right edge of the window it advertises. */
+export function acknowledgeSynAck(stack: Stack, connection: Connection): number {
+  const field = Math.min(stack.config.tcp.rxBufLen >>> connection.rcvWscale, 0xffff)
+  const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
+  const segment = { seq: seqAdd(connection.iss, 1), ack: connection.rcvNxt, flags: TCP_ACK, window: field, options }
+  stack.output.tcp(connection, segment, connection.neighbor)
+  return seqAdd(connection.rcvNxt, field * 2 ** connection.rcvWscale)
+}

@@ -1,0 +1,80 @@
+/** Listeners by port: who gets a SYN. */
+import type { App, AppContext } from './app.js'
+import type { Connection } from './connection.js'
+import { EADDRINUSE } from './errno.js'
+
+/** Largest backlog that is honoured; a larger one is cut. */
+const BACKLOG_MAX = 65_535
+
+export interface ListenAddress {
+  /** 0 for any of our addresses. */
+  readonly ip: number
+  readonly port: number
+}
+
+export class Listener {
+  readonly app: App
+  readonly context: AppContext
+  readonly handle: number
+  readonly address: ListenAddress
+  readonly isShared: boolean
+  readonly backlog: number
+  /** Half-open connections, then those that nobody has accepted, each in order of arrival. */
+  readonly halfOpen = new Set<Connection>()
+  readonly waiting = new Set<Connection>()
+  /** Handles that wait in accept. */
+  readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
+
+  constructor(context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean) {
+    this.app = context.app
+    this.context = context
+    this.handle = handle
+    this.address = address
+    this.isShared = isShared
+    this.backlog = Math.min(Math.max(backlog, 1), BACKLOG_MAX)
+  }
+
+  /** The backlog counts half-open connections and those waiting to be accepted. */
+  get isFull(): boolean {
+    return this.halfOpen.size + this.waiting.size >= this.backlog
+  }
+}
+
+export class Listeners {
+  private readonly byPort = new Map<number, Listener[]>()
+
+  /** Enters `listener`. Returns 0, or EADDRINUSE unless all listeners of the same address share it. */
+  add(listener: Listener): number {
+    const { ip, port } = listener.address
+    const others = this.byPort.get(port) ?? []
+    const rivals = others.filter((other) => other.address.ip === ip)
+    if (rivals.some((other) => !other.isShared || !listener.isShared)) return EADDRINUSE
+    this.byPort.set(port, [...others, listener])
+    return 0
+  }
+
+  remove(listener: Listener): void {
+    const { port } = listener.address
+    const others = (this.byPort.get(port) ?? []).filter((other) => other !== listener)
+    if (others.length > 0) this.byPort.set(port, others)
+    else this.byPort.delete(port)
+  }
+
+  /**
+   * Who answers a SYN to `ip` and `port`: listeners of that address before those of any; of several,
+   * the one that `hash` picks (LISTEN_REUSEPORT).
+   */
+  find(ip: number, port: number, hash: () => number): Listener | null {
+    const all = this.byPort.get(port)
+    if (all === undefined) return null
+    const exact = all.filter((listener) => listener.address.ip === ip)
+    const matching = exact.length > 0 ? exact : all.filter((listener) => listener.address.ip === 0)
+    if (matching.length <= 1) return matching[0] ?? null
+    return matching[(hash() >>> 0) % matching.length]
+  }
+
+  /** Whether any listener uses `port`. */
+  hasPort(port: number): boolean {
+    return this.byPort.has(port)
+  }
+}

@@ -1,0 +1,89 @@
+/** What both SYNs agree on: MSS, window scale (RFC 7323, 2), timestamps (RFC 7323, 3). */
+import { NO_OPTIONS, seqDiff, TCP_ACK, TCP_SYN, type TcpOptions, type TcpParsed } from '../../lib/wire/index.js'
+import type { Connection } from './connection.js'
+import { HEADERS_BYTES } from './handover.js'
+import type { Stack } from './stack.js'
+
+const WINDOW_MAX = 0xffff
+/** Smallest MSS that is taken at its word: less would turn a stream into headers. */
+const MSS_MIN = 64
+
+/** TSval of a moment: milliseconds, as workers count them. */
+export function timestampValue(nowUs: number): number {
+  return Math.floor(nowUs / 1000) | 0
+}
+
+/** Shift that lets the window field cover a receive buffer of `rxBufLen` bytes. */
+function windowShift(rxBufLen: number): number {
+  let shift = 0
+  while (rxBufLen / 2 ** shift > WINDOW_MAX) shift++
+  return Math.min(shift, 14)
+}
+
+/** The window field of a SYN or SYN-ACK, which is never scaled. */
+export function synWindow(stack: Stack): number {
+  return Math.min(stack.config.tcp.rxBufLen, WINDOW_MAX)
+}
+
+/** Takes over what the peer's SYN or SYN-ACK offers. */
+export function takeOffer(stack: Stack, connection: Connection, tcp: TcpParsed): void {
+  const { options } = tcp
+  connection.irs = tcp.seq
+  connection.rcvNxt = (tcp.seq + 1) | 0
+  connection.sndWnd = tcp.window
+  if (options.mss !== null) connection.peerMss = Math.max(options.mss, MSS_MIN)
+  connection.sndWscale = options.windowScale ?? 0
+  connection.rcvWscale = options.windowScale === null ? 0 : windowShift(stack.config.tcp.rxBufLen)
+  connection.timestamps = options.timestamps !== null
+  connection.tsRecent = options.timestamps?.value ?? 0
+}
+
+function ourMss(stack: Stack): number {
+  return Math.min(stack.output.mtu - HEADERS_BYTES, 0xffff)
+}
+
+/** Sends our SYN; everything is offered. */
+export function sendSyn(stack: Stack, connection: Connection): void {
+  const options: TcpOptions = {
+    mss: ourMss(stack), windowScale: windowShift(stack.config.tcp.rxBufLen), sackPermitted: false,
+    timestamps: { value: timestampValue(stack.nowUs), echo: 0 },
+  }
+  stack.stats.add('synSent')
+  connection.sentUs = stack.nowUs
+  const segment = { seq: connection.iss, flags: TCP_SYN, window: synWindow(stack), options }
+  stack.output.tcp(connection, segment, connection.neighbor)
+}
+
+/** Sends our SYN-ACK; only what the peer offered is answered. */
+export function sendSynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
+  const options: TcpOptions = {
+    mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: false,
+    timestamps: timestampsOf(stack, connection),
+  }
+  connection.sentUs = stack.nowUs
+  const segment = { seq: connection.iss, ack: connection.rcvNxt, flags: TCP_SYN | TCP_ACK, window: synWindow(stack), options }
+  stack.output.tcp(connection, segment, connection.neighbor)
+}
+
+/** Timestamps option of a segment sent now, or null if the peer has none. */
+export function timestampsOf(stack: Stack, connection: Connection): TcpOptions['timestamps'] {
+  return connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
+}
+
+/** Sends an acknowledgment for a connection whose numbers are in the slow path's hands. */
+export function sendAck(stack: Stack, connection: Connection, windowField: number): void {
+  const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
+  const { sndNxt: seq, rcvNxt: ack, neighbor } = connection
+  stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options }, neighbor)
+}
+
+/** Takes the round-trip time of a handshake that needed no retransmission (Karn's rule, RFC 6298, 3). */
+export function measureHandshake(stack: Stack, connection: Connection): void {
+  if (connection.retries > 0) return
+  connection.handshakeRttUs = Math.min(Math.max(1, Math.round(stack.nowUs - connection.sentUs)), 60_000_000)
+}
+
+/** Whether `ack` acknowledges our SYN and nothing beyond. */
+export function acknowledgesSyn(connection: Connection, ack: number): boolean {
+  return seqDiff(ack, connection.iss) === 1
+}

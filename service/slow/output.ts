@@ -1,0 +1,73 @@
+/** Frames that the slow path builds and sends itself. */
+import type { Port } from '../../native/index.js'
+import {
+  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES,
+  MAC_BROADCAST, NO_OPTIONS, PROTOCOL_TCP, tcpHeaderLen, type TcpOptions,
+} from '../../lib/wire/index.js'
+import type { ArpCache, Neighbor } from './arp.js'
+import type { FourTuple } from './isn.js'
+import type { Routes } from './routes.js'
+
+const TTL = 64
+
+/** Bytes in front of what the IP packet carries. */
+export const PAYLOAD_AT = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
+
+/** A segment without payload. */
+export interface OutSegment {
+  readonly seq: number
+  readonly ack?: number
+  readonly flags: number
+  /** The window field, scaled already. */
+  readonly window?: number
+  readonly options?: TcpOptions
+}
+
+export class Output {
+  private readonly port: Pick<Port, 'sendFrame' | 'mtu'>
+  private readonly routes: Routes
+  private readonly arp: ArpCache
+  private readonly mac: Uint8Array
+
+  constructor(port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array) {
+    this.port = port
+    this.routes = routes
+    this.arp = arp
+    this.mac = mac
+  }
+
+  get mtu(): number {
+    return this.port.mtu
+  }
+
+  /** Sends a segment of the connection `tuple`; through `neighbor` if it is known already. */
+  tcp(tuple: FourTuple, segment: OutSegment, neighbor: Neighbor | null = null): void {
+    const header = {
+      sourcePort: tuple.localPort, targetPort: tuple.remotePort, seq: segment.seq, ack: segment.ack ?? 0, flags: segment.flags,
+      window: segment.window ?? 0, urgent: 0, options: segment.options ?? NO_OPTIONS,
+    }
+    const len = tcpHeaderLen(header)
+    const frame = new Uint8Array(PAYLOAD_AT + len)
+    emitTcp(frame, PAYLOAD_AT, header)
+    fillTcpChecksum(frame, PAYLOAD_AT, len, tuple.localIp, tuple.remoteIp)
+    this.ip(frame, tuple.localIp, tuple.remoteIp, PROTOCOL_TCP, neighbor)
+  }
+
+  /**
+   * Sends `frame`, whose bytes from PAYLOAD_AT on are filled in. Without a route, or room in the ARP cache, it is
+   * dropped.
+   */
+  ip(frame: Uint8Array, sourceIp: number, targetIp: number, protocol: number, neighbor: Neighbor | null = null): void {
+    const next = neighbor ?? this.neighborFor(targetIp)
+    if (next === null) return
+    emitEthernet(frame, { target: MAC_BROADCAST, source: this.mac, etherType: ETHERTYPE_IPV4 })
+    const payloadLen = frame.length - PAYLOAD_AT
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: TTL, tos: 0, payloadLen })
+    this.arp.send(next, frame)
+  }
+
+  private neighborFor(ip: number): Neighbor | null {
+    const route = this.routes.choose(ip)
+    return route && this.arp.neighbor(route.nextHop)
+  }
+}

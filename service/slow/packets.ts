@@ -1,0 +1,87 @@
+/** Frames that workers pass up: which protocol, which connection. */
+import { RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_TRUNCATED } from '../../native/port.js'
+import {
+  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, type Ipv4Parsed, isGroupMac, parseArp, parseEthernet,
+  parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, sameMac, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
+} from '../../lib/wire/index.js'
+import { receiveInSynSent } from './active.js'
+import type { Connection } from './connection.js'
+import { receiveOnFlow } from './established.js'
+import { findListener, receiveInSynReceived, receiveSyn } from './handshake.js'
+import { receiveIcmp } from './icmp.js'
+import { refuse } from './reset.js'
+import type { Frame, Segment, Stack } from './stack.js'
+import { receiveInTimeWait } from './timewait.js'
+
+const NOT_TRUSTED_CHECKSUM = RX_CHECKSUM_GOOD | RX_CHECKSUM_PARTIAL
+
+/** Takes one frame. `mac` is our address. */
+export function receiveFrame(stack: Stack, frame: Frame, mac: Uint8Array): void {
+  stack.stats.add('packets')
+  const ethernet = (frame.rxFlags & RX_TRUNCATED) === 0 ? parseEthernet(frame.bytes) : null
+  if (ethernet === null) return stack.stats.add('dropMalformed')
+  const isGroup = isGroupMac(ethernet.target)
+  if (!isGroup && !sameMac(ethernet.target, mac)) return stack.stats.add('packetsNotOurs')
+  if (ethernet.etherType === ETHERTYPE_ARP) receiveArp(stack, frame)
+  else if (ethernet.etherType === ETHERTYPE_IPV4) receiveIpv4(stack, frame, isGroup)
+  else leave(stack, frame)
+}
+
+/** Not for us: the host kernel's, if there is one. */
+function leave(stack: Stack, frame: Frame): void {
+  if (!stack.hostKernel.pass(frame)) stack.stats.add('packetsNotOurs')
+}
+
+function receiveArp(stack: Stack, frame: Frame): void {
+  const packet = parseArp(frame.bytes, ETHERNET_HEADER_BYTES)
+  if (packet === null) return stack.stats.add('dropMalformed')
+  const isLeftToKernel = stack.hostKernel.pass(frame)
+  stack.arp.receive(packet, !isLeftToKernel)
+}
+
+function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
+  const ip = parseIpv4(frame.bytes, ETHERNET_HEADER_BYTES)
+  if (ip === null) return stack.stats.add('dropMalformed')
+  if (!ip.checksumGood) return stack.stats.add('dropChecksum')
+  // Neither TCP (RFC 9293, 3.10.7: MUST-57) nor our echo replies answer to groups; a host kernel may want them.
+  const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && stack.routes.isUnicast(ip.sourceIp)
+  if (!isOurs || ip.isFragment) return leave(stack, frame)
+  if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
+  else if (ip.protocol === PROTOCOL_ICMP && !stack.hostKernel.isPresent) receiveEcho(stack, frame, ip)
+  else leave(stack, frame)
+}
+
+function receiveEcho(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
+  receiveIcmp(stack, frame.bytes, ETHERNET_HEADER_BYTES + ip.headerLen, ip.payloadLen, ip.sourceIp, ip.targetIp)
+}
+
+function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
+  const at = ETHERNET_HEADER_BYTES + ip.headerLen
+  const tcp = parseTcp(frame.bytes, at, ip.payloadLen)
+  if (tcp === null) return stack.stats.add('dropMalformed')
+  const mustVerify = (frame.rxFlags & NOT_TRUSTED_CHECKSUM) === 0
+  const isGood = !mustVerify || tcpChecksumGood(frame.bytes, at, ip.payloadLen, ip.sourceIp, ip.targetIp)
+  if (!isGood) return stack.stats.add('dropChecksum')
+  const { sourceIp: remoteIp, targetIp: localIp } = ip
+  const segment = { frame, tcp, localIp, localPort: tcp.targetPort, remoteIp, remotePort: tcp.sourcePort }
+  const connection = stack.connections.find(segment)
+  if (connection) receiveForConnection(stack, connection, segment)
+  else receiveUnknown(stack, segment)
+}
+
+function receiveForConnection(stack: Stack, connection: Connection, segment: Segment): void {
+  if (connection.state === 'TIME-WAIT') receiveInTimeWait(stack, connection, segment)
+  else if (connection.state === 'SYN-SENT') receiveInSynSent(stack, connection, segment)
+  else if (connection.state === 'SYN-RECEIVED') receiveInSynReceived(stack, connection, segment)
+  else if (connection.phase === 'worker') receiveOnFlow(stack, connection, segment)
+}
+
+/** No connection: a SYN for a listener, or nothing of ours (RFC 9293, 3.10.7.1 and 3.10.7.2). */
+function receiveUnknown(stack: Stack, segment: Segment): void {
+  const listener = findListener(stack, segment)
+  const isSyn = (segment.tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN
+  if (listener !== null && isSyn) return receiveSyn(stack, segment, listener)
+  // The host kernel may have a connection of that name, even from a port on which we listen; if not it refuses.
+  if (stack.hostKernel.pass(segment.frame)) return
+  refuse(stack, segment)
+}

@@ -1,0 +1,189 @@
+/** Applications and their contexts: who there is, and how they come and go. */
+import {
+  APPS_MAX, buffersOffset, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, writeAppRegionHeader,
+  type Wakeable,
+} from '../../lib/memif/index.js'
+import { closeListener } from './accept.js'
+import { App, AppContext } from './app.js'
+import type { Connection } from './connection.js'
+import { bufferBytes } from './handover.js'
+import { releaseHandshake } from './handshakeend.js'
+import { serveRequests } from './requests.js'
+import { sendReset } from './reset.js'
+import type { Stack } from './stack.js'
+import { abortConnection, closeByApp } from './teardown.js'
+import type { AppRegion } from './workers.js'
+
+/** Why an application or context was not taken. */
+export class RegistryError extends Error {
+  /** EMFILE: a limit is reached. EINVAL: the region cannot be used. ENOENT: no such application. */
+  readonly code: 'EMFILE' | 'EINVAL' | 'ENOENT'
+
+  constructor(code: RegistryError['code'], message: string) {
+    super(message)
+    this.name = 'RegistryError'
+    this.code = code
+  }
+}
+
+export class AppRegistry {
+  private readonly stack: () => Stack
+  /** Called when the slow path itself ends an application: the service should hang up. */
+  private readonly ended: (app: number, reason: string) => void
+  private readonly byId: (App | null)[] = new Array<App | null>(APPS_MAX).fill(null)
+  private readonly active = new Set<App>()
+  private lastId = 0
+
+  constructor(stack: () => Stack, ended: (app: number, reason: string) => void) {
+    this.stack = stack
+    this.ended = ended
+  }
+
+  /**
+   * Takes a new application in: writes its region's header, hands the region to all workers. The region is all
+   * zeros and a whole number of pages. Returns its id. Throws RegistryError.
+   */
+  addApp(region: AppRegion, name: string, pid: number): number {
+    const stack = this.stack()
+    const { config, workers } = stack
+    const { kinBytes, koutBytes, fastEntries } = config
+    const shape = { regionBytes: region.buffer.byteLength, workers: workers.length, kinBytes, koutBytes, fastEntries }
+    const { regionBytes } = shape
+    const least = buffersOffset(shape) + bufferBytes(config)
+    const most = config.appRegionBytes
+    if (regionBytes > most || regionBytes < least || regionBytes % PAGE_BYTES !== 0) {
+      throw new RegistryError('EINVAL', `region of ${regionBytes} bytes: whole pages, ${least} to ${most} bytes, are needed`)
+    }
+    const app = new App(this.freeId(), name, pid, region, shape, stack.stats)
+    writeAppRegionHeader(app.words, shape)
+    this.byId[app.id] = app
+    this.active.add(app)
+    stack.stats.add('apps')
+    for (const worker of workers) {
+      worker.link.appAdded(app.id, region)
+      worker.control(TO_FAST_APP_ADD, app.id, 0, regionBytes)
+      worker.publish()
+    }
+    return app.id
+  }
+
+  /** Gives application `appId` one more context, woken by `wake`. Returns its id. Throws RegistryError. */
+  addContext(appId: number, wake: Wakeable): number {
+    const stack = this.stack()
+    const app = this.byId[appId] ?? null
+    if (app === null || app.isGone) throw new RegistryError('ENOENT', `no application ${appId}`)
+    const count = app.contexts.length
+    if (!app.canAddContext) throw new RegistryError('EMFILE', `application ${appId} has ${count} contexts, the most there can be`)
+    const context = new AppContext(app, app.contexts.length, wake, stack.stats)
+    app.contexts.push(context)
+    stack.stats.add('contexts')
+    for (const worker of stack.workers) {
+      worker.link.contextAdded(app.id, context.id, wake)
+      worker.control(TO_FAST_CONTEXT_ADD, app.id, context.id)
+      worker.publish()
+    }
+    return context.id
+  }
+
+  /**
+   * The application is gone: its connections are reset, its listeners closed. The slow path does not touch the
+   * region after this returns; the id is free when all workers have let go. Does nothing for an unknown id.
+   */
+  removeApp(appId: number): void {
+    const stack = this.stack()
+    const app = this.byId[appId] ?? null
+    if (app === null || app.isGone) return
+    app.isGone = true
+    this.active.delete(app)
+    stack.stats.add('apps', -1)
+    stack.stats.add('contexts', -app.contexts.length)
+    for (const listener of [...app.listeners]) closeListener(stack, listener)
+    for (const connection of [...app.connections]) abandon(stack, connection)
+    app.releaseAll()
+    this.flowsGone(app)
+    this.publish()
+    for (const worker of stack.workers) worker.publish()
+  }
+
+  /** A connection of an application that is gone has been let go: the last one takes the region along. */
+  flowsGone(app: App): void {
+    const { workers } = this.stack()
+    if (app.flows.size > 0 || app.workersLeft >= 0) return
+    app.workersLeft = workers.length
+    for (const worker of workers) worker.control(TO_FAST_APP_REMOVE, app.id)
+  }
+
+  /** A worker has unmapped the region (TO_SLOW_APP_REMOVED). */
+  onRemoved(appId: number): void {
+    const app = this.byId[appId] ?? null
+    if (app !== null && app.workersLeft > 0 && --app.workersLeft === 0) this.byId[appId] = null
+  }
+
+  /** One round over all contexts: events that waited, then requests. Returns the work done. */
+  poll(): number {
+    const stack = this.stack()
+    let work = 0
+    for (const context of this.contexts()) {
+      work += context.flush() + serveRequests(stack, context)
+      if (context.requests.corrupt && !context.app.isGone) this.expel(context.app, 'its request ring is corrupt')
+    }
+    return work
+  }
+
+  publish(): void {
+    for (const context of this.contexts()) context.publish()
+  }
+
+  /** Whether a context has requests that can be read now. */
+  hasRequests(): boolean {
+    for (const { requests, isBlocked } of this.contexts()) {
+      if (!isBlocked && (!requests.isEmpty() || requests.corrupt)) return true
+    }
+    return false
+  }
+
+  /** Whether some context must be looked at again though no doorbell will ring for it. */
+  needsRetry(): boolean {
+    for (const context of this.contexts()) if (context.isBlocked) return true
+    return false
+  }
+
+  /** All contexts of applications that are not gone. */
+  * contexts(): Generator<AppContext> {
+    for (const app of this.active) {
+      for (const context of app.contexts) {
+        // One of an application's contexts may have been its end; its memory must not be touched then.
+        if (!app.isGone) yield context
+      }
+    }
+  }
+
+  private expel(app: App, reason: string): void {
+    this.stack().log.warn({ app: app.id, name: app.name, pid: app.pid }, `application ended: ${reason}`)
+    this.removeApp(app.id)
+    this.ended(app.id, reason)
+  }
+
+  /** Ids are taken in turn, so that one is not used again at once. */
+  private freeId(): number {
+    for (let tries = 1; tries < APPS_MAX; tries++) {
+      const id = 1 + (this.lastId + tries - 1) % (APPS_MAX - 1)
+      if (this.byId[id] !== null) continue
+      this.lastId = id
+      return id
+    }
+    throw new RegistryError('EMFILE', `${APPS_MAX - 1} applications are connected, the most there can be`)
+  }
+}
+
+/** Ends a connection whose application is gone, in whatever state it is. */
+function abandon(stack: Stack, connection: Connection): void {
+  if (connection.state === 'SYN-SENT') return releaseHandshake(stack, connection)
+  if (connection.state === 'SYN-RECEIVED') {
+    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    return releaseHandshake(stack, connection)
+  }
+  // One that was being closed in good order is reset as well: its unsent bytes are gone with the region.
+  if (connection.phase === 'worker') abortConnection(stack, connection, 0)
+  closeByApp(stack, connection, true)
+}

@@ -1,0 +1,158 @@
+/** Requests of applications. All that they say is checked: type, handle, flow, generation, owner, context. */
+import {
+  APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
+  AS_PORTS, AS_REMOTE_IP, AS_TYPE, CLOSE_ABORT, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN,
+  EV_LISTEN_ACCEPT, REQ_CONN_CLOSE, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
+} from '../../lib/memif/index.js'
+import { acceptNext, cancelAccept, closeListener, openListener } from './accept.js'
+import { openConnection } from './active.js'
+import type { AppContext } from './app.js'
+import { introduce, setContext } from './appevents.js'
+import type { Connection } from './connection.js'
+import { EINVAL } from './errno.js'
+import { releaseHandshake } from './handshakeend.js'
+import { sendReset } from './reset.js'
+import type { Stack } from './stack.js'
+import { closeByApp } from './teardown.js'
+
+/** Requests of one context in one poll. */
+const REQUESTS_PER_POLL = 64
+
+/** A copy of the entry: the application could change the original while we look at it. */
+const entry = new Int32Array(APP_SLOW_ENTRY_WORDS)
+
+/** Serves waiting requests of `context`; none while its answers have no room. Returns how many. */
+export function serveRequests(stack: Stack, context: AppContext): number {
+  let served = 0
+  while (served < REQUESTS_PER_POLL && !context.isBlocked && !context.app.isGone) {
+    const at = context.requests.peek()
+    if (at < 0) break
+    entry.set(context.requests.words.subarray(at, at + APP_SLOW_ENTRY_WORDS))
+    context.requests.next()
+    served++
+    stack.stats.add('appRequests')
+    if (!serve(stack, context)) complain(stack, context)
+  }
+  return served
+}
+
+/** Returns false for a request that makes no sense. */
+function serve(stack: Stack, context: AppContext): boolean {
+  switch (entry[AS_TYPE]) {
+    case REQ_LISTEN_OPEN: return listenOpen(stack, context)
+    case REQ_LISTEN_CLOSE: return listenClose(stack, context)
+    case REQ_LISTEN_ACCEPT: return listenAccept(stack, context)
+    case REQ_CONN_OPEN: return connOpen(stack, context)
+    case REQ_CONN_CLOSE: return connClose(stack, context)
+    case REQ_CONN_MOVE: return connMove(stack, context)
+    default: return false
+  }
+}
+
+function complain(stack: Stack, { app, id }: AppContext): void {
+  stack.stats.add('appBadRequests')
+  if (!stack.complaintLimit.allow(stack.nowUs)) return
+  const fields = { app: app.id, name: app.name, pid: app.pid, context: id, type: entry[AS_TYPE] }
+  stack.log.warn(fields, 'senseless request of an application')
+}
+
+function listenOpen(stack: Stack, context: AppContext): boolean {
+  const port = entry[AS_PORTS]
+  openListener(stack, context, {
+    handle: entry[AS_HANDLE], ip: entry[AS_LOCAL_IP], port: port < 0 ? 0x10000 : port,
+    backlog: entry[AS_BACKLOG], flags: entry[AS_FLAGS],
+  })
+  return true
+}
+
+function listenClose(stack: Stack, context: AppContext): boolean {
+  const listener = context.listeners.get(entry[AS_HANDLE])
+  if (listener) closeListener(stack, listener)
+  return listener !== undefined
+}
+
+function listenAccept(stack: Stack, context: AppContext): boolean {
+  const handle = entry[AS_HANDLE]
+  const listener = context.listeners.get(entry[AS_LISTENER])
+  const isHandleFree = !context.accepting.has(handle)
+  if (listener && isHandleFree) acceptNext(stack, listener, context, handle)
+  else context.send({ type: EV_LISTEN_ACCEPT, handle, listener: entry[AS_LISTENER], status: EINVAL })
+  // A listener may be closed while the request is on its way; the same handle twice is a mistake.
+  return isHandleFree
+}
+
+function connOpen(stack: Stack, context: AppContext): boolean {
+  const handle = entry[AS_HANDLE]
+  if (context.opening.has(handle)) {
+    context.send({ type: EV_CONN_OPEN, handle, status: EINVAL })
+    return false
+  }
+  const ports = entry[AS_PORTS]
+  openConnection(stack, context, {
+    handle, remoteIp: entry[AS_REMOTE_IP], remotePort: ports >>> 16, localIp: entry[AS_LOCAL_IP], localPort: ports & 0xffff,
+  })
+  return true
+}
+
+function connClose(stack: Stack, context: AppContext): boolean {
+  const isAbort = (entry[AS_FLAGS] & CLOSE_ABORT) !== 0
+  if (entry[AS_FLOW] === -1) return closeUnopened(stack, context, isAbort)
+  const connection = named(stack, context)
+  if (connection === null) return isLate(stack, context)
+  closeByApp(stack, connection, isAbort)
+  return true
+}
+
+/** The connection that the request names, if it is this application's. */
+function named(stack: Stack, context: AppContext): Connection | null {
+  const connection = stack.flows.find(entry[AS_FLOW], entry[AS_GEN_WORKER])
+  if (connection === null || connection.app !== context.app || !connection.isAppKnown) return null
+  return connection.handle === entry[AS_HANDLE] ? connection : null
+}
+
+/** A flow that has ended meanwhile is no mistake of the application; an impossible one, or another's, is. */
+function isLate(stack: Stack, context: AppContext): boolean {
+  const flow = entry[AS_FLOW]
+  if (flow < 0 || flow >= stack.state.shape.flows) return false
+  const present = stack.flows.find(flow, entry[AS_GEN_WORKER])
+  return present === null || present.app === null || (present.app === context.app && !present.isAppKnown)
+}
+
+/** Ends an attempt to connect or a pending accept; the answer is EV_CONN_CLOSED with flow -1 and status 0. */
+function closeUnopened(stack: Stack, context: AppContext, isAbort: boolean): boolean {
+  const handle = entry[AS_HANDLE]
+  const opening = context.opening.get(handle)
+  if (opening) {
+    if (opening.state === 'SYN-RECEIVED') sendReset(stack, opening, opening.sndNxt, opening.rcvNxt)
+    releaseHandshake(stack, opening)
+  } else if (!cancelAccept(context, handle)) {
+    closeJustOpened(stack, context, handle, isAbort)
+    return true
+  }
+  context.send({ type: EV_CONN_CLOSED, handle })
+  return true
+}
+
+/** The request crossed the event that says the connection is open. One that failed meanwhile needs nothing. */
+function closeJustOpened(stack: Stack, context: AppContext, handle: number, isAbort: boolean): void {
+  for (const connection of context.app.connections) {
+    if (connection.context !== context || connection.handle !== handle || !connection.isAppKnown) continue
+    // The library did not know the flow, so it cannot have sent a FIN.
+    return closeByApp(stack, connection, isAbort, true)
+  }
+}
+
+function connMove(stack: Stack, context: AppContext): boolean {
+  const connection = named(stack, context)
+  if (connection === null) return isLate(stack, context)
+  const { handle, flow, gen, worker } = connection
+  const target = context.app.context(entry[AS_CONTEXT])
+  const event = { type: EV_CONN_MOVED, handle, flow, genWorker: (worker << 16) | gen }
+  if (target === null) {
+    context.send({ ...event, status: EINVAL })
+    return false
+  }
+  connection.context = target
+  if (introduce(stack, connection, target, event) !== CONTEXT_NONE) setContext(stack, connection, target)
+  return true
+}

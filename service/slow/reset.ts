@@ -1,0 +1,49 @@
+/** Resets and challenge acknowledgments. */
+import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST } from '../../lib/wire/index.js'
+import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
+import type { Connection } from './connection.js'
+import { sendAck, timestampValue } from './negotiate.js'
+import type { Segment, Stack } from './stack.js'
+
+/** Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1): never a RST with a RST, and not too many. */
+export function refuse(stack: Stack, segment: Segment): void {
+  const { tcp } = segment
+  if ((tcp.flags & TCP_RST) !== 0 || !stack.replyLimit.allow(stack.nowUs)) return
+  stack.stats.add('resetsSent')
+  if ((tcp.flags & TCP_ACK) !== 0) return stack.output.tcp(segment, { seq: tcp.ack, flags: TCP_RST })
+  const ack = (tcp.seq + segmentLen(tcp)) | 0
+  stack.output.tcp(segment, { seq: 0, ack, flags: TCP_RST | TCP_ACK })
+}
+
+/** Sends a RST with sequence number `seq` that acknowledges all we received. */
+export function sendReset(stack: Stack, connection: Connection, seq: number, ack: number): void {
+  stack.stats.add('resetsSent')
+  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK }, connection.neighbor)
+}
+
+/** The same for a connection whose numbers are in its TCB. */
+export function sendFlowReset(stack: Stack, connection: Connection): void {
+  const { flows } = stack
+  const seq = flows.sndMax(connection)
+  const ack = flows.word(connection, TCB_RCV_NXT)
+  if (!flows.hasFlag(connection, FLAG_TIMESTAMPS)) return sendReset(stack, connection, seq, ack)
+  // RFC 7323, 3.2 wants timestamps in every segment but RST, where they are allowed.
+  const timestamps = { value: timestampValue(stack.nowUs), echo: flows.word(connection, TCB_TS_RECENT) }
+  stack.stats.add('resetsSent')
+  const segment = { seq, ack, flags: TCP_RST | TCP_ACK, options: { ...NO_OPTIONS, timestamps } }
+  stack.output.tcp(connection, segment, connection.neighbor)
+}
+
+/**
+ * Says where we are, so that an honest peer repeats its RST or SYN rightly and an attacker learns nothing (RFC 5961, 3
+ * to 5).
+ */
+export function challenge(stack: Stack, connection: Connection): void {
+  if (!stack.replyLimit.allow(stack.nowUs)) return
+  if (connection.phase === 'worker') {
+    stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
+    return
+  }
+  const isClosing = connection.state === 'TIME-WAIT'
+  sendAck(stack, connection, isClosing ? 0 : Math.min(stack.config.tcp.rxBufLen, 0xffff))
+}

@@ -1,0 +1,66 @@
+/** Where packets to an address go: longest prefix first, our own networks and given routes alike. */
+import { IPV4_BROADCAST, prefixMask } from '../../lib/wire/index.js'
+import type { LocalAddress, Route } from './config.js'
+
+/** The answer for one destination. */
+export interface RouteChoice {
+  /** Neighbour that gets the packet. */
+  readonly nextHop: number
+  /** Our address on that network. */
+  readonly sourceIp: number
+}
+
+interface Entry {
+  readonly dest: number
+  readonly prefix: number
+  readonly mask: number
+  /** Null for a network of our own: the destination is the neighbour. */
+  readonly nextHop: number | null
+  readonly sourceIp: number
+}
+
+export class Routes {
+  private readonly addresses: readonly LocalAddress[]
+  private readonly entries: readonly Entry[]
+
+  constructor(addresses: readonly LocalAddress[], routes: readonly Route[]) {
+    this.addresses = addresses
+    const onLink = addresses.map(({ ip, prefix }) => ({
+      dest: ip & prefixMask(prefix), prefix, mask: prefixMask(prefix), nextHop: null, sourceIp: ip,
+    }))
+    const given = routes.map(({ dest, prefix, nextHop }) => ({
+      dest: dest & prefixMask(prefix), prefix, mask: prefixMask(prefix), nextHop, sourceIp: this.sourceFor(nextHop),
+    }))
+    // The sort is stable, so of equal prefixes our own networks win, then the route given first.
+    this.entries = [...onLink, ...given].sort((a, b) => b.prefix - a.prefix)
+  }
+
+  /** Neighbour and source address for `ip`, or null: no route, our own address, broadcast or multicast. */
+  choose(ip: number): RouteChoice | null {
+    if (!this.isUnicast(ip) || this.localIndex(ip) >= 0) return null
+    const entry = this.entries.find(({ dest, mask }) => (ip & mask) === dest)
+    return entry ? { nextHop: entry.nextHop ?? ip, sourceIp: entry.sourceIp } : null
+  }
+
+  /** Index of our address `ip`, or -1. */
+  localIndex(ip: number): number {
+    return this.addresses.findIndex((address) => address.ip === ip)
+  }
+
+  /** Whether `ip` is on a network of our own. */
+  isOnLink(ip: number): boolean {
+    return this.addresses.some(({ ip: own, prefix }) => ((ip ^ own) & prefixMask(prefix)) === 0)
+  }
+
+  /** Whether `ip` can be one host: not 0/8, loopback, multicast, reserved, or the broadcast address of our networks. */
+  isUnicast(ip: number): boolean {
+    const first = ip >>> 24
+    if (first === 0 || first === 127 || first >= 224 || ip === IPV4_BROADCAST) return false
+    return !this.addresses.some(({ ip: own, prefix }) => prefix < 31 && ip === (own | ~prefixMask(prefix)))
+  }
+
+  private sourceFor(nextHop: number): number {
+    const near = this.addresses.find(({ ip, prefix }) => ((nextHop ^ ip) & prefixMask(prefix)) === 0)
+    return (near ?? this.addresses[0]).ip
+  }
+}

@@ -1,0 +1,221 @@
+/** The slow path: all parts put together, moved on by `poll`. */
+import type { Port } from '../../native/index.js'
+import {
+  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
+  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
+  TO_SLOW_FLOW_REMOVED, TO_SLOW_PACKET, type StateView,
+} from '../../lib/memif/index.js'
+import { closeListener } from './accept.js'
+import { sendClosed } from './appevents.js'
+import { ArpCache } from './arp.js'
+import { checkConfig, type SlowConfig } from './config.js'
+import type { Connection } from './connection.js'
+import { ConnectionTable } from './connections.js'
+import { ENETDOWN } from './errno.js'
+import { onFlowEvent, onRemoved } from './flowevents.js'
+import { FlowTable } from './flows.js'
+import { rawWord } from './handover.js'
+import { releaseHandshake } from './handshakeend.js'
+import { type HostKernel, HostKernelGate } from './hostkernel.js'
+import { TupleHash } from './isn.js'
+import { Listeners } from './listeners.js'
+import { type Logger, RateLimit } from './log.js'
+import { Output } from './output.js'
+import { receiveFrame } from './packets.js'
+import { EphemeralPorts } from './ports.js'
+import { AppRegistry } from './registry.js'
+import { sendFlowReset, sendReset } from './reset.js'
+import { Routes } from './routes.js'
+import type { Stack } from './stack.js'
+import { Stats } from './stats.js'
+import { abortConnection } from './teardown.js'
+import { Timers } from './timers.js'
+import { WorkerChannel, type WorkerLink } from './workers.js'
+
+/** Work of one poll, for each worker's ring and for the timers. */
+const MESSAGES_PER_POLL = 256
+const TIMERS_PER_POLL = 256
+/** When to look again at rings that had no room, as their readers do not ring for that: longer each time in vain. */
+const RETRY_MIN_US = 1_000
+const RETRY_MAX_US = 128_000
+/** Resets and challenges a second that strangers can cause. */
+const REPLIES_PER_SECOND = 1_000
+const COMPLAINTS_PER_SECOND = 5
+
+/** What the slow path is given: everything it must not fetch by itself. */
+export interface SlowEnv {
+  /** A state region with its header written. */
+  readonly state: StateView
+  /** The whole counters region. */
+  readonly counters: Float64Array
+  readonly config: SlowConfig
+  readonly port: Pick<Port, 'sendFrame' | 'mtu'>
+  readonly log: Logger
+  /** One for each worker of the state region. */
+  readonly workers: readonly WorkerLink[]
+  readonly random: { u32(): number }
+  /** 16 random bytes. */
+  readonly secret: Uint8Array
+  readonly hostKernel?: HostKernel
+  readonly mac: Uint8Array
+  readonly nowUs: number
+  /** The slow path has ended an application by itself: the service should hang up on it. */
+  readonly appEnded?: (app: number, reason: string) => void
+}
+
+export class SlowPath {
+  readonly apps: AppRegistry
+  private readonly stack: Stack
+  private readonly mac: Uint8Array
+  private hasAnnounced = false
+  private retryUs = RETRY_MIN_US
+
+  /** Throws RangeError for a configuration that cannot be. */
+  constructor(env: SlowEnv) {
+    checkConfig(env.config)
+    this.stack = buildStack(env)
+    this.apps = this.stack.apps
+    this.mac = env.mac
+    writeIdentity(env)
+  }
+
+  /** Does a bounded amount of what there is to do. Returns how much that was; 0: nothing. */
+  poll(nowUs: number): number {
+    const { stack } = this
+    stack.nowUs = nowUs
+    if (!this.hasAnnounced) this.announce()
+    let work = 0
+    for (const worker of stack.workers) work += worker.flush() + this.drain(worker)
+    work += stack.apps.poll()
+    work += stack.timers.run(nowUs, TIMERS_PER_POLL)
+    this.publish()
+    this.retryUs = work > 0 ? RETRY_MIN_US : Math.min(this.retryUs * 2, RETRY_MAX_US)
+    return work
+  }
+
+  /** The second look before sleeping: whether a poll would find something. */
+  hasWork(): boolean {
+    return this.stack.workers.some((worker) => !worker.toSlow.isEmpty()) || this.stack.apps.hasRequests()
+  }
+
+  /** When to poll again if nobody rings; Infinity: never. */
+  nextDeadlineUs(): number {
+    const { stack } = this
+    return Math.min(stack.timers.nextDeadlineUs(), this.isBlocked() ? stack.nowUs + this.retryUs : Infinity)
+  }
+
+  private isBlocked(): boolean {
+    return this.stack.workers.some((worker) => worker.isBlocked) || this.stack.apps.needsRetry()
+  }
+
+  /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
+  fromHostKernel(frame: Uint8Array, lenBytes: number): void {
+    this.stack.hostKernel.fromKernel(frame, lenBytes)
+  }
+
+  /** Tells peers (RST) and applications (ENETDOWN) that this is the end. */
+  shutdown(nowUs: number): void {
+    const { stack } = this
+    stack.nowUs = nowUs
+    for (const context of stack.apps.contexts()) {
+      for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
+      for (const connection of [...context.app.connections]) this.cutOff(connection)
+    }
+    this.publish()
+  }
+
+  private cutOff(connection: Connection): void {
+    const { stack } = this
+    if (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED') {
+      if (connection.state === 'SYN-RECEIVED') sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+      const { context, handle } = connection
+      releaseHandshake(stack, connection)
+      context?.send({ type: EV_CONN_OPEN, handle, status: ENETDOWN })
+      return
+    }
+    if (connection.isAppKnown) sendClosed(connection, ENETDOWN)
+    connection.isAppKnown = false
+    if (connection.phase !== 'worker') return
+    sendFlowReset(stack, connection)
+    abortConnection(stack, connection, ENETDOWN, false)
+  }
+
+  private announce(): void {
+    this.hasAnnounced = true
+    for (const { ip } of this.stack.config.addresses) this.stack.arp.announce(ip)
+  }
+
+  private drain(worker: WorkerChannel): number {
+    let read = 0
+    for (; read < MESSAGES_PER_POLL; read++) {
+      const entry = worker.toSlow.peek()
+      if (entry < 0) break
+      this.receive(worker, entry)
+      worker.toSlow.pass(entry)
+    }
+    return read
+  }
+
+  private receive(worker: WorkerChannel, entry: number): void {
+    const { stack } = this
+    const { words } = worker.toSlow
+    const flow = words[entry + SF_FLOW]
+    const gen = words[entry + SF_GEN]
+    const type = words[entry + SF_TYPE]
+    if (type === TO_SLOW_PACKET) this.receivePacket(worker, entry, flow, gen)
+    else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
+    else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
+    else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP])
+  }
+
+  private receivePacket(worker: WorkerChannel, entry: number, flow: number, gen: number): void {
+    const { words } = worker.toSlow
+    const at = worker.toSlow.areaOffset + words[entry + SF_PACKET_POS]
+    const bytes = this.stack.state.bytes.subarray(at, at + words[entry + SF_PACKET_LEN])
+    const rxFlags = words[entry + SF_PACKET_FLAGS]
+    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], worker: worker.index, flow, gen }, this.mac)
+  }
+
+  /** Applications first: what a worker then says about a flow must find the event that introduced it. */
+  private publish(): void {
+    this.stack.apps.publish()
+    for (const worker of this.stack.workers) if (worker.publish()) this.stack.stats.add('wakeups')
+  }
+}
+
+function buildStack(env: SlowEnv): Stack {
+  const { state, config, port, log, nowUs } = env
+  const stats = new Stats(env.counters)
+  const timers = new Timers()
+  const routes = new Routes(config.addresses, config.routes)
+  const hash = new TupleHash(env.secret)
+  const sendFrame = (frame: Uint8Array): void => {
+    port.sendFrame(frame, frame.length)
+  }
+  const arp = new ArpCache({
+    state, config: config.arp, mac: env.mac, routes, timers, stats, log, nowUs: () => stack.nowUs, sendFrame,
+  }, nowUs)
+  const stack: Stack = {
+    config, state, stats, log, timers, routes, arp, hash, nowUs,
+    output: new Output(port, routes, arp, env.mac),
+    workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
+    ports: new EphemeralPorts(hash, env.random),
+    flows: new FlowTable(state),
+    connections: new ConnectionTable(stats),
+    listeners: new Listeners(),
+    apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
+    hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
+    replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
+    complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
+  }
+  return stack
+}
+
+/** Our addresses, where workers look for them. */
+function writeIdentity({ state, config, mac }: SlowEnv): void {
+  state.words[STATE_LOCAL_COUNT] = config.addresses.length
+  config.addresses.forEach(({ ip }, i) => {
+    state.words[STATE_LOCAL_ADDRESSES + i] = rawWord(ip)
+  })
+  state.bytes.set(mac, STATE_MAC * 4)
+}

@@ -1,0 +1,62 @@
+/** The parts of the slow path, as they know each other. */
+import type { StateView } from '../../lib/memif/index.js'
+import type { TcpParsed } from '../../lib/wire/index.js'
+import type { ArpCache } from './arp.js'
+import type { SlowConfig } from './config.js'
+import type { ConnectionTable } from './connections.js'
+import type { FlowTable } from './flows.js'
+import type { HostKernelGate } from './hostkernel.js'
+import type { FourTuple, TupleHash } from './isn.js'
+import type { Listeners } from './listeners.js'
+import type { Logger, RateLimit } from './log.js'
+import type { Output } from './output.js'
+import type { EphemeralPorts } from './ports.js'
+import type { AppRegistry } from './registry.js'
+import type { Routes } from './routes.js'
+import type { Stats } from './stats.js'
+import type { Timers } from './timers.js'
+import type { WorkerChannel } from './workers.js'
+
+export interface Stack {
+  readonly config: SlowConfig
+  readonly state: StateView
+  readonly stats: Stats
+  readonly log: Logger
+  readonly timers: Timers
+  readonly routes: Routes
+  readonly arp: ArpCache
+  readonly output: Output
+  readonly workers: readonly WorkerChannel[]
+  readonly hash: TupleHash
+  readonly ports: EphemeralPorts
+  readonly flows: FlowTable
+  readonly connections: ConnectionTable
+  readonly listeners: Listeners
+  readonly apps: AppRegistry
+  readonly hostKernel: HostKernelGate
+  /** Resets and challenge acknowledgments that strangers can cause (RFC 5961, 7). */
+  readonly replyLimit: RateLimit
+  /** Complaints about applications. */
+  readonly complaintLimit: RateLimit
+  /** Time of the poll under way, microseconds. */
+  nowUs: number
+}
+
+/** A frame that came up from a worker. Its bytes are in the ring and gone after the poll. */
+export interface Frame {
+  readonly bytes: Uint8Array
+  /** RX_* bits of the port. */
+  readonly rxFlags: number
+  readonly gso: number
+  /** Worker that had it. */
+  readonly worker: number
+  /** Flow and generation that the worker knew it by, or -1. */
+  readonly flow: number
+  readonly gen: number
+}
+
+/** A TCP segment for one of our addresses, checksum verified. */
+export interface Segment extends FourTuple {
+  readonly frame: Frame
+  readonly tcp: TcpParsed
+}

@@ -1,0 +1,150 @@
+/** The slow path's end of the rings to and from one worker. */
+import {
+  BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, TO_FAST_PACKET, type Doorbell, type StateView,
+  type Wakeable,
+} from '../../lib/memif/index.js'
+
+/** An application's region as the service knows it. */
+export interface AppRegion {
+  readonly buffer: ArrayBufferLike
+  /** The memfd, or -1 in a simulation. */
+  readonly fd: number
+}
+
+/** What the service (or a simulation) does for one worker beside the rings. */
+export interface WorkerLink {
+  readonly doorbell: Doorbell
+  /** Hands the region over; called before TO_FAST_APP_ADD is published. */
+  appAdded(app: number, region: AppRegion): void
+  /** Hands the context's wake-up over; called before TO_FAST_CONTEXT_ADD is published. */
+  contextAdded(app: number, context: number, wake: Wakeable): void
+}
+
+/** Packets that may wait for room in the ring; more are dropped, and the peer sends them again. */
+const WAITING_PACKETS_MAX = 1024
+
+interface Command {
+  readonly type: number
+  readonly flow: number
+  readonly gen: number
+  readonly app: number
+  context: number
+  readonly units: number
+  readonly packet: Uint8Array | null
+  readonly rxFlags: number
+  readonly gso: number
+}
+
+const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
+
+/**
+ * Commands to a worker are never lost: what the ring cannot take waits here, in order. The queue is
+ * bounded, because a flow's command that is waiting already is not queued twice.
+ */
+export class WorkerChannel {
+  readonly index: number
+  readonly link: WorkerLink
+  readonly toSlow: PacketRingConsumer
+  private readonly toFast: PacketRingProducer
+  private readonly state: StateView
+  private waiting: Command[] = []
+  private readonly waitingFlows = new Map<number, Command>()
+  private waitingPackets = 0
+
+  constructor(state: StateView, index: number, link: WorkerLink) {
+    const places = state.places.workers[index]
+    this.index = index
+    this.link = link
+    this.state = state
+    this.toSlow = new PacketRingConsumer(state.words, places.toSlow)
+    this.toFast = new PacketRingProducer(state.words, places.toFast)
+  }
+
+  /** A command about a flow (TO_FAST_FLOW_*). */
+  flow(type: number, flow: number, gen: number, context = 0): void {
+    const key = flow * 64 + type
+    const queued = this.waitingFlows.get(key)
+    if (queued) {
+      queued.context = context
+      return
+    }
+    const command = { ...PLAIN, type, flow, gen, context }
+    if (!this.send(command)) this.waitingFlows.set(key, command)
+  }
+
+  /** A command about an application, or to the worker itself. */
+  control(type: number, app: number, context = 0, regionBytes = 0): void {
+    this.send({ ...PLAIN, type, app, context, units: regionBytes / BUFFER_UNIT_BYTES })
+  }
+
+  /** Has the worker handle `frame` as if it came from its port (TO_FAST_PACKET). Returns false if it is dropped. */
+  packet(frame: Uint8Array, rxFlags: number, gso: number): boolean {
+    // Twice the length always fits an empty area, wherever its end is.
+    const fits = 2 * (frame.length + 64) <= this.toFast.areaBytes
+    if (!fits || this.waitingPackets >= WAITING_PACKETS_MAX) return false
+    this.send({ ...PLAIN, type: TO_FAST_PACKET, packet: frame, rxFlags, gso })
+    return true
+  }
+
+  /** Whether commands wait for room in the ring. */
+  get isBlocked(): boolean {
+    return this.waiting.length > 0
+  }
+
+  /** Moves waiting commands into the ring. Returns how many. */
+  flush(): number {
+    let moved = 0
+    while (moved < this.waiting.length && this.write(this.waiting[moved])) this.forget(this.waiting[moved++])
+    if (moved > 0) this.waiting = this.waiting.slice(moved)
+    return moved
+  }
+
+  /** Makes this poll's commands visible and wakes the worker if it sleeps. Returns whether it slept. */
+  publish(): boolean {
+    this.toSlow.release()
+    return this.toFast.publish() && this.link.doorbell.ring()
+  }
+
+  private send(command: Command): boolean {
+    if (this.waiting.length === 0 && this.write(command)) return true
+    // The frame's bytes are in a ring that is released at the end of the poll.
+    const kept = command.packet ? { ...command, packet: command.packet.slice() } : command
+    if (kept.packet) this.waitingPackets++
+    this.waiting.push(kept)
+    return false
+  }
+
+  private forget(command: Command): void {
+    if (command.packet) this.waitingPackets--
+    else if (command.flow >= 0) this.waitingFlows.delete(command.flow * 64 + command.type)
+  }
+
+  private write(command: Command): boolean {
+    const entry = this.toFast.reserve()
+    if (entry < 0) return false
+    const words = this.toFast.words
+    words[entry + SF_TYPE] = command.type
+    words[entry + SF_FLOW] = command.flow
+    words[entry + SF_GEN] = command.gen
+    words[entry + SF_APP] = command.app
+    words[entry + SF_CONTEXT] = command.context
+    words[entry + SF_REGION_UNITS] = command.units
+    if (command.packet) return this.writePacket(entry, command.packet, command)
+    this.toFast.pushMessage(entry)
+    return true
+  }
+
+  private writePacket(entry: number, packet: Uint8Array, command: Command): boolean {
+    const at = this.toFast.reservePacket(packet.length)
+    if (at < 0) return false
+    const words = this.toFast.words
+    words[entry + SF_PACKET_POS] = at
+    words[entry + SF_PACKET_LEN] = packet.length
+    words[entry + SF_PACKET_FLAGS] = command.rxFlags
+    words[entry + SF_PACKET_GSO] = command.gso
+    this.state.bytes.set(packet, this.toFast.areaOffset + at)
+    this.toFast.pushPacket(entry, packet.length)
+    return true
+  }
+}

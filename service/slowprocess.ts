@@ -1,0 +1,109 @@
+/**
+ * Runs the slow path in Node's event loop: polls it while it has work, then sleeps by the protocol of
+ * lib/memif/doorbell.ts until an eventfd, a timer or a socket wakes it. Idle, it uses no CPU.
+ *
+ *   wake -> clear mark -> poll, bounded -> still busy? go on at the next turn of the event loop
+ *                                       -> nothing: set mark, look once more, arm the timer, sleep
+ */
+import type { SleepMark } from '../lib/memif/index.js'
+
+/** What is run: SlowPath of service/slow. */
+export interface Pollable {
+  /** One bounded step at `nowUs`. Returns how much was done. */
+  poll(nowUs: number): number
+  /** Whether a ring or queue holds something. */
+  hasWork(): boolean
+  /** When `poll` must run next even if nothing happens, in microseconds; Infinity for never. */
+  nextDeadlineUs(): number
+}
+
+/** A timer that is armed anew for every sleep. */
+export interface DeadlineTimer {
+  /** Fires once after `deltaUs` microseconds. */
+  arm(deltaUs: number): void
+  disarm(): void
+}
+
+/** What the loop needs of its surroundings. */
+export interface SlowProcessEnv {
+  readonly slow: Pollable
+  readonly mark: Pick<SleepMark, 'set' | 'clear'>
+  readonly timer: DeadlineTimer
+  /** A turn took so many microseconds. */
+  readonly busy: (us: number) => void
+  readonly nowUs: () => number
+  /** Runs `turn` once input and output had their turn (setImmediate). */
+  readonly soon: (turn: () => void) => void
+  /** Called with whatever `poll` throws; the loop stands still then. */
+  readonly failed: (error: unknown) => void
+}
+
+/** Most polls in one turn of the event loop: control sockets and signals get theirs in between. */
+const POLLS_PER_TURN = 64
+
+/** The loop. Nothing happens before `start`. */
+export class SlowProcess {
+  private readonly env: SlowProcessEnv
+  private readonly turn = (): void => this.run()
+  private scheduled = false
+  private stopped = true
+
+  constructor(env: SlowProcessEnv) {
+    this.env = env
+  }
+
+  /** Begins to poll. */
+  start(): void {
+    this.stopped = false
+    this.wake()
+  }
+
+  /** Stops for good; a turn that is scheduled does nothing. */
+  stop(): void {
+    this.stopped = true
+    this.env.timer.disarm()
+  }
+
+  /** Something may have happened (eventfd, timer, control message): poll soon. May be called at any time. */
+  wake(): void {
+    if (this.scheduled || this.stopped) return
+    this.scheduled = true
+    this.env.mark.clear()
+    this.env.soon(this.turn)
+  }
+
+  private run(): void {
+    this.scheduled = false
+    if (this.stopped) return
+    const { nowUs, busy } = this.env
+    const startUs = nowUs()
+    try {
+      if (this.pollUntilIdle()) this.sleep()
+      else this.wake()
+      busy(nowUs() - startUs)
+    } catch (error) {
+      this.stop()
+      this.env.failed(error)
+    }
+  }
+
+  /** Returns false if there was still work when the turn was over. */
+  private pollUntilIdle(): boolean {
+    for (let polls = 0; polls < POLLS_PER_TURN; polls++) {
+      if (this.env.slow.poll(this.env.nowUs()) === 0) return true
+    }
+    return false
+  }
+
+  private sleep(): void {
+    const { slow, mark, timer, nowUs } = this.env
+    mark.set()
+    if (slow.hasWork()) {
+      this.wake()
+      return
+    }
+    const deadlineUs = slow.nextDeadlineUs()
+    if (deadlineUs === Number.POSITIVE_INFINITY) timer.disarm()
+    else timer.arm(Math.max(1, Math.ceil(deadlineUs - nowUs())))
+  }
+}

@@ -1,0 +1,261 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { CONTEXTS_MAX, encodeControl, LAYOUT_VERSION } from '../../lib/memif/index.js'
+import { ControlServer, mayConnect, type ControlEnv } from '../../service/control.js'
+import type { ControlSystem, Credentials, WakeFd } from '../../service/system.js'
+
+const LISTEN = 3
+
+interface Sent { readonly fd: number; readonly message: Record<string, unknown>; readonly fds: readonly number[] }
+
+/** A kernel in which clients are lists of messages. */
+class FakeSystem implements ControlSystem {
+  readonly waiting: number[] = []
+  readonly inbox = new Map<number, { bytes: Uint8Array; fds: number[] }[]>()
+  readonly sent: Sent[] = []
+  readonly closed: number[] = []
+  readonly unmapped: ArrayBufferLike[] = []
+  readonly watchers = new Map<number, () => void>()
+  credentials: Credentials = { pid: 77, uid: 1000, gid: 1000 }
+  full = false
+  timeUs = 0
+  private nextFd = 100
+
+  acceptUnix(): number {
+    return this.waiting.shift() ?? -1
+  }
+
+  receiveMessage(fd: number, bytes: Uint8Array): { lenBytes: number; fds: number[] } | null {
+    const message = this.inbox.get(fd)?.shift()
+    if (message === undefined) return null
+    if (message.bytes.length > bytes.length) throw Object.assign(new Error('message too long'), { code: 'EMSGSIZE' })
+    bytes.set(message.bytes)
+    return { lenBytes: message.bytes.length, fds: message.fds }
+  }
+
+  sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[]): boolean {
+    if (this.full) return false
+    this.sent.push({ fd, message: JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>, fds })
+    return true
+  }
+
+  peerCredentials(): Credentials {
+    return this.credentials
+  }
+
+  closeFd(fd: number): void {
+    this.closed.push(fd)
+  }
+
+  createRegion(): { fd: number; buffer: ArrayBuffer } {
+    return { fd: this.nextFd++, buffer: new ArrayBuffer(8) }
+  }
+
+  unmapRegion(buffer: ArrayBufferLike): void {
+    this.unmapped.push(buffer)
+  }
+
+  eventFd(): WakeFd {
+    const fd = this.nextFd++
+    return { fd, wake: () => undefined, close: () => this.closeFd(fd) }
+  }
+
+  watch(fd: number, onReadable: () => void): { close(): void } {
+    this.watchers.set(fd, onReadable)
+    return { close: () => void this.watchers.delete(fd) }
+  }
+
+  nowUs(): number {
+    return this.timeUs
+  }
+}
+
+let system: FakeSystem
+let calls: string[]
+let server: ControlServer
+
+function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
+  let nextApp = 1
+  let nextContext = 0
+  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
+  return new ControlServer({
+    system, log, listenFd: LISTEN, socketMode: 0o600, ownUid: 1000, regionBytes: 4096, workers: 1, welcomeFds: [7, 8, 9],
+    apps: {
+      addApp: (_region, name, pid) => {
+        calls.push(`add ${name} ${pid}`)
+        return nextApp++
+      },
+      addContext: (app) => {
+        calls.push(`context ${app}`)
+        return nextContext++
+      },
+      removeApp: (app) => void calls.push(`remove ${app}`),
+    },
+    changed: () => undefined,
+    retire: (close) => close(),
+    ...changes,
+  })
+}
+
+/** A client connects; returns its descriptor on our side. */
+function connect(fd: number): number {
+  system.waiting.push(fd)
+  system.inbox.set(fd, [])
+  system.watchers.get(LISTEN)?.()
+  return fd
+}
+
+function say(fd: number, bytes: Uint8Array, fds: number[] = []): Sent | undefined {
+  system.inbox.get(fd)?.push({ bytes, fds })
+  system.watchers.get(fd)?.()
+  return system.sent.at(-1)
+}
+
+function text(value: string): Uint8Array {
+  return new TextEncoder().encode(value)
+}
+
+const HELLO = encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'echo' })
+const CONTEXT = encodeControl({ op: 'context' })
+
+beforeEach(() => {
+  system = new FakeSystem()
+  calls = []
+  server = makeServer()
+  server.start()
+})
+
+describe('control: handshake', () => {
+  it('hello -> application added, welcome with region, doorbells, eventfds', () => {
+    const answer = say(connect(20), HELLO)
+    expect(calls).toEqual(['add echo 77'])
+    expect(answer).toEqual({
+      fd: 20, message: { op: 'welcome', version: LAYOUT_VERSION, app: 1, regionBytes: 4096, workers: 1 }, fds: [100, 7, 8, 9],
+    })
+  })
+
+  it('context -> added, its eventfd comes with the answer', () => {
+    say(connect(20), HELLO)
+    expect(say(20, CONTEXT)).toEqual({ fd: 20, message: { op: 'context', context: 0 }, fds: [101] })
+    expect(calls).toEqual(['add echo 77', 'context 1'])
+  })
+
+  it('connected before start -> served at start', () => {
+    const late = makeServer()
+    system.waiting.push(30)
+    late.start()
+    expect(late.size).toBe(1)
+  })
+})
+
+describe('control: end', () => {
+  it('end of the socket -> connections, region and eventfds go at once', () => {
+    say(connect(20), HELLO)
+    say(20, CONTEXT)
+    say(20, new Uint8Array(0))
+    expect(calls.at(-1)).toBe('remove 1')
+    expect(system.closed).toEqual([20, 100, 101])
+    expect(system.unmapped).toHaveLength(1)
+    expect(server.size).toBe(0)
+  })
+
+  it('slow path ends an application -> it is told why, the others stay', () => {
+    say(connect(20), HELLO)
+    say(connect(21), HELLO)
+    server.hangUp(1, 'its request ring is corrupt')
+    expect(system.sent.at(-1)).toMatchObject({ fd: 20, message: { op: 'error', code: 'ECONNABORTED', message: 'its request ring is corrupt' } })
+    expect(server.size).toBe(1)
+  })
+
+  it('descriptors on their way to a worker -> closed only when it has them', () => {
+    const retired: (() => void)[] = []
+    server = makeServer({ retire: (close) => retired.push(close) })
+    server.start()
+    say(connect(20), HELLO)
+    say(20, new Uint8Array(0))
+    expect(system.closed).toEqual([20])
+    for (const close of retired) close()
+    expect(system.closed).toEqual([20, 100])
+  })
+
+  it('service stops -> every client is told', () => {
+    connect(20)
+    say(connect(21), HELLO)
+    server.closeAll()
+    expect(system.sent.filter(({ message }) => message['code'] === 'ESHUTDOWN').map(({ fd }) => fd)).toEqual([20, 21])
+    expect(server.size).toBe(0)
+    expect(system.watchers.size).toBe(0)
+  })
+})
+
+describe('control: refused', () => {
+  const rows: [string, Uint8Array[], string][] = [
+    ['not JSON', [text('hello')], 'EPROTO'],
+    ['bad UTF-8', [Uint8Array.of(0xff, 0xfe)], 'EPROTO'],
+    ['an array', [text('[]')], 'EPROTO'],
+    ['unknown op', [text('{"op":"root"}')], 'EPROTO'],
+    ['context before hello', [CONTEXT], 'EPROTO'],
+    ['hello twice', [HELLO, HELLO], 'EALREADY'],
+    ['other version', [text('{"op":"hello","version":99,"name":"x"}')], 'EPROTONOSUPPORT'],
+    ['no version', [text('{"op":"hello","name":"x"}')], 'EPROTONOSUPPORT'],
+    ['no name', [text(`{"op":"hello","version":${LAYOUT_VERSION}}`)], 'EPROTO'],
+    ['long name', [text(`{"op":"hello","version":${LAYOUT_VERSION},"name":"${'x'.repeat(100)}"}`)], 'EPROTO'],
+    ['too long', [new Uint8Array(5000)], 'EMSGSIZE'],
+    ['too many contexts', [HELLO, ...Array.from({ length: CONTEXTS_MAX + 1 }, () => CONTEXT)], 'EMFILE'],
+  ]
+  it.each(rows)('%s -> error message and close', (_what, messages, code) => {
+    connect(20)
+    for (const message of messages) say(20, message)
+    expect(system.sent.at(-1)?.message).toMatchObject({ op: 'error', code })
+    expect(system.closed).toContain(20)
+    expect(server.size).toBe(0)
+    expect(calls.filter((call) => call.startsWith('add')).length).toBe(calls.filter((call) => call.startsWith('remove')).length)
+  })
+
+  it('descriptors from an application -> closed, refused', () => {
+    say(connect(20), HELLO, [55])
+    expect(system.closed).toContain(55)
+    expect(system.sent.at(-1)?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
+  })
+
+  it('flood of messages -> closed', () => {
+    say(connect(20), HELLO)
+    system.inbox.get(20)?.push(...Array.from({ length: 1000 }, () => ({ bytes: text('{"op":"hello"}'), fds: [] })))
+    system.watchers.get(20)?.()
+    expect(server.size).toBe(0)
+  })
+
+  it('client that does not read -> closed', () => {
+    connect(20)
+    system.full = true
+    say(20, HELLO)
+    expect(server.size).toBe(0)
+    expect(calls).toEqual(['add echo 77', 'remove 1'])
+  })
+
+  it('no room for the application -> its code, nothing kept', () => {
+    server = makeServer({ apps: {
+      addApp: () => {
+        throw Object.assign(new Error('no more applications'), { code: 'EAGAIN' })
+      },
+      addContext: () => 0,
+      removeApp: () => undefined,
+    } })
+    server.start()
+    expect(say(connect(20), HELLO)?.message).toEqual({ op: 'error', code: 'EAGAIN', message: 'no more applications' })
+    expect(system.closed).toEqual([20, 100])
+    expect(system.unmapped).toHaveLength(1)
+  })
+
+  it('another user -> EACCES before anything is read', () => {
+    system.credentials = { pid: 5, uid: 1001, gid: 1001 }
+    connect(20)
+    expect(system.sent.at(-1)?.message).toMatchObject({ op: 'error', code: 'EACCES' })
+    expect(server.size).toBe(0)
+  })
+
+  it.each([
+    [1000, 0o600, true], [0, 0o600, true], [1001, 0o600, false], [1001, 0o640, false], [1001, 0o660, true], [1001, 0o666, true],
+  ])('user %d with mode %o -> %s', (uid, mode, allowed) => {
+    expect(mayConnect({ pid: 1, uid, gid: uid }, 1000, mode)).toBe(allowed)
+  })
+})

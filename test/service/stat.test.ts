@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest'
+import {
+  COUNTERS_BYTES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS,
+} from '../../lib/memif/index.js'
+import { formatJson, formatText, uptime } from '../../tools/stat/format.js'
+import { ratesBetween, readSnapshot, type Snapshot } from '../../tools/stat/snapshot.js'
+
+const PLAIN = { heading: (text: string) => text, dim: (text: string) => text }
+
+function makeCounters(workers = 2): Float64Array {
+  const counters = new Float64Array(COUNTERS_BYTES / 8)
+  writeCountersHeader(counters, workers, 42, 1_000_000)
+  new DataView(counters.buffer).setBigUint64(0, BigInt(COUNTERS_BYTES - 8), true)
+  return counters
+}
+
+function sample(counters: Float64Array, timeMs: number): Snapshot {
+  return readSnapshot(counters, timeMs)
+}
+
+describe('stat: snapshot', () => {
+  it('every counter of every worker and of the slow path', () => {
+    const counters = makeCounters()
+    counters[workerCounterBase(1) + workerCounter('rxPackets')] = 7
+    counters[slowCounter('apps')] = 3
+    const snapshot = sample(counters, 1_005_000)
+    expect(snapshot).toMatchObject({ pid: 42, startMs: 1_000_000, timeMs: 1_005_000, slow: { apps: 3 } })
+    expect(snapshot.workers.map(({ rxPackets }) => rxPackets)).toEqual([0, 7])
+    expect(Object.keys(snapshot.workers[0])).toEqual([...WORKER_COUNTERS])
+    expect(Object.keys(snapshot.slow)).toEqual([...SLOW_COUNTERS])
+  })
+
+  it('memory that is no counters object -> refused', () => {
+    expect(() => sample(new Float64Array(COUNTERS_BYTES / 8), 0)).toThrow('no counters of tas')
+    expect(() => sample(new Float64Array(1), 0)).toThrow('no counters of tas')
+  })
+
+  it('rates: counts for each second, amounts as they are', () => {
+    const counters = makeCounters()
+    const before = sample(counters, 1_000_000)
+    counters[workerCounterBase(0) + workerCounter('rxPackets')] = 500
+    counters[workerCounterBase(0) + workerCounter('flows')] = 9
+    counters[slowCounter('listeners')] = 2
+    const rates = ratesBetween(before, sample(counters, 1_002_000))
+    expect(rates.workers[0]).toMatchObject({ rxPackets: 250, flows: 9 })
+    expect(rates.slow).toMatchObject({ listeners: 2 })
+  })
+})
+
+describe('stat: output', () => {
+  it('text: aligned, zero counters only with all', () => {
+    const counters = makeCounters()
+    counters[workerCounterBase(0) + workerCounter('rxBytes')] = 1_234_567
+    counters[workerCounterBase(1) + workerCounter('rxPackets')] = 12
+    const text = formatText(sample(counters, 1_065_000), { perSecond: false, all: false, paint: PLAIN })
+    expect(text).toBe([
+      'tas, process 42, running for 1 min 5 s',
+      'fast path, workers 0 to 1',
+      '  rxPackets             0            12',
+      '  rxBytes       1,234,567             0',
+      'slow path',
+      '  nothing yet',
+      '',
+    ].join('\n'))
+    expect(formatText(sample(counters, 0), { perSecond: true, all: true, paint: PLAIN })).toContain('dropChecksum')
+  })
+
+  it('JSON: one line, rates beside the counters', () => {
+    const snapshot = sample(makeCounters(), 5)
+    const line = formatJson(snapshot, snapshot)
+    expect(line.endsWith('\n')).toBe(true)
+    expect(line.trimEnd()).not.toContain('\n')
+    expect(JSON.parse(line)).toMatchObject({ pid: 42, perSecond: { slow: { apps: 0 } } })
+    expect(JSON.parse(formatJson(snapshot, null))).not.toHaveProperty('perSecond')
+  })
+
+  it.each([[0, '0 s'], [59_000, '59 s'], [60_000, '1 min 0 s'], [3_700_000, '1 h 1 min'], [90_000_000, '1 d 1 h'], [-5, '0 s']])(
+    'uptime: %d ms -> %s', (ms, text) => expect(uptime(ms)).toBe(text))
+})

@@ -1,0 +1,191 @@
+/** Both closes, TIME-WAIT, and who gives what back when. */
+import { describe, expect, it } from 'vitest'
+import {
+  CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
+  WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
+} from '../../lib/memif/index.js'
+import { PEER_PORT } from './harness.js'
+import {
+  accepted, CONNECTION, finishTcb, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, TCP_ACK, TCP_FIN, TCP_RST,
+  TCP_SYN,
+} from './scenes.js'
+
+const report = (open: Open, what: number): void => open.host.report(open.flow, open.gen, what)
+const close = (open: Open, flags = 0): void => open.context.request(REQ_CONN_CLOSE, CONNECTION,
+  { flow: open.flow, gen: open.gen, flags })
+const types = (open: Open): number[] => open.host.work().map(({ type }) => type)
+const gauges = ({ host }: Open): number[] => [host.count('flowsEstablished'), host.count('flowsClosing'),
+  host.count('flowsTimeWait')]
+
+/** We closed first and are in TIME-WAIT; the worker has let go. */
+function timeWait(open: Open = accepted({}, PEER_OPTIONS)): Open {
+  close(open)
+  report(open, WHAT_FIN_QUEUED)
+  report(open, WHAT_FIN_ACKED)
+  finishTcb(open)
+  report(open, WHAT_FIN_RECEIVED)
+  types(open)
+  open.host.sent()
+  return open
+}
+
+describe('FIN-WAIT-1, FIN-WAIT-2', () => {
+  it('we close, ACK, peer closes -> TIME-WAIT, flow removed, EV_CONN_CLOSED (RFC 9293, 3.6, figure 12)', () => {
+    const open = accepted()
+    close(open)
+    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT])
+    report(open, WHAT_FIN_QUEUED)
+    report(open, WHAT_FIN_ACKED)
+    expect(gauges(open)).toEqual([0, 1, 0])
+    finishTcb(open)
+    report(open, WHAT_FIN_RECEIVED)
+    expect(gauges(open)).toEqual([0, 0, 1])
+    expect(open.context.read()).toEqual([])
+    expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, handle: CONNECTION, flow: open.flow,
+      gen: open.gen, status: 0 }])
+    expect(open.host.count('bufferBytes')).toBe(0)
+  })
+
+  it('both close at once -> CLOSING, TIME-WAIT (RFC 9293, 3.6, figure 13)', () => {
+    const open = accepted()
+    report(open, WHAT_FIN_QUEUED)
+    report(open, WHAT_FIN_RECEIVED)
+    expect(gauges(open)).toEqual([0, 1, 0])
+    report(open, WHAT_FIN_ACKED)
+    expect(gauges(open)).toEqual([0, 0, 1])
+  })
+
+  it('the peer never closes, the application has -> given up after 60 s; not while the application reads', () => {
+    const open = accepted()
+    report(open, WHAT_FIN_QUEUED)
+    report(open, WHAT_FIN_ACKED)
+    open.host.advance(100_000_000)
+    expect(gauges(open)).toEqual([0, 1, 0])
+    close(open)
+    open.host.advance(60_000_000)
+    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_REMOVE])
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
+    expect(open.host.slow.nextDeadlineUs()).toBe(Infinity)
+  })
+
+  it('closed, but the library sent no FIN -> the slow path orders one after 5 s', () => {
+    const open = accepted()
+    close(open)
+    open.host.advance(5_000_000)
+    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_FIN])
+  })
+})
+
+describe('CLOSE-WAIT, LAST-ACK', () => {
+  it('peer closes, we close, ACK -> CLOSED, no TIME-WAIT', () => {
+    const open = accepted()
+    report(open, WHAT_FIN_RECEIVED)
+    close(open)
+    report(open, WHAT_FIN_QUEUED)
+    expect(gauges(open)).toEqual([0, 1, 0])
+    finishTcb(open)
+    report(open, WHAT_FIN_ACKED)
+    expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
+    expect([...gauges(open), open.host.count('bufferBytes')]).toEqual([0, 0, 0, 0])
+    open.host.send({ seq: PEER_ISS + 2, ack: open.iss + 2, flags: TCP_ACK })
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST }])
+  })
+
+  it('both directions done before the application closes -> buffers kept until REQ_CONN_CLOSE', () => {
+    const open = accepted()
+    report(open, WHAT_FIN_RECEIVED)
+    report(open, WHAT_FIN_QUEUED)
+    report(open, WHAT_FIN_ACKED)
+    expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
+    expect([open.context.read(), open.host.count('bufferBytes')]).toEqual([[], 16384])
+    close(open)
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
+    expect([open.host.count('bufferBytes'), open.host.count('appBadRequests')]).toEqual([0, 0])
+  })
+
+  it('RST -> ECONNRESET once, also though the application has closed', () => {
+    const open = accepted()
+    close(open)
+    open.host.send({ seq: PEER_ISS + 1, flags: TCP_RST }, open.flow, open.gen)
+    types(open)
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 104 }])
+    close(open)
+    expect([open.context.read(), open.host.count('appBadRequests'), open.host.count('bufferBytes')]).toEqual([[], 0, 0])
+  })
+})
+
+describe('ABORT', () => {
+  it('REQ_CONN_CLOSE with CLOSE_ABORT -> RST with final numbers, EV_CONN_CLOSED (RFC 9293, 3.10.5)', () => {
+    const open = opened()
+    close(open, CLOSE_ABORT)
+    expect(open.host.sent()).toEqual([])
+    expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
+    expect(open.host.sent()).toMatchObject([{ seq: open.iss + 1, ack: PEER_ISS + 1, flags: TCP_RST | TCP_ACK,
+      targetPort: REMOTE_PORT }])
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
+    expect([...gauges(open), open.host.count('bufferBytes')]).toEqual([0, 0, 0, 0])
+  })
+})
+
+describe('TIME-WAIT', () => {
+  const fin = ({ iss, remotePort, localPort }: Open): object => (
+    { seq: PEER_ISS + 1, ack: iss + 2, flags: TCP_FIN | TCP_ACK, remotePort, localPort })
+
+  it('the FIN again -> ACK, and 2 MSL begin again (RFC 9293, 3.10.7.4, eighth)', () => {
+    const open = timeWait()
+    open.host.advance(59_000_000)
+    open.host.send(fin(open))
+    expect(open.host.sent()).toMatchObject([{ seq: open.iss + 2, ack: PEER_ISS + 2, flags: TCP_ACK }])
+    open.host.advance(59_000_000)
+    expect(gauges(open)).toEqual([0, 0, 1])
+    open.host.advance(1_000_000)
+    expect(gauges(open)).toEqual([0, 0, 0])
+    open.host.send(fin(open))
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST }])
+  })
+
+  it('RST and bare ACK -> ignored (RFC 1337, 3)', () => {
+    const open = timeWait()
+    open.host.send({ seq: PEER_ISS + 2, flags: TCP_RST })
+    open.host.send({ seq: PEER_ISS + 2, ack: open.iss + 2, flags: TCP_ACK })
+    expect([open.host.sent(), gauges(open)]).toEqual([[], [0, 0, 1]])
+  })
+
+  it('SYN with a higher number or a newer timestamp -> a new connection beyond our old numbers (RFC 6191)', () => {
+    for (const syn of [{ seq: PEER_ISS + 3 }, { seq: 5, options: { timestamps: { value: 999, echo: 0 } } }]) {
+      const open = timeWait()
+      open.host.send({ ...syn, flags: TCP_SYN, remotePort: PEER_PORT })
+      const [synAck] = open.host.sent()
+      expect(synAck.flags).toBe(TCP_SYN | TCP_ACK)
+      expect((synAck.seq - (open.iss + 2)) | 0).toBeGreaterThan(0)
+      expect(gauges(open)).toEqual([0, 0, 0])
+    }
+  })
+
+  it('an old SYN -> ACK', () => {
+    const open = timeWait()
+    open.host.send({ seq: PEER_ISS, flags: TCP_SYN, options: { timestamps: { value: 400, echo: 0 } } })
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_ACK, ack: PEER_ISS + 2 }])
+    expect(gauges(open)).toEqual([0, 0, 1])
+  })
+
+  it('of a connection that we opened, SYN from there -> ACK, nobody listens', () => {
+    const open = timeWait(opened())
+    open.host.send({ seq: PEER_ISS + 30, flags: TCP_SYN, remotePort: REMOTE_PORT, localPort: open.localPort })
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_ACK }])
+  })
+
+  it('the flow index is used again -> with another generation', () => {
+    const open = timeWait()
+    const next = open.host
+    next.send({ seq: 1, flags: TCP_SYN, remotePort: 6000 })
+    const [synAck] = next.sent()
+    next.send({ seq: 2, ack: synAck.seq + 1, flags: TCP_ACK, remotePort: 6000 })
+    const [add] = next.worker.read()
+    expect([add.flow, add.gen]).toEqual([open.flow, open.gen + 1])
+    report(open, WHAT_FIN_RECEIVED)
+    expect(gauges(open)).toEqual([1, 0, 1])
+  })
+})

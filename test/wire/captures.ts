@@ -1,0 +1,46 @@
+/**
+ * Frames that a Linux 6.18 kernel sent on a TAP device without offloads (so every checksum is complete),
+ * taken with a raw reader at the device's other end. The kernel is 10.77.0.1 (02:00:00:00:00:01), the reader
+ * plays 10.77.0.2 (02:00:00:00:00:02).
+ */
+const hex = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'))
+
+/** Who has 10.77.0.2? */
+export const ARP_REQUEST_FRAME = hex(
+  'ffffffffffff02000000000108060001080006040001' + '0200000000010a4d0001' + '0000000000000a4d0002')
+/** 10.77.0.1 is at 02:00:00:00:00:01. */
+export const ARP_REPLY_FRAME = hex(
+  '02000000000202000000000108060001080006040002' + '0200000000010a4d0001' + '0200000000020a4d0002')
+/** connect() to port 8080: MSS, SACK permitted, timestamps, window scale 10. */
+export const SYN_FRAME = hex(
+  '0200000000020200000000010800' + '4500003c148440004006119c0a4d00010a4d0002' +
+  'd29c1f9068626e2c00000000a002faf02e7f0000' + '020405b40402080acb8475b0000000000103030a')
+/** The ACK of a SYN-ACK that carried timestamp 777. */
+export const ACK_FRAME = hex(
+  '0200000000020200000000010800' + '4500003414854000400611a30a4d00010a4d0002' +
+  'd29c1f9068626e2d000003e98010003f50fe0000' + '0101080acb8475b000000309')
+/** send('hello, tas'). */
+export const DATA_FRAME = hex(
+  '0200000000020200000000010800' + '4500003e14864000400611980a4d00010a4d0002' +
+  'd29c1f9068626e2d000003e98018003f8b060000' + '0101080acb8475b000000309' + '68656c6c6f2c20746173')
+/** close(). */
+export const FIN_FRAME = hex(
+  '0200000000020200000000010800' + '4500003414874000400611a10a4d00010a4d0002' +
+  'd29c1f9068626e37000003e98011003f50f20000' + '0101080acb8475b100000309')
+/** Answer of a listener to a SYN with sequence number 42, MSS and window scale, no timestamps. */
+export const SYN_ACK_FRAME = hex(
+  '0200000000020200000000010800' + '45000030000040004006262c0a4d00010a4d0002' +
+  '23821388c0e6dd560000002b7012faf09f050000' + '020405b40103030a')
+/** Answer to a SYN for a closed port. */
+export const RST_FRAME = hex(
+  '0200000000020200000000010800' + '4500002800004000400626340a4d00010a4d0002' + '270f1389000000000000002c5014000060700000')
+/** An echo request with 'tas echo request'. */
+export const ECHO_REQUEST_FRAME = hex(
+  '0200000000020200000000010800' + '4500002c5a4840004001cbec0a4d00010a4d0002' +
+  '0800c1b812340001' + '746173206563686f2072657175657374')
+/** The reply to an echo request with 'abc'. */
+export const ECHO_REPLY_FRAME = hex(
+  '0200000000020200000000010800' + '4500001f5a49000040010bf90a4d00010a4d0002' + '00003b2300770003' + '616263')
+
+export const TCP_FRAMES = { SYN_FRAME, ACK_FRAME, DATA_FRAME, FIN_FRAME, SYN_ACK_FRAME, RST_FRAME }
+export const ALL_FRAMES = { ARP_REQUEST_FRAME, ARP_REPLY_FRAME, ECHO_REQUEST_FRAME, ECHO_REPLY_FRAME, ...TCP_FRAMES }

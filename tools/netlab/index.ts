@@ -1,0 +1,10 @@
+/** A laboratory for networks: namespaces joined by a link, processes in them, and everything removed afterwards. */
+export * from './cleanup.js'
+export * from './cpu.js'
+export * from './load.js'
+export * from './measure.js'
+export * from './namespaces.js'
+export * from './paths.js'
+export * from './processes.js'
+export * from './service.js'
+export * from './wait.js'

@@ -1,0 +1,52 @@
+/** npm packages, native addon and programs, TypeScript: each brought up to date only when it is not. */
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, step } from './steps.mjs'
+import { hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
+
+const NATIVE_SOURCES = ['CMakeLists.txt', 'native', 'bench/native']
+const TYPESCRIPT_SOURCES = ['tsconfig.json', 'service', 'lib', 'native', 'tools', 'examples', 'bench', 'test']
+const here = `${process.platform}-${process.arch}`
+
+/** Whether packages that somebody installed by hand are as new as the lock file. */
+function isInstalledByHand() {
+  const installed = join(root, 'node_modules', '.package-lock.json')
+  return existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs
+}
+
+async function installPackages() {
+  const hash = hashOf(['package.json', 'package-lock.json'], /./, [here])
+  const isThere = existsSync(join(root, 'node_modules'))
+  if (isThere && (isStamped('packages', hash) || isInstalledByHand())) return
+  const npm = process.env.npm_execpath
+  const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
+  await step('installing npm packages', command, [...first, 'ci', '--no-audit', '--no-fund'])
+  writeStamp('packages', hash)
+}
+
+async function buildNative() {
+  const hash = hashOf(NATIVE_SOURCES, /\.(c|cc|cpp|h|hpp|txt)$/, [here])
+  const outputs = ['tasjs.node', 'loadgen', 'epoll_server', 'cpu_hog', 'offloads']
+  const isThere = outputs.every(name => existsSync(join(root, 'build', 'Release', name)))
+  if (isThere && isStamped('native', hash)) return
+  const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
+  await step('building the native addon and programs', process.execPath, [cmakeJs, 'compile', '--config', 'Release'])
+  writeStamp('native', hash)
+}
+
+async function compileTypeScript() {
+  const hash = hashOf([...TYPESCRIPT_SOURCES, 'package-lock.json'], /\.ts$/)
+  const isThere = existsSync(join(root, 'dist', 'service', 'main.js'))
+  if (isThere && isStamped('typescript', hash)) return
+  await step('compiling TypeScript', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
+  writeStamp('typescript', hash)
+}
+
+/** Brings everything up to date. Throws SetupError if a step fails. */
+export function prepare() {
+  return withLock(async () => {
+    await installPackages()
+    await buildNative()
+    await compileTypeScript()
+  })
+}
