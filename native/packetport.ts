@@ -162,8 +162,11 @@ export class PacketPort implements Port {
     const place = findPlace(this.frameWords, this.slots, this.slotWords)
     this.slot = place.slot
     this.lap = place.lap
+    // The slot before may be marked and yet not given back, if the process died between the two.
+    const before = (place.slot - 1) & (this.slots - 1)
     addon().packetDrain(this.socket)
     for (let count = this.frameRun(); count > 0; count = this.frameRun()) this.pass(count, 0)
+    Atomics.store(this.frameWords, before * this.slotWords + STATUS, 0)
     addon().packetDrain(this.socket)
     addon().packetFilter(this.socket, mac)
   }

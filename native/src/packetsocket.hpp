@@ -13,9 +13,9 @@ void setPacketFilter(Napi::Env env, int fd, const std::array<uint8_t, 6>* mac);
 
 // A slot starts with struct tpacket2_hdr; these are its words.
 constexpr int kSlotStatus = 0;
-// tp_padding, which the kernel clears when it fills a slot. We leave there the number of the lap on which we
-// gave the slot back, so that a successor finds its place in the ring.
-constexpr int kSlotLap = 7;
+// Between sockaddr_ll (to byte 52) and the virtio header (from 72) the kernel never writes. We leave there the number of
+// the lap on which we gave the slot back, so that a successor finds its place in the ring (packetplace.ts).
+constexpr int kSlotLap = 14;
 
 void initPacketSocket(Napi::Env env, Napi::Object exports);
 

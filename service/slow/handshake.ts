@@ -18,13 +18,16 @@ export function findListener(stack: Stack, segment: Segment): Listener | null {
 }
 
 /**
- * A SYN for `listener`. It is dropped, and will be sent again, if the backlog is full or there is no way back.
+ * A SYN for `listener`. It is dropped, and will be sent again, if the backlog is full, the event ring blocked or there
+ * is no way back.
  * `minIss`: the new connection follows one in TIME-WAIT, whose numbers it must not repeat (RFC 9293, 3.4.3).
  */
 export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, minIss: number | null = null): void {
   stack.stats.add('synReceived')
   const route = stack.routes.choose(segment.remoteIp)
-  const neighbor = listener.isFull || route === null ? null : stack.arp.acquire(route.nextHop)
+  // An application that does not read its events gets no more of them: they would pile up here.
+  const isOpen = !listener.isFull && !listener.context.isBlocked
+  const neighbor = isOpen && route !== null ? stack.arp.acquire(route.nextHop) : null
   if (neighbor === null) return stack.stats.add('synDropped')
   const connection = new Connection(segment, segment.frame.worker, false)
   connection.neighbor = neighbor

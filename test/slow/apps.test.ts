@@ -128,6 +128,21 @@ describe('full event ring', () => {
   })
 })
 
+describe('event ring that nobody reads', () => {
+  it('connections that come and go -> SYNs are dropped before events pile up', () => {
+    const { host } = listening()
+    for (let port = 1; port <= 40; port++) {
+      host.send({ seq: 1, flags: TCP_SYN, remotePort: port })
+      const [synAck] = host.sent()
+      if (synAck === undefined) continue
+      host.send({ seq: 2, ack: synAck.seq + 1, flags: TCP_ACK, remotePort: port })
+      host.send({ seq: 2, flags: TCP_RST, remotePort: port })
+      for (let i = 0; i < 2; i++) host.work()
+    }
+    expect([host.count('connectionsAccepted'), host.count('synDropped')]).toEqual([17, 23])
+  })
+})
+
 describe('full command ring', () => {
   it('commands wait in order and are not doubled', () => {
     const { host } = listening({ toFastEntries: 4 }, 8)

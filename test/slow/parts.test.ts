@@ -142,7 +142,7 @@ describe('connection table', () => {
     const connections = Array.from({ length: 100_000 }, (_, i) => (
       new Connection({ localIp: 1, localPort: i & 0xffff, remoteIp: 5, remotePort: 1 + (i >>> 16) }, 0, false)))
     for (const connection of connections) table.add(connection)
-    for (const connection of connections) expect(table.find(connection) === connection).toBe(true)
+    expect(connections.every((connection) => table.find(connection) === connection)).toBe(true)
     for (const connection of connections) table.remove(connection)
     expect([table.size, table.find(connections[5])]).toEqual([0, null])
   })
