@@ -124,11 +124,11 @@ function makeBench(size: number): Bench {
   return bench
 }
 
-/** One round: all frames, burst by burst; each pass's clock is late enough that the delayed acknowledgments of the pass before are due. */
+/** One round: all frames, burst by burst; each pass's clock is late enough that delayed acknowledgments of the pass before are due. */
 function round(bench: Bench, clockUs: number): void {
   const { worker, events } = bench
   for (let pass = 0; pass < (FLOWS * LAPS) / BATCH; pass++) {
-    worker.pass(clockUs + pass * 1000)
+    worker.pass(clockUs + pass * 2000)
     for (let entry = events.peek(); entry >= 0; entry = events.peek()) events.next()
     events.release()
   }

@@ -1,4 +1,5 @@
 /** Shared memory. Failed system calls throw Error with `code` (ENOENT, EPERM, ...), `errno` and `syscall`. */
+import { constants } from 'node:buffer'
 import { addon, type NativeHandle } from './addon.js'
 import type { RegionTable } from './port.js'
 
@@ -8,11 +9,19 @@ export interface CreatedRegion {
   readonly buffer: ArrayBuffer
 }
 
+/** Node makes no longer ArrayBuffer over foreign memory: 4 GiB on Node 20, more later. */
+function checkLength(lenBytes: number): void {
+  if (lenBytes <= constants.MAX_LENGTH) return
+  throw new RangeError(`region of ${lenBytes} bytes: this Node maps at most ${constants.MAX_LENGTH} at once`)
+}
+
 /**
  * Makes a region of `lenBytes` zeros (memfd, mapped shared and writable). Pages take memory when they are first
  * written, so a large region costs nothing. Its length is sealed: nobody who holds the descriptor can change it.
+ * Throws RangeError beyond the length that this Node can map (Node 20: 4 GiB).
  */
 export function createRegion(name: string, lenBytes: number): CreatedRegion {
+  checkLength(lenBytes)
   return addon().createRegion(name, lenBytes)
 }
 
@@ -21,6 +30,7 @@ export function createRegion(name: string, lenBytes: number): CreatedRegion {
  * Throws RangeError if the region is shorter, EACCES if the descriptor does not allow it.
  */
 export function mapRegion(fd: number, lenBytes: number, writable: boolean): ArrayBuffer {
+  checkLength(lenBytes)
   return addon().mapRegion(fd, lenBytes, writable)
 }
 

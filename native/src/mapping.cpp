@@ -53,13 +53,10 @@ Napi::ArrayBuffer wrapMapping(Napi::Env env, void* base, size_t length) {
     live()[base] = mapping.get();
   }
   napi_value buffer;
-  const napi_status status = napi_create_external_arraybuffer(env, base, length, finalize, mapping.get(), &buffer);
-  if (status != napi_ok) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    unmap(base, *mapping);
-    throw Napi::Error::New(env, "cannot make an ArrayBuffer of " + std::to_string(length) + " bytes");
+  // From here on Node owns the mapping: it calls finalize even when it cannot make the ArrayBuffer.
+  if (napi_create_external_arraybuffer(env, base, length, finalize, mapping.release(), &buffer) != napi_ok) {
+    throw Napi::Error::New(env);  // what is pending
   }
-  mapping.release();
   // V8 counts the length of every ArrayBuffer as memory that a collection might free. This one is shared
   // and mostly untouched: take it out of the count again, so that it does not cause collections.
   int64_t now;

@@ -140,7 +140,8 @@ Napi::Value sendMessage(const Napi::CallbackInfo& info) {
   do {
     sent = sendmsg(fd, &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
-  if (sent < 0 && errno != EAGAIN) throwSystem(info.Env(), errno, "sendmsg", fdName(fd));
+  // A peer that died with messages unread resets the connection once, then the pipe is broken: the same to us.
+  if (sent < 0 && errno != EAGAIN) throwSystem(info.Env(), errno == ECONNRESET ? EPIPE : errno, "sendmsg", fdName(fd));
   return Napi::Boolean::New(info.Env(), sent >= 0);
 }
 

@@ -7,7 +7,7 @@ import { FLAG_ACK_DELAYED, TCB_FLAGS, TCB_RCV_NXT } from '../../lib/memif/index.
 import type { FastPath } from './fastpath.js'
 
 /** Longest delay. Long enough for a busy application to answer, far below what a peer's RTO or Nagle notices. */
-export const DELAYED_ACK_US = 500
+export const DELAYED_ACK_US = 2_000
 
 /** An acknowledgment of this flow may wait. */
 export function delayAck(fast: FastPath, flow: number, tcb: number): void {
