@@ -13,7 +13,7 @@ export const APP_FAST_ENTRY_WORDS = 8
 export const EVENT_FLOW = 0
 /** Generation of the flow in the low 16 bits. */
 export const EVENT_GEN = 1
-/** EVENT_* bits. */
+/** EVENT_RX_CLOSED and EVENT_TX_CLOSED. */
 export const EVENT_FLAGS = 2
 /** Sequence number behind the last byte in the receive buffer that is in order (a FIN is not counted). */
 export const EVENT_RCV_END = 3
@@ -21,6 +21,12 @@ export const EVENT_RCV_END = 3
 export const EVENT_SND_UNA = 4
 /** Low 32 bits of the worker's microsecond clock when it wrote the entry; 0 marks an entry never written. */
 export const EVENT_TIME_US = 5
+
+/**
+ * Sequence number that stands at the start of the receive buffer (TCB rxBase). It changes only while the buffer is empty: data
+ * then starts at its front again, so that a connection of short messages touches one page and not the whole buffer.
+ */
+export const EVENT_RX_BASE = 6
 
 /** No more bytes will come: the peer's FIN is behind EVENT_RCV_END. */
 export const EVENT_RX_CLOSED = 1 << 0
@@ -45,6 +51,11 @@ export const BUMP_SND_END = 4
  * add up to a quarter of the buffer.
  */
 export const BUMP_WANTED = 5
+
+/** The same for the transmit buffer (TCB txBase); the application may change it while everything is acknowledged. */
+export const BUMP_TX_BASE = 6
+/** A stream that stands further behind than this is brought back to the front of its empty buffer. */
+export const REBASE_BYTES = 4096
 
 /** Send a FIN behind BUMP_SND_END: nothing more will be written. */
 export const BUMP_FIN = 1 << 0

@@ -65,9 +65,9 @@ export const TCB_SND_END = 10
 export const TCB_SND_WND = 11
 /** TS.Recent (RFC 7323, 4.3). */
 export const TCB_TS_RECENT = 12
-/** Sequence number of the first byte of the receive buffer on the flow's first lap. */
+/** Sequence number that stands at the start of the receive buffer; moved only while the buffer is empty (appfast.ts). */
 export const TCB_RX_BASE = 13
-/** Sequence number of the first byte of the transmit buffer on the flow's first lap. */
+/** Sequence number that stands at the start of the transmit buffer; moved only while everything is acknowledged. */
 export const TCB_TX_BASE = 14
 /** Start of the receive buffer in the application's region, in BUFFER_UNIT_BYTES. */
 export const TCB_BUFFER = 15

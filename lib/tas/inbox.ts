@@ -5,7 +5,7 @@
  * lost when the program's array of events is short.
  */
 import {
-  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_CLOSED, EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
+  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_CLOSED, EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
@@ -156,7 +156,7 @@ export class Inbox {
 
   private absorb(connection: Connection, words: Int32Array, at: number): void {
     const flags = words[at + EVENT_FLAGS]
-    connection.rx.absorb(words[at + EVENT_RCV_END], (flags & EVENT_RX_CLOSED) !== 0)
+    connection.rx.absorb(words[at + EVENT_RCV_END], words[at + EVENT_RX_BASE], (flags & EVENT_RX_CLOSED) !== 0)
     connection.tx.absorb(words[at + EVENT_SND_UNA], (flags & EVENT_TX_CLOSED) !== 0)
     if (connection.movingTo === null) this.list(connection)
   }

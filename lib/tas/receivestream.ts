@@ -29,8 +29,11 @@ export class ReceiveStream {
   }
 
   /** Takes over a worker's report; an older one than the last changes nothing. */
-  absorb(end: number, closed: boolean): void {
-    if (((end - this.end) | 0) > 0) this.end = end
+  absorb(end: number, base: number, closed: boolean): void {
+    if (((end - this.end) | 0) > 0) {
+      this.end = end
+      this.base = base
+    }
     if (closed) this.closed = true
   }
 

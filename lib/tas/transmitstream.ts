@@ -5,6 +5,7 @@
  *      sent, not          allocated by        free
  *      acknowledged       txAlloc
  */
+import { REBASE_BYTES } from '../memif/index.js'
 import { TasError } from './errors.js'
 
 const NOTHING = new Uint8Array(0)
@@ -58,6 +59,7 @@ export class TransmitStream {
       got = free
       this.wantMore(len - free)
     }
+    if (this.una === this.end && this.allocated === 0 && ((this.end - this.base) | 0) >= REBASE_BYTES) this.base = this.end
     this.offset = (this.end + this.allocated - this.base) & this.mask
     const contiguous = this.buffer.length - this.offset
     this.length = got <= contiguous ? got : contiguous

@@ -10,6 +10,7 @@ import {
   BUMP_GEN,
   BUMP_RCV_READ,
   BUMP_SND_END,
+  BUMP_TX_BASE,
   BUMP_WANTED,
   CONTEXT_NONE,
   CONTEXTS_MAX,
@@ -18,6 +19,7 @@ import {
   EVENT_FLOW,
   EVENT_GEN,
   EVENT_RCV_END,
+  EVENT_RX_BASE,
   EVENT_RX_CLOSED,
   EVENT_SND_UNA,
   EVENT_TIME_US,
@@ -29,6 +31,7 @@ import {
   FLAG_REMOVING,
   FLOW_OWNED,
   placeContext,
+  REBASE_BYTES,
   RingConsumer,
   RingProducer,
   TCB_APP_U16,
@@ -38,10 +41,14 @@ import {
   TCB_RCV_ADV,
   TCB_RCV_NXT,
   TCB_RCV_READ,
+  TCB_OOO_END,
+  TCB_OOO_START,
+  TCB_RX_BASE,
   TCB_RX_LOG2_U8,
   TCB_SND_END,
   TCB_SND_UNA,
   TCB_STATE_U8,
+  TCB_TX_BASE,
   TCB_TX_LOG2_U8,
   TCB_MSS_U16,
   WHAT_FIN_QUEUED,
@@ -142,6 +149,7 @@ export class Contexts {
     out[entry + EVENT_RCV_END] = rxClosed ? (words[tcb + TCB_RCV_NXT] - 1) | 0 : words[tcb + TCB_RCV_NXT]
     out[entry + EVENT_SND_UNA] = txClosed ? (una - 1) | 0 : una
     out[entry + EVENT_TIME_US] = fast.now32
+    out[entry + EVENT_RX_BASE] = words[tcb + TCB_RX_BASE]
     context.events.push()
     fast.reportedUna[flow] = una
     fast.count(counters.APP_EVENTS, 1)
@@ -210,6 +218,7 @@ export class Contexts {
     const written = (end - words[tcb + TCB_SND_END]) | 0
     if (written < 0 || (written > 0 && (flags & FLAG_FIN_QUEUED) !== 0)) return false
     if (((end - words[tcb + TCB_SND_UNA]) | 0) > 1 << fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]) return false
+    if (!this.rebaseTransmit(tcb, ring[entry + BUMP_TX_BASE])) return false
     const bits = ring[entry + BUMP_FLAGS]
     if (given > 0) this.giveBack(flow, tcb, read)
     if (written > 0) words[tcb + TCB_SND_END] = end
@@ -237,11 +246,29 @@ export class Contexts {
     const words = fast.words
     const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     words[tcb + TCB_RCV_READ] = read
+    this.rebaseReceive(tcb, read)
     if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0) return
     const grown = (read + size - words[tcb + TCB_RCV_ADV]) | 0
     const advertised = (words[tcb + TCB_RCV_ADV] - words[tcb + TCB_RCV_NXT]) | 0
     const step = Math.min(size >> 2, 2 * fast.halves[tcb * 2 + TCB_MSS_U16])
     if (grown >= size >> 2 || (grown >= step && advertised < size >> 1)) fast.listAck(flow, tcb)
+  }
+
+  /** Brings the receive stream back to the front of its buffer if nothing in the buffer is needed any more. */
+  private rebaseReceive(tcb: number, read: number): void {
+    const words = this.fast.words
+    if (read !== words[tcb + TCB_RCV_NXT] || words[tcb + TCB_OOO_START] !== words[tcb + TCB_OOO_END]) return
+    if (((read - words[tcb + TCB_RX_BASE]) | 0) >= REBASE_BYTES) words[tcb + TCB_RX_BASE] = read
+  }
+
+  /** The application has brought its transmit stream back to the front. Returns false if it must not. */
+  private rebaseTransmit(tcb: number, base: number): boolean {
+    const words = this.fast.words
+    if (base === words[tcb + TCB_TX_BASE]) return true
+    const end = words[tcb + TCB_SND_END]
+    if (base !== end || words[tcb + TCB_SND_UNA] !== end) return false
+    words[tcb + TCB_TX_BASE] = base
+    return true
   }
 
   /** Queues our FIN behind what has been written (RFC 9293, 3.10.4), once. */

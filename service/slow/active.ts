@@ -6,7 +6,8 @@ import { Connection } from './connection.js'
 import {
   EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT,
 } from './errno.js'
-import { bufferBytes, reserveFlow, workerFor } from './handover.js'
+import { detachBuffers, takeBuffers } from './buffersize.js'
+import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
@@ -53,16 +54,14 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
 }
 
 function equip(stack: Stack, context: AppContext, connection: Connection, nextHop: number): Connection | number {
-  const buffer = stack.flows.available > 0 ? context.app.allocate(bufferBytes(stack.config)) : -1
-  if (buffer < 0) return ENOBUFS
+  if (stack.flows.available === 0 || !takeBuffers(stack, context.app, connection)) return ENOBUFS
   const neighbor = stack.arp.acquire(nextHop)
   if (neighbor === null) {
-    context.app.release(buffer, bufferBytes(stack.config))
+    detachBuffers(context.app, connection)()
     return EHOSTUNREACH
   }
   connection.app = context.app
   connection.context = context
-  connection.buffer = buffer
   connection.neighbor = neighbor
   return connection
 }

@@ -187,6 +187,11 @@ export class App {
     this.stats.add('bufferBytes', this.buffers.usedBytes - before)
   }
 
+  /** Part of the region's buffers in use, 0 to 1. */
+  get fill(): number {
+    return this.buffers.usedBytes / this.buffers.totalBytes
+  }
+
   /** The region is gone as a whole. */
   releaseAll(): void {
     this.stats.add('bufferBytes', -this.buffers.usedBytes)

@@ -1,5 +1,5 @@
 /** Messages about connections, as applications get them. */
-import { CONTEXT_NONE, EV_CONN_CLOSED, log2Ceil, TO_FAST_FLOW_CONTEXT } from '../../lib/memif/index.js'
+import { CONTEXT_NONE, EV_CONN_CLOSED, TO_FAST_FLOW_CONTEXT } from '../../lib/memif/index.js'
 import type { AppContext, AppEvent } from './app.js'
 import type { Connection } from './connection.js'
 import { effectiveMss } from './handover.js'
@@ -7,7 +7,6 @@ import type { Stack } from './stack.js'
 
 /** The fields that describe a connection with its flow (AS_REMOTE_IP to AS_TX_BASE). */
 export function connectionFields(stack: Stack, connection: Connection): Omit<AppEvent, 'type' | 'handle'> {
-  const { rxBufLen, txBufLen } = stack.config.tcp
   return {
     remoteIp: connection.remoteIp,
     localIp: connection.localIp,
@@ -15,7 +14,7 @@ export function connectionFields(stack: Stack, connection: Connection): Omit<App
     flow: connection.flow,
     genWorker: (connection.worker << 16) | connection.gen,
     buffer: connection.buffer,
-    sizes: log2Ceil(rxBufLen) | (log2Ceil(txBufLen) << 8) | (effectiveMss(stack, connection) << 16),
+    sizes: connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16),
     rxBase: (connection.irs + 1) | 0,
     txBase: (connection.iss + 1) | 0,
   }

@@ -7,6 +7,8 @@ import { BUFFER_UNIT_BYTES, log2Ceil } from '../../lib/memif/index.js'
 export class BufferAllocator {
   /** Bytes handed out, rounded to piece sizes. */
   usedBytes = 0
+  /** Bytes managed. */
+  readonly totalBytes: number
   private readonly endByte: number
   private nextByte: number
   /** Free pieces by log2 of their size. */
@@ -16,6 +18,7 @@ export class BufferAllocator {
   constructor(firstByte: number, endByte: number) {
     this.nextByte = firstByte
     this.endByte = endByte
+    this.totalBytes = endByte - firstByte
   }
 
   /** Place of a piece of at least `bytes` bytes, in BUFFER_UNIT_BYTES, or -1 if there is none. */

@@ -68,6 +68,9 @@ export class Connection implements FourTuple {
   phase: FlowPhase = 'none'
   /** Start of the buffers in BUFFER_UNIT_BYTES, -1 without. */
   buffer = -1
+  /** log2 of the lengths of receive and transmit buffer. */
+  rxLog2 = 0
+  txLog2 = 0
   neighbor: Neighbor | null = null
   /** Error that ended the connection, 0 for an orderly end. */
   error = 0

@@ -1,14 +1,14 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_TIMESTAMPS, FLOW_HANDED, log2Ceil, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND,
+  CONTEXT_NONE, FLAG_TIMESTAMPS, FLOW_HANDED, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND,
   TCB_FLAGS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8,
   TCB_WORDS, TO_FAST_FLOW_ADD,
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
+import { takeBuffers } from './buffersize.js'
 import type { Connection } from './connection.js'
-import type { SlowConfig } from './config.js'
 import type { Stack } from './stack.js'
 import { initialWindow } from './window.js'
 
@@ -16,11 +16,6 @@ import { initialWindow } from './window.js'
 const TIMESTAMPS_BYTES = 12
 /** IP and TCP headers without options. */
 export const HEADERS_BYTES = 40
-
-/** Bytes of both buffers of a connection. */
-export function bufferBytes(config: SlowConfig): number {
-  return config.tcp.rxBufLen + config.tcp.txBufLen
-}
 
 /** Most payload bytes in a segment to the peer (Eff.snd.MSS, RFC 9293, 3.7.1). */
 export function effectiveMss(stack: Stack, connection: Connection): number {
@@ -40,8 +35,7 @@ export function workerFor(stack: Stack, hash: number): number {
 export function reserveFlow(stack: Stack, connection: Connection): boolean {
   const { app, neighbor } = connection
   if (app === null || neighbor === null || !neighbor.isResolved || stack.flows.available === 0) return false
-  if (connection.buffer < 0) connection.buffer = app.allocate(bufferBytes(stack.config))
-  if (connection.buffer < 0) return false
+  if (!takeBuffers(stack, app, connection)) return false
   app.flows.add(connection)
   return stack.flows.take(connection)
 }
@@ -79,15 +73,15 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
 }
 
 function fillIdentity(stack: Stack, connection: Connection, context: number): void {
-  const { state, flows, config } = stack
+  const { state, flows } = stack
   const words = state.tcbWord + connection.flow * TCB_WORDS
   const bytes = words * 4
   const halves = words * 2
   flows.setWord(connection, TCB_REMOTE_IP, rawWord(connection.remoteIp))
   flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
   flows.setWord(connection, TCB_FLAGS, connection.timestamps ? FLAG_TIMESTAMPS : 0)
-  state.bytes[bytes + TCB_RX_LOG2_U8] = log2Ceil(config.tcp.rxBufLen)
-  state.bytes[bytes + TCB_TX_LOG2_U8] = log2Ceil(config.tcp.txBufLen)
+  state.bytes[bytes + TCB_RX_LOG2_U8] = connection.rxLog2
+  state.bytes[bytes + TCB_TX_LOG2_U8] = connection.txLog2
   state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale
   state.bytes[bytes + TCB_RCV_WSCALE_U8] = connection.rcvWscale
   state.halves[halves + TCB_APP_U16] = connection.app?.id ?? 0

@@ -3,7 +3,8 @@ import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { NO_OPTIONS, seqAdd, TCP_ACK } from '../../lib/wire/index.js'
 import { connectionFields, introduce } from './appevents.js'
 import type { Connection } from './connection.js'
-import { bufferBytes, handOver } from './handover.js'
+import { detachBuffers } from './buffersize.js'
+import { handOver } from './handover.js'
 import { timestampsOf } from './negotiate.js'
 import type { Stack } from './stack.js'
 
@@ -18,8 +19,7 @@ export function releaseHandshake(stack: Stack, connection: Connection): void {
   connection.context?.opening.delete(connection.handle)
   if (connection.neighbor) stack.arp.release(connection.neighbor)
   connection.neighbor = null
-  if (connection.buffer >= 0) connection.app?.release(connection.buffer, bufferBytes(stack.config))
-  connection.buffer = -1
+  if (connection.buffer >= 0 && connection.app !== null) detachBuffers(connection.app, connection)()
 }
 
 /** A passive open came to nothing; the application never knew of it. */
@@ -54,7 +54,7 @@ export function establishOpened(stack: Stack, connection: Connection, rcvAdv: nu
 
 /** The acknowledgment of a SYN-ACK. Returns the right edge of the window it advertises. */
 export function acknowledgeSynAck(stack: Stack, connection: Connection): number {
-  const field = Math.min(stack.config.tcp.rxBufLen >>> connection.rcvWscale, 0xffff)
+  const field = Math.min(2 ** (connection.rxLog2 - connection.rcvWscale), 0xffff)
   const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
   const segment = { seq: seqAdd(connection.iss, 1), ack: connection.rcvNxt, flags: TCP_ACK, window: field, options }
   stack.output.tcp(connection, segment, connection.neighbor)

@@ -6,7 +6,7 @@ import {
 import { closeListener } from './accept.js'
 import { App, AppContext } from './app.js'
 import type { Connection } from './connection.js'
-import { bufferBytes } from './handover.js'
+import { leastBufferBytes } from './buffersize.js'
 import { releaseHandshake } from './handshakeend.js'
 import { serveRequests } from './requests.js'
 import { sendReset } from './reset.js'
@@ -49,7 +49,7 @@ export class AppRegistry {
     const { kinBytes, koutBytes, fastEntries } = config
     const shape = { regionBytes: region.buffer.byteLength, workers: workers.length, kinBytes, koutBytes, fastEntries }
     const { regionBytes } = shape
-    const least = buffersOffset(shape) + bufferBytes(config)
+    const least = buffersOffset(shape) + leastBufferBytes(config)
     const most = config.appRegionBytes
     if (regionBytes > most || regionBytes < least || regionBytes % PAGE_BYTES !== 0) {
       throw new RegistryError('EINVAL', `region of ${regionBytes} bytes: whole pages, ${least} to ${most} bytes, are needed`)

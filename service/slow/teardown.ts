@@ -14,8 +14,9 @@ import {
   TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
 } from '../../lib/memif/index.js'
 import { sendClosed } from './appevents.js'
+import type { App } from './app.js'
 import type { Connection } from './connection.js'
-import { bufferBytes } from './handover.js'
+import { detachBuffers } from './buffersize.js'
 import { sendFlowReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
@@ -144,10 +145,9 @@ function settle(stack: Stack, connection: Connection): void {
     return
   }
   stack.stats.add('connectionsClosed')
-  if (app !== null && !app.isGone) giveBackBuffer(stack, connection)
+  if (app !== null && !app.isGone) giveBackBuffer(app, connection)
   stack.flows.giveBack(connection)
   connection.phase = 'none'
-  connection.buffer = -1
   connection.app = null
   // TIME-WAIT lasts a minute; it must not keep an application's memory alive.
   connection.context = null
@@ -156,9 +156,9 @@ function settle(stack: Stack, connection: Connection): void {
   if (app?.isGone) stack.apps.flowsGone(app)
 }
 
-function giveBackBuffer(stack: Stack, connection: Connection): void {
-  const { app, buffer, context } = connection
-  const release = (): void => app?.release(buffer, bufferBytes(stack.config))
+function giveBackBuffer(app: App, connection: Connection): void {
+  const { context } = connection
+  const release = detachBuffers(app, connection)
   if (!connection.isAppKnown) return release()
   if (connection.isAppClosed) {
     release()

@@ -83,7 +83,7 @@ function lookAgain(stack: Stack, connection: Connection): void {
 }
 
 function setWindow(stack: Stack, connection: Connection, bytes: number): void {
-  connection.cwnd = Math.min(bytes, stack.config.tcp.txBufLen)
+  connection.cwnd = Math.min(bytes, 2 ** connection.txLog2)
   connection.grownUs = stack.nowUs
   connection.growthWaits = 0
   connection.ackedAtGrowth = stack.flows.word(connection, TCB_ACKED_BYTES)

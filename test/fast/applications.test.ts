@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  DOORBELL_SLOW, FLOW_HANDED, TCB_SND_END, TCB_STATE_U8, TO_FAST_APP_REMOVE, TO_FAST_FLOW_REMOVE, TO_FAST_STOP,
+  DOORBELL_SLOW, FLOW_HANDED, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE, TO_FAST_APP_REMOVE, TO_FAST_FLOW_REMOVE, TO_FAST_STOP,
   TO_SLOW_APP_REMOVED, TO_SLOW_FLOW_REMOVED,
 } from '../../lib/memif/index.js'
 import { FastHarness, IRS1, ISS1 } from './harness.js'
@@ -44,6 +44,44 @@ describe('bumps that cannot be', () => {
     h.write(flow, filled(5))
     h.pass()
     expect(h.count('appBadBumps')).toBe(1)
+  })
+})
+
+describe('empty buffers', () => {
+  it('everything read, far from the front -> the next data stands at the front; a gap or unread data -> it does not', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    for (let i = 0; i < 4; i++) h.receive({ seq: IRS1 + i * 1100, data: filled(1100) })
+    h.bump(flow, { read: IRS1 + 4399 })
+    h.pass()
+    expect(h.word(flow, TCB_RX_BASE)).toBe(IRS1)
+    h.receive({ seq: IRS1 + 4500, data: 'gap' })
+    h.bump(flow, { read: IRS1 + 4400 })
+    h.pass()
+    expect(h.word(flow, TCB_RX_BASE)).toBe(IRS1)
+    h.receive({ seq: IRS1 + 4400, data: filled(100) })
+    h.bump(flow, { read: IRS1 + 4503 })
+    h.pass()
+    h.seen()
+    h.receive({ seq: IRS1 + 4503, data: 'front' })
+    expect(h.word(flow, TCB_RX_BASE)).toBe(IRS1 + 4503)
+    expect(new TextDecoder().decode(h.received(flow, IRS1 + 4503, 5))).toBe('front')
+    expect(h.count('appBadBumps')).toBe(0)
+  })
+
+  it('transmit stream brought to the front while something is in flight, or elsewhere -> refused; when quiet -> taken', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, filled(10))
+    h.bump(flow, { end: ISS1 + 10, txBase: ISS1 + 10 })
+    h.pass()
+    expect([h.count('appBadBumps'), h.word(flow, TCB_TX_BASE)]).toEqual([1, ISS1])
+    h.receive({ ack: ISS1 + 10 })
+    h.bump(flow, { end: ISS1 + 10, txBase: ISS1 + 9 })
+    h.bump(flow, { end: ISS1 + 12, txBase: ISS1 + 10 })
+    h.pass()
+    expect([h.count('appBadBumps'), h.word(flow, TCB_TX_BASE)]).toEqual([2, ISS1 + 10])
+    expect(h.sent().at(-1)).toMatchObject({ seq: ISS1 + 10, payloadLen: 2 })
   })
 })
 

@@ -1,6 +1,6 @@
 /** One worker with a fake slow path, a fake application and a fake peer; time is an argument. */
 import {
-  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_WANTED, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW,
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW,
   EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA, FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer,
   placeContext, placeState, RingConsumer, RingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_WHAT,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS,
@@ -276,7 +276,7 @@ export class FastHarness {
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */
-  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; gen?: number; flow?: number }): void {
+  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; txBase?: number; gen?: number; flow?: number }): void {
     const entry = this.bumps.reserve()
     const w = this.appWords
     w[entry + BUMP_FLOW] = fields.flow ?? flow
@@ -285,6 +285,7 @@ export class FastHarness {
     w[entry + BUMP_RCV_READ] = fields.read ?? this.word(flow, TCB_RCV_READ)
     w[entry + BUMP_SND_END] = fields.end ?? this.word(flow, TCB_SND_END)
     w[entry + BUMP_WANTED] = fields.wanted ?? 0
+    w[entry + BUMP_TX_BASE] = fields.txBase ?? this.word(flow, TCB_TX_BASE)
     this.bumps.push()
     this.bumps.publish()
   }

@@ -240,3 +240,36 @@ test('poll: small array -> nothing lost, every connection in turn', () => {
   expect(seen.sort()).toEqual(flows.map((flow) => `CONN_RECEIVED data ${flow.flow}`))
   expect(service.poll()).toEqual([])
 })
+
+test('receive: the worker has gone back to the front of the empty buffer -> data is found there', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  service.receive(flow, 'x'.repeat(20))
+  service.poll()
+  connection.rxDone(20)
+  flow.rxBase = flow.rcvEnd
+  service.receive(flow, 'front')
+  expect(service.poll()).toEqual(['CONN_RECEIVED front'])
+  expect(service.events[0]).toMatchObject({ offset: 0, length: 5, length2: 0 })
+})
+
+test('txAlloc: everything acknowledged and far from the front -> starts at the front again, the worker is told', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect({ txLog2: 13 })
+  connection.write(new Uint8Array(5000))
+  service.context.flush()
+  service.bumps()
+  connection.txAlloc(10)
+  expect(connection.txOffset).toBe(5000)
+  connection.txSend(10)
+  flow.sndUna = (flow.txBase + 5010) | 0
+  service.report(flow)
+  service.poll()
+  connection.txAlloc(4)
+  expect(connection.txOffset).toBe(0)
+  connection.txBuffer.set(Buffer.from('anew'), 0)
+  connection.txSend(4)
+  service.context.flush()
+  service.bumps()
+  expect(service.sent(flow, (flow.txBase + 5010) | 0, (flow.txBase + 5014) | 0)).toBe('anew')
+})

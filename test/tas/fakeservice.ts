@@ -2,8 +2,8 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
   AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TYPE, BUFFER_UNIT_BYTES, buffersOffset, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN,
-  BUMP_RCV_READ, BUMP_SND_END, DOORBELL_PAGE_BYTES, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT,
-  EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
+  BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, DOORBELL_PAGE_BYTES, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT,
+  EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_SND_UNA,
   EVENT_TIME_US, placeContext, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN, RingConsumer, RingProducer,
   writeAppRegionHeader, type AppRegionShape, type ContextPlaces, type Wakeable,
 } from '../../lib/memif/index.js'
@@ -22,7 +22,8 @@ export interface FakeFlow {
   readonly start: number
   readonly rxLog2: number
   readonly txLog2: number
-  readonly rxBase: number
+  /** Changed by a test that brings the stream back to the front of its buffer. */
+  rxBase: number
   readonly txBase: number
   rcvEnd: number
   sndUna: number
@@ -73,6 +74,8 @@ export class FakeService implements LocalService {
   /** Runs when the application sleeps. */
   onSleep: (timeoutUs: number) => void = () => { throw new Error('the application sleeps and nothing will come') }
   sleeps: number[] = []
+  /** Where each flow’s transmit stream stands at the front of its buffer. */
+  private readonly txFronts = new Map<number, number>()
   private readonly shape: AppRegionShape
   private nextBuffer: number
   private nextFlow = 0
@@ -220,6 +223,7 @@ export class FakeService implements LocalService {
     this.words[at + EVENT_RCV_END] = flow.rcvEnd
     this.words[at + EVENT_SND_UNA] = flow.sndUna
     this.words[at + EVENT_TIME_US] = 1
+    this.words[at + EVENT_RX_BASE] = flow.rxBase
     ring.push()
     ring.publish()
     this.wakeContext(context)
@@ -235,6 +239,7 @@ export class FakeService implements LocalService {
     const taken: FakeBump[] = []
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const { words } = this
+      this.txFronts.set(words[at + BUMP_FLOW], words[at + BUMP_TX_BASE])
       taken.push({
         flow: words[at + BUMP_FLOW], gen: words[at + BUMP_GEN], flags: words[at + BUMP_FLAGS],
         rcvRead: words[at + BUMP_RCV_READ], sndEnd: words[at + BUMP_SND_END],
@@ -249,8 +254,9 @@ export class FakeService implements LocalService {
   sent(flow: FakeFlow, from: number, to: number): string {
     const mask = 2 ** flow.txLog2 - 1
     const start = flow.start + 2 ** flow.rxLog2
+    const front = this.txFronts.get(flow.flow) ?? flow.txBase
     let text = ''
-    for (let seq = from; seq !== to; seq = (seq + 1) | 0) text += String.fromCharCode(this.bytes[start + ((seq - flow.txBase) & mask)])
+    for (let seq = from; seq !== to; seq = (seq + 1) | 0) text += String.fromCharCode(this.bytes[start + ((seq - front) & mask)])
     return text
   }
 
