@@ -1,6 +1,6 @@
 /**
  * A fast-path worker: `pass` does one round of everything there is to do and says how much it was. It reads no clock and
- * does not wait; the process around it (main.ts) or a simulation does.
+ * does not wait; the process around it (service/fastprocess.ts) or a simulation does.
  *
  *   commands -> frames -> bumps -> copies -> events -> segments and acknowledgments -> port
  */

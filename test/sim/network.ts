@@ -9,7 +9,7 @@ export interface LinkFaults {
   /** Probability that a frame is held back by up to `reorderUs`. */
   readonly reorder: number
   readonly reorderUs: number
-  /** Probability that one byte behind the Ethernet header is changed. */
+  /** Probability that one bit of an IP packet is changed. ARP has no checksum of its own; the Ethernet FCS would catch it. */
   readonly corrupt: number
   readonly delayUs: number
 }
@@ -56,7 +56,8 @@ export class SimNetwork {
   private schedule(from: SimHost, frame: Uint8Array): void {
     const { random, faults } = this
     const late = random.chance(faults.reorder) ? random.below(faults.reorderUs + 1) : 0
-    if (random.chance(faults.corrupt)) frame[ETHERNET_BYTES + random.below(frame.length - ETHERNET_BYTES)] ^= 1 << random.below(8)
+    const isIp = frame[12] === 0x08 && frame[13] === 0x00
+    if (isIp && random.chance(faults.corrupt)) frame[ETHERNET_BYTES + random.below(frame.length - ETHERNET_BYTES)] ^= 1 << random.below(8)
     this.arrivals.push({ atUs: this.nowUs + faults.delayUs + late, order: this.framesSent, frame, from })
   }
 
