@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { WORKER_V8_OPTIONS } from '../service/workerstart.js'
 import { compiled } from '../tools/netlab/index.js'
 import { resultRow, type ResultRow } from './results.js'
 
@@ -24,7 +25,7 @@ export async function measureStep(runs: number): Promise<ResultRow[]> {
   if (!existsSync(program)) return []
   const figures: StepFigures[] = []
   for (let run = 0; run < runs; run++) {
-    const { stdout } = await runFile(process.execPath, ['--expose-gc', program, '--json'])
+    const { stdout } = await runFile(process.execPath, ['--expose-gc', ...WORKER_V8_OPTIONS, program, '--json'])
     figures.push(parseFigures(stdout.trim().split('\n').at(-1) ?? ''))
   }
   const none = { nodeNet: [], cEpoll: [] }

@@ -81,6 +81,7 @@ export interface Addon {
   timerArm(fd: number, deltaUs: number): void
   counterRead(fd: number): void
   waitReadable(fds: Int32Array, count: number, timeoutUs: number): number
+  clockCreate(cell: Int32Array): { tick(): void }
   nowUs(): number
   yieldCpu(): number
 
@@ -108,8 +109,8 @@ export interface Addon {
   tapPort(fd: number, options: BurstOptions): TapHandle
 }
 
-/** From native/ and from dist/native/. */
-const PLACES = ['../build/Release/tasjs.node', '../../build/Release/tasjs.node']
+/** From native/, from dist/native/ or a bundle in dist/service/ or dist/bench/, and from a bundle in dist/lib/tas/. */
+const PLACES = ['../build/Release/tasjs.node', '../../build/Release/tasjs.node', '../../../build/Release/tasjs.node']
 
 function load(): Addon {
   const places = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)))

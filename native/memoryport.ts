@@ -142,7 +142,14 @@ export class MemoryPort implements Port {
     if (frame === -1) return this.options.memory(0)
     if (frame < 0 || frame >= this.current.length) throw new RangeError(`copy ${index}: frame ${frame} is not in this burst`)
     if ((this.rxFlags[frame] & RX_TRUNCATED) !== 0) throw new RangeError(`copy ${index}: frame ${frame} is truncated`)
-    return this.current[frame].frame
+    return this.received(frame)
+  }
+
+  /** A frame of this burst where rxOffset and rxLen say that it stands: a tag may have been taken off it. */
+  private received(index: number): Uint8Array {
+    const { frame, flags } = this.current[index]
+    if ((flags & RX_SPLIT) !== 0) return frame
+    return this.frames.subarray(this.rxOffset[index], this.rxOffset[index] + this.rxLen[index])
   }
 
   /** The ring buffer that a descriptor's words region, buffer, bufferLen, pos, length name, checked. */
@@ -168,7 +175,7 @@ export class MemoryPort implements Port {
     const flags = this.rxFlags[index]
     if (index < 0 || index >= this.current.length || (flags & RX_TRUNCATED) !== 0) return false
     if ((flags & (RX_CHECKSUM_PARTIAL | RX_CHECKSUM_GOOD)) !== 0) return true
-    return (flags & RX_SPLIT) === 0 && isTcpSumRight(this.current[index].frame)
+    return (flags & RX_SPLIT) === 0 && isTcpSumRight(this.received(index))
   }
 
   transmit(first: number, count: number): number {

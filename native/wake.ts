@@ -85,6 +85,30 @@ export function waitReadable(fds: Int32Array, count: number, timeoutUs: number):
   return addon().waitReadable(fds, count, timeoutUs)
 }
 
+/**
+ * CLOCK_MONOTONIC for loops that must not allocate: a double that a call returns is an object on V8's heap, two words in
+ * memory are not. About 40 ns.
+ */
+export class Clock {
+  private readonly cell = new Int32Array(new ArrayBuffer(8))
+  private readonly handle = addon().clockCreate(this.cell)
+
+  /** Reads the clock; `us32` and `ms32` stand still until the next call. */
+  tick(): void {
+    this.handle.tick()
+  }
+
+  /** Microseconds, low 32 bits as a signed word. */
+  get us32(): number {
+    return this.cell[0]
+  }
+
+  /** Milliseconds, low 32 bits as a signed word. */
+  get ms32(): number {
+    return this.cell[1]
+  }
+}
+
 /** CLOCK_MONOTONIC in microseconds, with a fraction. About 40 ns. */
 export function nowUs(): number {
   return addon().nowUs()

@@ -14,6 +14,7 @@ import {
   WORKER_FD_WAKE,
   WORKER_MESSAGE_MAX,
   type WorkerStart,
+  WORKER_V8_OPTIONS,
 } from './workerstart.js'
 
 /** Descriptors that a worker inherits, apart from its control socket. They stay ours. */
@@ -65,7 +66,7 @@ export class WorkerProcess {
     this.controlFd = ours
     this.outbox = new Outbox(system, ours, () => events.drained())
     try {
-      this.child = spawn(process.execPath, [script, encodeWorkerStart(start)], { stdio: stdio(fds, theirs) })
+      this.child = spawn(process.execPath, [...WORKER_V8_OPTIONS, script, encodeWorkerStart(start)], { stdio: stdio(fds, theirs) })
     } finally {
       system.closeFd(theirs)
     }

@@ -24,6 +24,9 @@
  */
 import { CONTROL_MESSAGE_MAX, WORKERS_MAX } from '../lib/memif/index.js'
 
+/** V8's inlining budget in a worker: the step's small functions become one (docs/decisions/0007). */
+export const WORKER_V8_OPTIONS = ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=4000']
+
 /** Descriptor numbers in the worker. */
 export const WORKER_FD_STATE = 3
 export const WORKER_FD_COUNTERS = 4
@@ -68,7 +71,7 @@ export interface WorkerStart {
   readonly pollIntervalUs: number
   /** Whether the worker may block when there is nothing to do (not --fp-no-ints). */
   readonly block: boolean
-  /** Handle frames whose 802.1Q tag the port stripped as if they had had none (--fp-vlan-strip). */
+  /** Handle frames with an 802.1Q tag as if they had none (--fp-vlan-strip). */
   readonly vlanStrip: boolean
   /** CPU to be pinned to, or -1 for none. */
   readonly cpu: number

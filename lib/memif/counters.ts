@@ -25,7 +25,7 @@ export const COUNTERS_START_MS = 4
 
 /** Worker counters, indexes within the worker's block. */
 export const WORKER_COUNTERS = [
-  'rxPackets', 'rxBytes', 'txPackets', 'txBytes', 'txSegments',
+  'rxPackets', 'rxBytes', 'txPackets', 'txBytes',
   'rxAcks', 'rxDuplicateAcks', 'rxOutOfOrder', 'rxDuplicateData', 'rxWindowFull',
   'dropMalformed', 'dropChecksum', 'dropNotOurs', 'dropPaws', 'dropOutOfOrder', 'dropTruncated', 'dropPort', 'dropSlowFull',
   'toSlowPackets', 'fromSlowMessages', 'fastRetransmits', 'timeoutRetransmits', 'windowProbes',

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
+#include <memory>
 #include <cerrno>
 #include <ctime>
 
@@ -29,6 +30,33 @@ napi_value nowUs(napi_env env, napi_callback_info) {
   napi_value result;
   napi_create_double(env, clockUs(), &result);
   return result;
+}
+
+// What a clock's tick writes to: low 32 bits of microseconds, low 32 bits of milliseconds.
+struct Clock {
+  int32_t* cell;
+};
+
+// tick()
+napi_value tick(napi_env env, napi_callback_info info) {
+  const auto us = static_cast<int64_t>(clockUs());
+  int32_t* cell = static_cast<Clock*>(dataOf(env, info))->cell;
+  cell[0] = static_cast<int32_t>(static_cast<uint32_t>(us));
+  cell[1] = static_cast<int32_t>(static_cast<uint32_t>(us / 1000));
+  return nullptr;
+}
+
+// clockCreate(cell): { tick }. `cell` has two words outside V8's heap; the result keeps it alive.
+Napi::Value clockCreate(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  auto cell = info[0].As<Napi::Int32Array>();
+  if (cell.ElementLength() < 2) throw Napi::RangeError::New(env, "a clock's cell has two words");
+  auto clock = std::make_unique<Clock>(Clock{cell.Data()});
+  auto handle = Napi::Object::New(env);
+  handle.Set("cell", cell);
+  setFunction(env, handle, "tick", tick, clock.get());
+  handle.AddFinalizer([](Napi::Env, Clock* held) { delete held; }, clock.release());
+  return handle;
 }
 
 // yieldCpu(): number
@@ -140,6 +168,7 @@ Napi::Value timerfdCreate(const Napi::CallbackInfo& info) {
 void initWake(Napi::Env env, Napi::Object exports) {
   exports.Set("eventfdCreate", Napi::Function::New(env, eventfdCreate));
   exports.Set("timerfdCreate", Napi::Function::New(env, timerfdCreate));
+  exports.Set("clockCreate", Napi::Function::New(env, clockCreate));
   setFunction(env, exports, "nowUs", nowUs);
   setFunction(env, exports, "yieldCpu", yieldCpu);
   setFunction(env, exports, "eventfdWrite", eventfdWrite);

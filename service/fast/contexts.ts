@@ -125,6 +125,7 @@ export class Contexts {
       if (this.writeEvent(flow, tcb)) written++
       else fast.listEvent(flow, tcb)
     }
+    if (written > 0) fast.count(counters.APP_EVENTS, written)
     return written
   }
 
@@ -152,7 +153,6 @@ export class Contexts {
     out[entry + EVENT_RX_BASE] = words[tcb + TCB_RX_BASE]
     context.events.push()
     fast.reportedUna[flow] = una
-    fast.count(counters.APP_EVENTS, 1)
     return true
   }
 

@@ -3,8 +3,9 @@
  * can carry it, but never long: until DELAYED_ACK_US have passed or the worker is about to block, whichever is first. So
  * it needs no timer and no wake-up, and a request/response server sends one packet for each request, not two.
  */
-import { FLAG_ACK_DELAYED, TCB_FLAGS, TCB_RCV_NXT } from '../../lib/memif/index.js'
+import { FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_FLAGS, TCB_RCV_NXT } from '../../lib/memif/index.js'
 import type { FastPath } from './fastpath.js'
+import { sendSequence } from './transmit.js'
 
 /** Longest delay. Long enough for a busy application to answer, far below what a peer's RTO or Nagle notices. */
 export const DELAYED_ACK_US = 2_000
@@ -17,20 +18,23 @@ export function delayAck(fast: FastPath, flow: number, tcb: number): void {
   if (fast.delayedAcks.push(flow)) fast.words[tcb + TCB_FLAGS] = flags | FLAG_ACK_DELAYED
 }
 
-/** Lists the acknowledgments that are due, or all of them if `all`. Returns how many were still needed. */
-export function listDueAcks(fast: FastPath, all: boolean): number {
+/** Whether the oldest waiting acknowledgment is due: all wait equally long. */
+export function isAckDue(fast: FastPath): boolean {
+  return fast.delayedAcks.length > 0 && ((fast.ackDue32[fast.delayedAcks.first()] - fast.now32) | 0) <= 0
+}
+
+/**
+ * Emits the acknowledgments that are due, or all of them if `all`, as far as there are header slots. Those that data has carried
+ * meanwhile need none.
+ */
+export function transmitDueAcks(fast: FastPath, all: boolean): void {
   const words = fast.words
-  let due = 0
-  while (fast.delayedAcks.length > 0) {
-    const flow = fast.delayedAcks.first()
-    if (!all && ((fast.ackDue32[flow] - fast.now32) | 0) > 0) return due
-    fast.delayedAcks.shift()
+  while (fast.emitter.room > 0 && (all ? fast.delayedAcks.length > 0 : isAckDue(fast))) {
+    const flow = fast.delayedAcks.shift()
     const tcb = fast.tcb(flow)
-    if ((words[tcb + TCB_FLAGS] & FLAG_ACK_DELAYED) === 0) continue
-    words[tcb + TCB_FLAGS] &= ~FLAG_ACK_DELAYED
-    if (fast.lastAck[flow] === words[tcb + TCB_RCV_NXT]) continue
-    fast.listAck(flow, tcb)
-    due++
+    const flags = words[tcb + TCB_FLAGS]
+    words[tcb + TCB_FLAGS] = flags & ~FLAG_ACK_DELAYED
+    if ((flags & (FLAG_ACK_DELAYED | FLAG_REMOVING)) !== FLAG_ACK_DELAYED) continue
+    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) fast.emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
   }
-  return due
 }

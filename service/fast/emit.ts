@@ -146,7 +146,6 @@ export class Emitter {
     desc[at + TX_POS] = (seq - fast.words[tcb + TCB_TX_BASE]) & (size - 1)
     desc[at + TX_PAYLOAD_LEN] = len
     desc[at + TX_GSO] = len > mss ? mss : 0
-    fast.count(counters.TX_SEGMENTS, 1)
     if (len > 0) fast.count(counters.TX_BYTES, len)
   }
 }

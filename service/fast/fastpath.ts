@@ -47,11 +47,9 @@ export class FastPath {
   readonly flows: FlowTable
   readonly emitter: Emitter
 
-  /** Microsecond clock of this pass. */
-  nowUs = 0
-  /** Its low 32 bits. */
+  /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
-  /** Timestamp clock, milliseconds (RFC 7323, 5.4); the slow path uses the same. */
+  /** Timestamp clock, milliseconds (RFC 7323, 5.4), low 32 bits; the slow path uses the same. */
   tsNow = 0
 
   /** Copy descriptors of this pass. */
@@ -108,10 +106,9 @@ export class FastPath {
     this.slowWhat = new Uint8Array(flows)
   }
 
-  setTime(nowUs: number): void {
-    this.nowUs = nowUs
-    this.now32 = nowUs | 0
-    this.tsNow = (nowUs / 1000) | 0
+  setTime(us32: number, ms32: number): void {
+    this.now32 = us32
+    this.tsNow = ms32
   }
 
   /** Word index of a flow's TCB. */

@@ -1,6 +1,6 @@
 /** The loop of a worker process: pass after pass; when there is nothing to do, spin a little, then block. */
 import { SleepMark } from '../../lib/memif/index.js'
-import { nowUs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
+import { Clock, nowUs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
 import type { ControlSocketSource } from './appsource.js'
 import * as counters from './counterindex.js'
 import type { Worker } from './worker.js'
@@ -24,38 +24,32 @@ export interface LoopParts {
 export function runLoop(parts: LoopParts): void {
   const { worker, policy, source } = parts
   const fds = Int32Array.of(parts.wake.fd, parts.portFd, parts.controlFd)
-  for (;;) {
-    let now = nowUs()
-    if (worker.pass(now) > 0) {
-      if (worker.stopped) return
-      continue
-    }
-    if (worker.stopped) return
-    const spun = spin(worker, policy, now)
-    if (spun || !parts.mayBlock) continue
+  const clock = new Clock()
+  while (!worker.stopped && !source.ended) {
+    clock.tick()
+    if (worker.pass(clock.us32, clock.ms32) > 0) continue
+    if (worker.stopped || spin(worker, policy, clock) || !parts.mayBlock) continue
     worker.flushDelayedAcks()
     block(parts, fds)
-    now = nowUs()
-    policy.end(now, false)
-    if (source.ended) return
+    policy.end(nowUs(), false)
   }
 }
 
 /** Spins until there is something to do (true) or spinning pays no longer (false). */
-function spin(worker: Worker, policy: SpinPolicy, startUs: number): boolean {
-  if (!policy.begin(startUs)) return false
+function spin(worker: Worker, policy: SpinPolicy, clock: Clock): boolean {
+  if (!policy.begin(nowUs())) return false
   let turns = 0
   let going = true
   while (going) {
     const tookUs = yieldCpu()
-    const now = nowUs()
+    clock.tick()
     turns++
-    if (worker.pass(now) > 0) {
-      policy.end(now, true)
+    if (worker.pass(clock.us32, clock.ms32) > 0) {
+      policy.end(nowUs(), true)
       worker.count(counters.SPINS, turns)
       return true
     }
-    going = policy.again(now, tookUs)
+    going = policy.again(nowUs(), tookUs)
   }
   worker.count(counters.SPINS, turns)
   return false

@@ -208,7 +208,7 @@ export function transmitAcks(fast: FastPath): number {
  * Sequence number of a segment without data: the highest sent, so that the peer takes it for current, but never beyond
  * a window that has closed, where the peer would have to drop it (RFC 9293, 3.10.7.4).
  */
-function sendSequence(words: Int32Array, tcb: number): number {
+export function sendSequence(words: Int32Array, tcb: number): number {
   const max = words[tcb + TCB_SND_MAX]
   const windowEnd = (words[tcb + TCB_SND_UNA] + words[tcb + TCB_SND_WND]) | 0
   return ((max - windowEnd) | 0) > 0 ? windowEnd : max

@@ -8,7 +8,7 @@ import type { Doorbell } from '../../lib/memif/index.js'
 import { Commands, type AppSource } from './commands.js'
 import { Contexts } from './contexts.js'
 import * as counters from './counterindex.js'
-import { listDueAcks } from './delayedack.js'
+import { isAckDue, transmitDueAcks } from './delayedack.js'
 import { FastPath, type FastPathParts } from './fastpath.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
@@ -19,6 +19,8 @@ export interface WorkerParts extends FastPathParts {
   /** Wakes the slow path. */
   readonly slowDoorbell: Doorbell
   readonly apps: AppSource
+  /** Handle frames with an 802.1Q tag as if they had none (--fp-vlan-strip); otherwise they are dropped. */
+  readonly vlanStrip?: boolean
 }
 
 export class Worker {
@@ -33,7 +35,7 @@ export class Worker {
     this.fast = new FastPath(parts)
     this.slow = new SlowLink(this.fast, parts.slowDoorbell)
     this.contexts = new Contexts(this.fast)
-    this.receiver = new Receiver(this.fast, this.slow)
+    this.receiver = new Receiver(this.fast, this.slow, parts.vlanStrip ?? false)
     this.commands = new Commands(this.fast, this.slow, this.contexts, this.receiver, parts.apps)
   }
 
@@ -51,15 +53,17 @@ export class Worker {
     return this.commands.stopped
   }
 
-  /** One round at time `nowUs` (microseconds, monotonic). Returns how much was done; 0 means that there was nothing. */
-  pass(nowUs: number): number {
+  /**
+   * One round. The monotonic clock comes as the low 32 bits of microseconds and of milliseconds: a double would be
+   * garbage. Returns how much was done; 0 means that there was nothing.
+   */
+  pass(us32: number, ms32: number): number {
     const fast = this.fast
-    fast.setTime(nowUs)
+    fast.setTime(us32, ms32)
     let work = this.commands.read()
     work += this.receive()
     work += this.contexts.readBumps()
-    if (fast.delayedAcks.length > 0) listDueAcks(fast, false)
-    if (work > 0 || this.hasListed()) work += this.output()
+    if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output(false)
     fast.count(counters.PASSES, 1)
     if (work > 0) fast.count(counters.BUSY_PASSES, 1)
     return work
@@ -96,8 +100,8 @@ export class Worker {
     )
   }
 
-  /** Everything that leaves the worker. The copies come first: who reads an event finds the bytes in place. */
-  private output(): number {
+  /** Everything that leaves the worker; with `allAcks` also acknowledgments that are not due. The copies come first: who reads an event finds the bytes in place. */
+  private output(allAcks: boolean): number {
     const { fast } = this
     this.copy()
     this.commands.release()
@@ -105,6 +109,7 @@ export class Worker {
     this.contexts.publish()
     transmitReady(fast)
     transmitAcks(fast)
+    transmitDueAcks(fast, allAcks)
     work += flushPort(fast)
     work += this.commands.finishEndings()
     work += this.slow.writeFlowEvents()
@@ -116,7 +121,7 @@ export class Worker {
 
   /** Sends every acknowledgment that was waiting for data to carry it. Before the worker blocks. */
   flushDelayedAcks(): void {
-    if (listDueAcks(this.fast, true) > 0) this.output()
+    if (this.fast.delayedAcks.length > 0) this.output(true)
   }
 
   /** The second look, after the sleeping mark is set: whether commands or bumps have come meanwhile. Frames wake by the port's descriptor. */

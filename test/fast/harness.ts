@@ -88,7 +88,7 @@ export class FastHarness {
   private readonly regionAt = new Map<number, ArrayBufferLike>()
   private flowMade = 0
 
-  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number } = {}) {
+  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean } = {}) {
     const stateShape = { workers: 1, flows: 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
     const memory = new SharedArrayBuffer(placeState(stateShape).totalBytes)
     writeStateHeader(new Int32Array(memory), stateShape)
@@ -115,7 +115,7 @@ export class FastHarness {
       memory: (region) => new Uint8Array(this.regionAt.get(region) ?? new ArrayBuffer(0)),
       onTransmit: (frame, gso) => void this.frames.push({ frame, gso }),
     })
-    this.worker = this.makeWorker(appShape)
+    this.worker = this.makeWorker(appShape, options.vlanStrip ?? false)
     this.toFast = new PacketRingProducer(this.state.words, this.state.places.workers[0].toFast)
     this.toSlow = new PacketRingConsumer(this.state.words, this.state.places.workers[0].toSlow)
     this.command(TO_FAST_APP_ADD, { app: APP })
@@ -123,9 +123,9 @@ export class FastHarness {
     this.pass()
   }
 
-  private makeWorker(shape: AppRegionShape): Worker {
+  private makeWorker(shape: AppRegionShape, vlanStrip: boolean): Worker {
     return new Worker({
-      state: this.state, worker: 0, port: this.port, counters: this.counters,
+      state: this.state, worker: 0, port: this.port, counters: this.counters, vlanStrip,
       regions: { add: (index, memory) => void this.regionAt.set(index, memory), remove: (index) => void this.regionAt.delete(index) },
       slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, { wake: () => void this.slowWakes++ }),
       apps: {
@@ -231,7 +231,7 @@ export class FastHarness {
 
   pass(afterUs = 10): number {
     this.nowUs += afterUs
-    return this.worker.pass(this.nowUs)
+    return this.worker.pass(this.nowUs | 0, (this.nowUs / 1000) | 0)
   }
 
   /** What the worker has sent since the last call; checksums are checked on the way. */

@@ -82,6 +82,7 @@ export class SimHost {
       addresses: [{ ip: options.ip, prefix: 24 }], routes: [], kni: false,
       tcp: { ...DEFAULT_TCP, rxBufLen: bufLen, txBufLen: bufLen }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
       appRegionBytes: this.shape.regionBytes, kinBytes: this.shape.kinBytes, koutBytes: this.shape.koutBytes, fastEntries: this.shape.fastEntries,
+      appPollIntervalUs: 50,
       ...options.config,
     }
   }
@@ -121,7 +122,7 @@ export class SimHost {
 
   step(nowUs: number): number {
     this.nowUs = nowUs
-    return this.slow.poll(nowUs) + this.worker.pass(nowUs)
+    return this.slow.poll(nowUs) + this.worker.pass(nowUs | 0, (nowUs / 1000) | 0)
   }
 
   /** What the worker process does before it blocks. Returns whether there is work after it. */
