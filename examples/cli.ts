@@ -13,10 +13,12 @@ export function parseCommandLine(usage: string, options: NonNullable<ParseArgsCo
       console.log(usage)
       process.exit(0)
     }
-    if (parsed.positionals.length !== positionals) throw new Error(usage.split('\n', 1)[0])
+    if (parsed.positionals.length !== positionals) fail(new Error(usage.split('\n', 1)[0]), 2)
     return { values, positionals: parsed.positionals }
   } catch (error) {
-    return fail(error, 2)
+    // The first sentence names the option; the others are for the programmer.
+    const what = error instanceof Error ? error.message.split('. ', 1)[0] : String(error)
+    return fail(new Error(`${what}; see --help`), 2)
   }
 }
 

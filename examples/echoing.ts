@@ -68,13 +68,13 @@ export class Echo {
   }
 
   private listenerClosed(event: TasEvent): void {
-    if (event.error !== null) fail(event.error)
+    if (event.error !== null) fail(new Error(`echo: the listener has ended: ${event.code}`))
     if (this.open === 0) this.onStopped()
   }
 }
 
 function listening(event: TasEvent): void {
-  if (event.error !== null) fail(event.error)
+  if (event.error !== null) fail(new Error(`echo: cannot listen: ${event.code}`))
   console.log(`echo: listening on port ${event.listener.port}`)
 }
 

@@ -5,7 +5,7 @@ import { CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, typ
 import { connectTas, fail, numberOption, onSignal, parseCommandLine } from './cli.js'
 import { HeadReader, parseResponse, type ResponseHead } from './http/head.js'
 
-const USAGE = `usage: node http-get.js [--output FILE] [--socket PATH] http://ADDRESS[:PORT]/PATH
+const USAGE = `usage: node http-get.js [--output FILE] [--timeout S] [--socket PATH] http://ADDRESS[:PORT]/PATH
 
 Fetches through TAS. Prints length and SHA-256 of the body.
 
@@ -90,56 +90,71 @@ class Download {
   }
 }
 
-function run(): void {
-  const fd = typeof output === 'string' ? openSync(output, 'w') : null
-  const tas = connectTas(values, 'http-get')
-  const context = tas.createContext()
-  const download = new Download(url, fd)
-  const connection = context.connect(url.hostname, url.port === '' ? 80 : Number(url.port))
-  const timer = setTimeout(() => fail(new Error(`${url.href}: nothing arrived for ${timeoutMs / 1000} s`)), timeoutMs)
-  onSignal(() => {
-    process.exitCode = 130
-    connection.abort()
-  })
+/** The download on its connection. */
+class Exchange {
+  private readonly connection: Connection
+  private readonly download: Download
+  private finished = false
 
-  let finished = false
-  const done = (): void => {
-    if (finished) return
-    finished = true
-    download.finish()
-    console.log(download.summary)
-    process.exitCode = download.ok ? 0 : 1
-    clearTimeout(timer)
-    connection.close()
+  constructor(connection: Connection, download: Download) {
+    this.connection = connection
+    this.download = download
   }
 
-  const handle = (event: TasEvent): void => {
-    timer.refresh()
+  /** Takes one event. Throws Error when the download has failed. */
+  handle(event: TasEvent): void {
+    const { connection, download } = this
     switch (event.type) {
       case CONN_OPEN:
-        if (event.error !== null) fail(new Error(`${url.href}: ${event.code}`))
+        if (event.error !== null) throw new Error(`${url.href}: ${event.code}`)
         download.send(connection)
         return
       case CONN_SENDBUF: download.send(connection); return
       case CONN_RECEIVED:
         download.receive(connection)
-        if (download.complete) done()
+        if (download.complete) this.finish()
         return
-      case CONN_RXCLOSED: done(); return
+      case CONN_RXCLOSED: this.finish(); return
       case CONN_CLOSED:
-        if (event.error !== null && !finished) fail(new Error(`${url.href}: ${event.code}`))
-        if (fd !== null) closeSync(fd)
-        tas.close()
+        if (event.error !== null && !this.finished) throw new Error(`${url.href}: ${event.code}`)
         return
       default:
     }
   }
+
+  private finish(): void {
+    if (this.finished) return
+    this.finished = true
+    this.download.finish()
+    console.log(this.download.summary)
+    process.exitCode = this.download.ok ? 0 : 1
+    this.connection.close()
+  }
+}
+
+/** Opens the connection, and ends the program's part in TAS when it is closed. */
+function run(): void {
+  const fd = typeof output === 'string' ? openSync(output, 'w') : null
+  const tas = connectTas(values, 'http-get')
+  const context = tas.createContext()
+  const connection = context.connect(url.hostname, url.port === '' ? 80 : Number(url.port))
+  const exchange = new Exchange(connection, new Download(url, fd))
+  const timer = setTimeout(() => fail(new Error(`${url.href}: nothing arrived for ${timeoutMs / 1000} s`)), timeoutMs)
+  onSignal(() => {
+    process.exitCode = 130
+    connection.abort()
+  })
   context.attach((event) => {
+    timer.refresh()
     try {
-      handle(event)
+      exchange.handle(event)
     } catch (error) {
       fail(error)
     }
+    if (event.type !== CONN_CLOSED) return
+    clearTimeout(timer)
+    if (fd !== null) closeSync(fd)
+    tas.close()
   })
 }
 

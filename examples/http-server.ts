@@ -69,11 +69,11 @@ function handle(event: TasEvent, file: Content | null, stopped: () => void): voi
       if (stopping && sessions.size === 0) stopped()
       return
     case LISTEN_OPEN:
-      if (event.error !== null) fail(event.error)
+      if (event.error !== null) fail(new Error(`http-server: cannot listen on port ${port}: ${event.code}`))
       console.log(`http-server: listening on port ${event.listener.port}`)
       return
     case LISTEN_CLOSED:
-      if (event.error !== null) fail(event.error)
+      if (event.error !== null) fail(new Error(`http-server: the listener has ended: ${event.code}`))
       if (sessions.size === 0) stopped()
       return
     default:

@@ -1,4 +1,5 @@
 /** --kni-name: a TAP device through which the host kernel shares the interface. */
+import { readFileSync } from 'node:fs'
 import { FdWatcher, type TapPort } from '../native/index.js'
 import { emitForHost } from './hostframes.js'
 import { openTap } from './ports.js'
@@ -10,6 +11,26 @@ export type DeliverFrame = (frame: Uint8Array, len: number) => void
 
 /** Most bursts in one turn of the event loop: others get theirs in between. */
 const BURSTS_PER_TURN = 8
+
+function readSetting(path: string): number {
+  try {
+    return Number(readFileSync(path, 'latin1'))
+  } catch {
+    return Number.NaN
+  }
+}
+
+/**
+ * Why the host kernel would answer ARP requests for the address it has on TAP device `kni` with the address of `nic`
+ * itself, so that peers lose TAS; null if it does not. On Linux an address belongs to the host and not to an interface
+ * unless arp_ignore says so (kernel documentation, ip-sysctl).
+ */
+export function sharedAddressProblem(nic: string, kni: string, read: (path: string) => number = readSetting): string | null {
+  const settings = ['all', nic].map((name) => read(`/proc/sys/net/ipv4/conf/${name}/arp_ignore`))
+  if (settings.some((value) => value > 0 || Number.isNaN(value))) return null
+  const wish = `sysctl -w net.ipv4.conf.${nic.replaceAll('.', '/')}.arp_ignore=1`
+  return `--kni-name: the kernel answers on ${nic}, with another MAC, for the addresses of ${kni}; want: ${wish}`
+}
 
 /** Hands every frame that waits to `deliver`. */
 function drain(port: TapPort, deliver: DeliverFrame): void {

@@ -1,20 +1,30 @@
 #!/usr/bin/env node
 /** The `tas` command: the service, or `tas stat`. */
-import { writeSync, closeSync, fstatSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { EnvironmentError, errorText, UsageError } from './errors.js'
+import { errorText, UsageError } from './errors.js'
 import { createLog, type Log } from './log.js'
 import { helpText, informationAsked, parseOptions, type Options } from './options.js'
+import { checkReadyFd, writeReady } from './readyfd.js'
 import { Service } from './service.js'
 import { packageVersion } from './version.js'
 
 /** Widest help text, in columns. */
 const HELP_COLUMNS_MAX = 110
 
+/** Writes to stderr at once. That nobody reads it any more is no reason to end. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, line)
+  } catch {
+    // EPIPE: the reader is gone. EAGAIN: it does not keep up.
+  }
+}
+
 /** One line on stderr, written before the process ends. */
 function complain(message: string): void {
-  writeSync(2, `tas: ${message}\n`)
+  writeLine(`tas: ${message}\n`)
 }
 
 function exitCodeOf(error: unknown): number {
@@ -30,25 +40,10 @@ function printInformation(argv: readonly string[]): boolean {
   return true
 }
 
-/** A descriptor that is not open would be noticed only when everything is up. */
-function checkReadyFd(fd: number | null): void {
-  if (fd === null) return
-  try {
-    fstatSync(fd)
-  } catch {
-    throw new EnvironmentError(`--ready-fd: ${fd}: is not open; want a descriptor that the caller has opened, as in 3>ready.txt`)
-  }
-}
-
 function announceReady(options: Options, log: Log): void {
+  for (const note of options.notes) log.info({}, note)
   log.info({ socket: options.socket, pid: process.pid }, 'ready')
-  if (options.readyFd === null) return
-  try {
-    writeSync(options.readyFd, 'ready\n')
-    if (options.readyFd > 2) closeSync(options.readyFd)
-  } catch (error) {
-    throw new EnvironmentError(`--ready-fd: ${options.readyFd}: ${errorText(error)}; want a descriptor that can be written`)
-  }
+  if (options.readyFd !== null) writeReady(options.readyFd)
 }
 
 /** Ends the service exactly once, however many reasons there are. */
@@ -94,8 +89,8 @@ async function runService(argv: readonly string[]): Promise<void> {
   const parsed = parseOptions(argv, process.env)
   // Applications may name the same socket from another directory.
   const options = { ...parsed, socket: resolve(parsed.socket) }
-  checkReadyFd(options.readyFd)
-  const log = createLog(options, { write: (line) => writeSync(2, line) })
+  if (options.readyFd !== null) checkReadyFd(options.readyFd)
+  const log = createLog(options, { write: writeLine })
   const service: Service = new Service(options, log, (error) => ending.fail(error))
   const ending = new Ending(service, log)
   process.on('SIGTERM', (signal) => ending.onSignal(signal))
@@ -104,7 +99,6 @@ async function runService(argv: readonly string[]): Promise<void> {
     log.error({ stack: error.stack }, 'unexpected error')
     ending.fail(error)
   })
-  for (const note of options.notes) log.info({}, note)
   try {
     if (await service.start()) announceReady(options, log)
   } catch (error) {
@@ -113,6 +107,8 @@ async function runService(argv: readonly string[]): Promise<void> {
 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  // A reader that goes away (head, less) ends the output, not the program with a trace.
+  process.stdout.on('error', () => undefined)
   if (argv[0] === 'stat') {
     // Loaded only here: the service itself needs nothing of tools.
     const { runStat } = await import('../tools/stat/main.js')

@@ -11,7 +11,8 @@ tas stat [--socket=PATH] [--json] [--interval=SECONDS]
 Values are given as \`--name=value\` or \`--name value\`. Names, units and defaults are those of the original TAS (user guide, chapter 1.2)
 unless the last column says otherwise. Numbers are plain decimal digits without separators.
 
-Congestion-control options are checked but have no effect yet: the sender uses slow start and halves its window on loss.
+Of congestion control there is one conservative window sender so far: slow start, half the window after a loss. \`--cc-control-interval\`,
+\`--cc-control-granularity\`, \`--cc-rexmit-ints\` and \`--tcp-rtt-init\` act on it. Options marked "no effect yet" are checked and not used.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when the machine does not allow it (no such interface, no permission, socket in use), 2 when the
 command line is wrong. In both cases of failure one line on stderr names the option or resource, what was wrong and what would be right.
@@ -37,7 +38,8 @@ function cell(text: string): string {
 
 function tableLine(row: OptionRow<unknown>): string {
   const name = `\`--${row.name}${row.value === '' ? '' : `=${row.value}`}\``
-  return `| ${[name, row.unit, row.defaultText, row.meaning, row.departure].map(cell).join(' | ')} |`
+  const departure = [row.inactive ? 'no effect yet' : '', row.departure].filter((text) => text !== '').join('; ')
+  return `| ${[name, row.unit, row.defaultText, row.meaning, departure].map(cell).join(' | ')} |`
 }
 
 function section(heading: Section): string {

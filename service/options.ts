@@ -43,7 +43,8 @@ function commanderOption(key: OptionKey): Option {
   const row: OptionRow<unknown> = OPTION_TABLE[key] as OptionRow<unknown>
   const unit = row.unit === '' ? '' : `${row.unit}, `
   const standard = row.value === '' ? '' : ` (${unit}default: ${row.defaultText})`
-  const option = new Option(`--${row.name}${row.value === '' ? '' : ` <${row.value}>`}`, row.meaning + standard)
+  const inactive = row.inactive ? ' No effect yet.' : ''
+  const option = new Option(`--${row.name}${row.value === '' ? '' : ` <${row.value}>`}`, row.meaning + inactive + standard)
   if (row.value !== '') {
     let value = row.initial
     option.argParser((text: string) => (value = readValue(`--${row.name}`, row, text, value)))
@@ -182,10 +183,12 @@ function checkRelations(values: OptionValues): void {
   }
 }
 
-/** What is accepted and has no effect yet. */
-function inactiveNotes(values: OptionValues): string[] {
-  const notes = [`--cc: ${values.cc} is not active yet; a conservative window sender (slow start, halving on loss) is used, ` +
-    '--cc-* have no effect']
+/** What is accepted and does not act yet, or not wholly; `given` are the values on the command line. */
+function inactiveNotes(values: OptionValues, given: Partial<OptionValues>): string[] {
+  const notes = [`--cc: ${values.cc} is not there yet: the window follows slow start and halves on loss; --cc-control-interval, ` +
+    '--cc-control-granularity and --cc-rexmit-ints act on that']
+  const idle = OPTION_KEYS.filter((key) => key !== 'cc' && OPTION_TABLE[key].inactive && key in given)
+  if (idle.length > 0) notes.push(`no effect yet: ${idle.map((key) => `--${OPTION_TABLE[key].name}`).join(', ')}`)
   if (values.fpCoresMax > 1) {
     notes.push(`--fp-cores-max: one core of ${values.fpCoresMax} is used; more need steering, which is not there yet`)
   }
@@ -208,6 +211,6 @@ export function parseOptions(argv: readonly string[], env: OptionEnvironment): O
     throw new UsageError(`--kni-name: ${shown(values.kniName)}: is the interface of --nic; want a new name`)
   }
   checkRelations(values)
-  notes.push(...inactiveNotes(values))
+  notes.push(...inactiveNotes(values, given))
   return { ...values, nic: values.nic, notes }
 }

@@ -63,6 +63,8 @@ export interface OptionRow<T> {
   readonly meaning: string
   /** Why the default, or the option itself, is not the original's; '' if it is. */
   readonly departure: string
+  /** Whether the value is checked and then not used, so far. */
+  readonly inactive: boolean
   readonly repeatable: boolean
   /** Value without the option. */
   readonly initial: T
@@ -78,10 +80,11 @@ interface Facts {
   readonly defaultText?: string
   readonly meaning: string
   readonly departure?: string
+  readonly inactive?: boolean
 }
 
 function row<T>(facts: Facts, initial: T, read: (text: string, before: T) => T, repeatable = false): OptionRow<T> {
-  return { value: '', unit: '', defaultText: 'none', departure: '', ...facts, repeatable, initial, read }
+  return { value: '', unit: '', defaultText: 'none', departure: '', inactive: false, ...facts, repeatable, initial, read }
 }
 
 function flag(facts: Facts): OptionRow<boolean> {
@@ -123,13 +126,14 @@ const fp = { section: 'Fast path' } as const
 const memory = { section: 'Memory', unit: 'bytes', value: 'LEN' } as const
 const tcp = { section: 'TCP' } as const
 const cc = { section: 'Congestion control' } as const
-const dctcp = { section: 'Congestion control: DCTCP' } as const
-const timely = { section: 'Congestion control: TIMELY' } as const
+const dctcp = { section: 'Congestion control: DCTCP', inactive: true } as const
+const timely = { section: 'Congestion control: TIMELY', inactive: true } as const
 const arp = { section: 'ARP', value: 'TIMEOUT', unit: 'us' } as const
 const queue = { section: 'Slow-path queues', value: 'LEN' } as const
 const misc = { section: 'Miscellaneous' } as const
 
 const bufferDeparture = 'the original has 8,192, which makes bulk transfer five times slower than the kernel'
+const bufferMeaning = 'rounded up to a power of two. Down to 1/16 of it, but not below 64 KiB, once --shm-len fills.'
 const pollDeparture = 'the original (undocumented there) spins for 10,000, which starves applications where cores are few'
 
 /** Congestion-control algorithms by the names of --cc. */
@@ -165,16 +169,17 @@ export const OPTION_TABLE = {
     meaning: 'Never block for packets, poll only: a worker then uses a whole core at all times.' }),
   fpNoXsumoffload: flag({ ...fp, name: 'fp-no-xsumoffload',
     meaning: 'No checksum or segmentation offload: for interfaces that have none. Costs speed.' }),
-  fpNoAutoscale: flag({ ...fp, name: 'fp-no-autoscale', departure: 'no effect while one core is used',
+  fpNoAutoscale: flag({ ...fp, name: 'fp-no-autoscale', inactive: true,
     meaning: 'Do not scale the number of cores with the load, always use --fp-cores-max.' }),
-  fpNoHugepages: flag({ ...fp, name: 'fp-no-hugepages', departure: 'no effect: huge pages are not used yet',
+  fpNoHugepages: flag({ ...fp, name: 'fp-no-hugepages', inactive: true,
     meaning: 'No huge pages for memory shared with applications.' }),
   fpVlanStrip: flag({ ...fp, name: 'fp-vlan-strip', departure: UNDOCUMENTED,
-    meaning: 'Strip 802.1Q tags from received frames and handle them as untagged. Otherwise tagged frames are dropped.' }),
+    meaning: 'Strip 802.1Q tags from received frames and handle them as untagged, whatever the VLAN. Otherwise frames with a tag ' +
+      'are not for TAS.' }),
   fpPollIntervalTas: integer({ ...fp, name: 'fp-poll-interval-tas', value: 'INT', unit: 'us', departure: pollDeparture,
     meaning: 'How long a worker polls without finding anything before it blocks.' }, DEPARTURES.pollUs, 0, UINT32_MAX),
   fpPollIntervalApp: integer({ ...fp, name: 'fp-poll-interval-app', value: 'INT', unit: 'us',
-    departure: `${pollDeparture}; applications do not learn of it yet`,
+    departure: pollDeparture,
     meaning: 'How long an application context polls without finding anything before it blocks.' },
   DEPARTURES.pollUs, 0, UINT32_MAX),
   dpdkExtra: row<null>({ ...fp, name: 'dpdk-extra', value: 'ARG', departure: 'refused: there is no DPDK here',
@@ -192,19 +197,19 @@ export const OPTION_TABLE = {
   tcpRttInit: integer({ ...tcp, name: 'tcp-rtt-init', value: 'RTT', unit: 'us',
     departure: 'no default documented; this is its source\'s',
     meaning: 'Initial round-trip time for congestion control, until there are measurements.' }, 50, 1, 60_000_000),
-  tcpLinkBw: integer({ ...tcp, name: 'tcp-link-bw', value: 'BANDWIDTH', unit: 'Gbit/s',
+  tcpLinkBw: integer({ ...tcp, name: 'tcp-link-bw', value: 'BANDWIDTH', unit: 'Gbit/s', inactive: true,
     meaning: 'Bandwidth of the link: upper end of rates.' },
     10, 1, 10_000),
   tcpRxbufLen: integer({ ...tcp, name: 'tcp-rxbuf-len', value: 'LEN', unit: 'bytes', departure: bufferDeparture,
-    meaning: 'Receive buffer of a connection; rounded up to a power of two. Down to 1/16 of it, but not below 64 KiB, once --shm-len fills.' }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
+    meaning: `Receive buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
   tcpTxbufLen: integer({ ...tcp, name: 'tcp-txbuf-len', value: 'LEN', unit: 'bytes', departure: bufferDeparture,
-    meaning: 'Transmit buffer of a connection; rounded up to a power of two. Down to 1/16 of it, but not below 64 KiB, once --shm-len fills.' }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
+    meaning: `Transmit buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
   tcpHandshakeTimeout: integer({ ...tcp, name: 'tcp-handshake-timeout', value: 'TIMEOUT', unit: 'us',
     meaning: 'Time until a SYN or SYN-ACK is sent again; doubles with every retry.' }, 10_000, 100, 60_000_000),
   tcpHandshakeRetries: integer({ ...tcp, name: 'tcp-handshake-retries', value: 'RETRIES',
     meaning: 'Most retries of a handshake.' }, 10, 0, 255),
 
-  cc: choice({ ...cc, name: 'cc', value: 'ALGORITHM',
+  cc: choice({ ...cc, name: 'cc', value: 'ALGORITHM', inactive: true,
     meaning: 'Congestion-control algorithm: dctcp-rate (DCTCP adapted to rates), dctcp-win (DCTCP, its window made a rate), ' +
       'timely (by latency), const-rate (no control, for debugging).' }, 'dctcp-rate', CC_ALGORITHMS),
   ccControlInterval: integer({ ...cc, name: 'cc-control-interval', value: 'INT', unit: 'round-trip times',
@@ -247,6 +252,7 @@ export const OPTION_TABLE = {
     meaning: 'Least rate of a connection.' }, 10_000, 1, UINT32_MAX),
 
   ccConstRate: integer({ section: 'Congestion control: constant rate', name: 'cc-const-rate', value: 'RATE', unit: 'kbit/s',
+    inactive: true,
     defaultText: '0 (no limit)',
     departure: 'no default documented; this is its source\'s', meaning: 'Rate of every connection.' }, 0, 0, UINT32_MAX),
 

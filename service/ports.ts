@@ -35,8 +35,9 @@ function explainPacket(name: string, error: unknown): string {
 
 function explainTap(option: string, name: string, error: unknown): string {
   switch (errorCode(error)) {
-    case 'EPERM':
     case 'EACCES':
+      return `${option}: "${name}": no permission to open /dev/net/tun; want it readable and writable for this user`
+    case 'EPERM':
       return `${option}: "${name}": no permission to make a TAP device; want CAP_NET_ADMIN: ${PRIVILEGE}`
     case 'ENOENT':
     case 'ENODEV':
@@ -50,8 +51,19 @@ function explainTap(option: string, name: string, error: unknown): string {
   }
 }
 
+/** What IPv4 demands of a link (RFC 791, 3.2), and what its length field can say. */
+const MTU_MIN = 68
+const MTU_MAX = 65_535
+
 function checkInterface(name: string, mac: Uint8Array): void {
   const found = interfaceInfo(name)
+  if (found.mac.every((byte) => byte === 0)) {
+    throw new EnvironmentError(`--nic: "${name}": has no Ethernet address; want an Ethernet interface, not a loopback or tunnel`)
+  }
+  if (found.mtu < MTU_MIN || found.mtu > MTU_MAX) {
+    const wish = `want ${MTU_MIN} to ${MTU_MAX}: ip link set ${name} mtu 1500`
+    throw new EnvironmentError(`--nic: "${name}": has an MTU of ${found.mtu}; ${wish}`)
+  }
   if (!found.up) throw new EnvironmentError(`--nic: "${name}": is down; want it up: ip link set ${name} up`)
   if (found.mac.every((byte, index) => byte === mac[index])) {
     throw new EnvironmentError(

@@ -14,7 +14,7 @@ import {
 import { EventFd, FdWatcher, nowUs, setName, TimerFd } from '../native/index.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
-import { openHostKernel } from './hostkernel.js'
+import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
@@ -177,6 +177,9 @@ export class Service {
 
   private makeSlowPath({ memory, counters, ports, slowWake, workerWakes }: Parts, workers: Workers): void {
     const { options, log, undo, mac } = this
+    const problem = options.kniName === null || options.nic.kind === 'tap' ? null
+      : sharedAddressProblem(options.nic.name, options.kniName)
+    if (problem !== null) log.warn({}, problem)
     let deliver: (frame: Uint8Array, len: number) => void = () => undefined
     const hostKernel = options.kniName === null ? null
       : openHostKernel(options.kniName, mac, undo, (frame, len) => deliver(frame, len))

@@ -30,5 +30,6 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
     kinBytes: shape.kinBytes,
     koutBytes: shape.koutBytes,
     fastEntries: shape.fastEntries,
+    appPollIntervalUs: options.fpPollIntervalApp,
   }
 }

@@ -14,8 +14,10 @@ export interface RequestHead {
   readonly method: string
   readonly path: string
   readonly keepAlive: boolean
-  /** Length of the body in bytes. */
+  /** Length of the body in bytes; 0 if it is chunked. */
   readonly contentLength: number
+  /** The body comes in chunks. */
+  readonly chunked: boolean
   readonly expectsContinue: boolean
 }
 
@@ -62,15 +64,16 @@ export function parseRequest(text: string): RequestHead {
   if (major !== '1') throw new HttpError(505, `HTTP/${major}.${minor}`)
   const fields = parseFields(rest)
   if (minor !== '0' && !fields.has('host')) throw new HttpError(400, 'no Host')
-  if (fields.has('transfer-encoding')) throw new HttpError(501, 'transfer codings are not served: send a Content-Length')
   const connection = (fields.get('connection') ?? '').toLowerCase().split(/\s*,\s*/)
+  const chunked = isChunked(fields, minor)
   const length = contentLength(fields)
-  if (length < 0 && (method === 'PUT' || method === 'POST')) throw new HttpError(411, 'a Content-Length is needed')
+  if (!chunked && length < 0 && (method === 'PUT' || method === 'POST')) throw new HttpError(411, 'a Content-Length or Transfer-Encoding: chunked is needed')
   return {
     method,
     path: target.replace(/^http:\/\/[^/?]*/i, '').replace(/\?.*$/, '') || '/',
     keepAlive: minor === '0' ? connection.includes('keep-alive') : !connection.includes('close'),
     contentLength: Math.max(0, length),
+    chunked,
     expectsContinue: minor !== '0' && fields.get('expect')?.toLowerCase() === '100-continue',
   }
 }
@@ -83,6 +86,16 @@ export function parseResponse(text: string): ResponseHead {
   const fields = parseFields(rest)
   if (fields.has('transfer-encoding')) throw new HttpError(502, 'a transfer coding though HTTP/1.0 was asked for')
   return { status: Number(match[1]), contentLength: contentLength(fields) }
+}
+
+/** RFC 9112, 6.1 and 6.3: with a length beside it, or in HTTP/1.0, nobody knows where the body ends. */
+function isChunked(fields: ReadonlyMap<string, string>, minorVersion: string): boolean {
+  const coding = fields.get('transfer-encoding')
+  if (coding === undefined) return false
+  if (fields.has('content-length')) throw new HttpError(400, 'both Content-Length and Transfer-Encoding')
+  if (minorVersion === '0') throw new HttpError(400, 'Transfer-Encoding in HTTP/1.0')
+  if (coding.toLowerCase() !== 'chunked') throw new HttpError(501, `transfer coding ${coding.slice(0, 40)} is not served, only chunked`)
+  return true
 }
 
 function parseFields(lines: readonly string[]): Map<string, string> {

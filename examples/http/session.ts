@@ -2,6 +2,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import type { Connection } from 'tasjs'
+import { ChunkReader } from './chunks.js'
 import { textContent, type Content } from './content.js'
 import { HeadReader, HttpError, parseRequest, type RequestHead } from './head.js'
 
@@ -19,6 +20,11 @@ interface Answer {
   readonly bodyBytes: number
 }
 
+function plainBody(bytes: Uint8Array, left: number): { taken: number; body: Uint8Array } {
+  const body = bytes.subarray(0, left)
+  return { taken: body.length, body }
+}
+
 export class HttpSession {
   private readonly connection: Connection
   private readonly find: Finder
@@ -26,6 +32,8 @@ export class HttpSession {
   private phase: Phase = 'head'
   private request: RequestHead | null = null
   private hash: Hash | null = null
+  /** Of a body in chunks. */
+  private chunks: ChunkReader | null = null
   private uploaded = 0
   private answer: Answer | null = null
   private head: Uint8Array = new Uint8Array(0)
@@ -90,22 +98,23 @@ export class HttpSession {
     this.keepAlive = request.keepAlive
     this.uploaded = 0
     this.hash = createHash('sha256')
+    this.chunks = request.chunked ? new ChunkReader() : null
     this.phase = 'upload'
-    if (request.expectsContinue && request.contentLength > 0) this.sendNext('HTTP/1.1 100 Continue\r\n\r\n')
+    if (request.expectsContinue && (request.chunked || request.contentLength > 0)) this.sendNext('HTTP/1.1 100 Continue\r\n\r\n')
   }
 
   private readUpload(): boolean {
     const left = (this.request?.contentLength ?? 0) - this.uploaded
-    if (left === 0) return this.uploadDone()
+    if (this.chunks === null ? left === 0 : this.chunks.done) return this.uploadDone()
     if (this.connection.rxAvailable === 0) {
       if (this.peerFinished) this.connection.close()
       return false
     }
     const bytes = this.received()
-    const body = bytes.length <= left ? bytes : bytes.subarray(0, left)
+    const { taken, body } = this.chunks?.take(bytes) ?? plainBody(bytes, left)
     this.hash?.update(body)
     this.uploaded += body.length
-    this.connection.rxDone(body.length)
+    this.connection.rxDone(taken)
     return true
   }
 

@@ -25,10 +25,16 @@ export interface AppRegionShape {
   readonly fastEntries: number
 }
 
-const HEADER = { magic: 0, version: 1, workers: 2, kinBytes: 3, koutBytes: 4, fastEntries: 5, regionUnits: 6 } as const
+const HEADER = {
+  magic: 0, version: 1, workers: 2, kinBytes: 3, koutBytes: 4, fastEntries: 5, regionUnits: 6,
+  pollIntervalUs: 7,
+} as const
 
-/** Writes the header page. `words` is the whole region. */
-export function writeAppRegionHeader(words: Int32Array, shape: AppRegionShape): void {
+/**
+ * Writes the header page. `words` is the whole region; `pollIntervalUs` how long the application's contexts are to poll
+ * without finding anything before they block, in microseconds (--fp-poll-interval-app); 0: they block at once.
+ */
+export function writeAppRegionHeader(words: Int32Array, shape: AppRegionShape, pollIntervalUs = 0): void {
   words[HEADER.magic] = REGION_MAGIC
   words[HEADER.version] = LAYOUT_VERSION
   words[HEADER.workers] = shape.workers
@@ -36,6 +42,7 @@ export function writeAppRegionHeader(words: Int32Array, shape: AppRegionShape): 
   words[HEADER.koutBytes] = shape.koutBytes
   words[HEADER.fastEntries] = shape.fastEntries
   words[HEADER.regionUnits] = shape.regionBytes / CACHE_LINE_BYTES
+  words[HEADER.pollIntervalUs] = pollIntervalUs
 }
 
 /** Reads the header page. Throws Error if it is not a region of this layout version. */
@@ -50,6 +57,11 @@ export function readAppRegionHeader(words: Int32Array): AppRegionShape {
     fastEntries: words[HEADER.fastEntries],
     regionBytes: (words[HEADER.regionUnits] >>> 0) * CACHE_LINE_BYTES,
   }
+}
+
+/** How long contexts poll before they block, in microseconds; of a region whose header readAppRegionHeader has checked. */
+export function readAppPollIntervalUs(words: Int32Array): number {
+  return words[HEADER.pollIntervalUs] >>> 0
 }
 
 /** The places of one context's rings. */

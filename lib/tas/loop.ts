@@ -21,7 +21,7 @@ export class LoopAttachment {
   private readonly mark: SleepMark
   private readonly handler: EventHandler
   private readonly events = createEvents(TURN_EVENTS)
-  private readonly spin = new SpinPolicy()
+  private readonly spin: SpinPolicy
   private readonly watcher: Watcher
   private readonly turn = (): void => this.runTurn()
   private readonly flushLater = (): void => this.runFlush()
@@ -42,6 +42,7 @@ export class LoopAttachment {
     this.mark = mark
     this.handler = handler
     this.referenced = ref
+    this.spin = new SpinPolicy(context.tas.pollIntervalUs)
     this.watcher = link.watch(() => this.wake())
     if (!ref) this.watcher.unref()
     context.tas.watchService()

@@ -1,5 +1,5 @@
 /** The connection of this program to a TAS service (flextcp_init). */
-import { DEFAULT_SOCKET, readAppRegionHeader, type AppRegionShape } from '../memif/index.js'
+import { DEFAULT_SOCKET, readAppPollIntervalUs, readAppRegionHeader, type AppRegionShape } from '../memif/index.js'
 import { Connection } from './connection.js'
 import { Context } from './context.js'
 import { TasError } from './errors.js'
@@ -21,6 +21,8 @@ export class Tas {
   /** @internal */ readonly link: ServiceLink
   /** @internal */ readonly connections = new HandleTable<Connection>()
   /** @internal */ readonly listeners = new HandleTable<Listener>()
+  /** @internal How long contexts poll before they block, in microseconds; the service says so. */
+  readonly pollIntervalUs: number
   private readonly shape: AppRegionShape
   private readonly contexts = new Set<Context>()
   private watcher: Watcher | null = null
@@ -29,6 +31,7 @@ export class Tas {
   private constructor(link: ServiceLink) {
     this.link = link
     this.shape = readAppRegionHeader(link.words)
+    this.pollIntervalUs = readAppPollIntervalUs(link.words)
     if (this.shape.workers !== link.workers.length) {
       throw new TasError('EPROTO', `the region is for ${this.shape.workers} workers, the service has ${link.workers.length}`)
     }

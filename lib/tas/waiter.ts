@@ -14,14 +14,18 @@ export class Waiter {
   private readonly mark: SleepMark
   private readonly inbox: Inbox
   private readonly outbox: Outbox
-  private readonly spin = new SpinPolicy()
+  private readonly spin: SpinPolicy
 
-  constructor(service: ServiceLink, link: ContextLink, mark: SleepMark, inbox: Inbox, outbox: Outbox) {
+  /** Spins for at most `spinUs` microseconds before it sleeps. */
+  constructor(
+    service: ServiceLink, link: ContextLink, mark: SleepMark, inbox: Inbox, outbox: Outbox, spinUs: number,
+  ) {
     this.service = service
     this.link = link
     this.mark = mark
     this.inbox = inbox
     this.outbox = outbox
+    this.spin = new SpinPolicy(spinUs)
   }
 
   /** Waits until there may be something, at most `timeoutUs` microseconds (-1: no limit): spin, publish, look again, sleep. */

@@ -26,7 +26,7 @@ describe('options: defaults', () => {
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
     kniName: null, quiet: false, readyFd: null, ipRoute: [], mac: null, socket: '/run/tas.sock', socketMode: 0o600,
-    tcpRxbufLen: 262_144, tcpTxbufLen: 262_144, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
+    tcpRxbufLen: 1_048_576, tcpTxbufLen: 1_048_576, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
   }
 
   it.each(Object.entries(documented))('%s: not given -> %j', (key, value) => {
@@ -72,7 +72,9 @@ describe('options: accepted', () => {
   })
 
   it('congestion control: any -> a note that it is not active', () => {
-    expect(parseOptions(BASE, {}).notes.join('\n')).toMatch(/^--cc: dctcp-rate is not active yet/)
+    expect(parseOptions(BASE, {}).notes.join('\n')).toMatch(/^--cc: dctcp-rate is not there yet: .*--cc-rexmit-ints act on that$/)
+    const options = parseOptions([...BASE, '--cc-timely-tlow=20', '--fp-no-hugepages', '--cc-rexmit-ints=5'], {})
+    expect(options.notes).toContain('no effect yet: --fp-no-hugepages, --cc-timely-tlow')
   })
 
   it('TAS_SOCKET: set -> default of --socket', () => {

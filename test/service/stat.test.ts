@@ -3,6 +3,7 @@ import {
   COUNTERS_BYTES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS,
 } from '../../lib/memif/index.js'
 import { formatJson, formatText, uptime } from '../../tools/stat/format.js'
+import { parseStatOptions } from '../../tools/stat/options.js'
 import { ratesBetween, readSnapshot, type Snapshot } from '../../tools/stat/snapshot.js'
 
 const PLAIN = { heading: (text: string) => text, dim: (text: string) => text }
@@ -76,4 +77,27 @@ describe('stat: output', () => {
 
   it.each([[0, '0 s'], [59_000, '59 s'], [60_000, '1 min 0 s'], [3_700_000, '1 h 1 min'], [90_000_000, '1 d 1 h'], [-5, '0 s']])(
     'uptime: %d ms -> %s', (ms, text) => expect(uptime(ms)).toBe(text))
+})
+
+describe('stat: options', () => {
+  it('none -> once, as text, from the socket of the environment or the default one', () => {
+    expect(parseStatOptions([], {})).toEqual({ socket: '/run/tas.sock', json: false, all: false })
+    expect(parseStatOptions([], { TAS_SOCKET: '/tmp/a' })).toMatchObject({ socket: '/tmp/a' })
+  })
+
+  it('all of them', () => {
+    const argv = ['--json', '--all', '--interval=0.5', '--socket', '/tmp/b']
+    expect(parseStatOptions(argv, { TAS_SOCKET: '/tmp/a' })).toEqual({ socket: '/tmp/b', json: true, all: true, interval: 0.5 })
+  })
+
+  it.each([
+    [['--bogus=1'], '--bogus: unknown option; see tas stat --help'],
+    [['--jsom'], '--jsom: unknown option; see tas stat --help'],
+    [['--interval=0'], '--interval: "0": want seconds from 0.1 to 86400, as in 1'],
+    [['--interval'], '--interval: value is missing; see tas stat --help'],
+    [['--socket='], '--socket: "": want a path, as in /run/tas.sock'],
+    [['now'], 'unexpected argument: all options start with --; see tas stat --help'],
+  ])('%j -> %s', (argv, message) => {
+    expect(() => parseStatOptions(argv, {})).toThrow(new Error(message))
+  })
 })

@@ -83,3 +83,22 @@ test('lock: two at once -> one after the other; the lock of a dead process is dr
   const [first, second] = lines[0].startsWith('a') ? ['a', 'b'] : ['b', 'a']
   expect(lines).toEqual([`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`])
 })
+
+/** Runs npm's install step of the copied package with nothing on the path. */
+function runInstall(): Promise<{ code: number | null; err: string }> {
+  return new Promise(resolve => {
+    const child = spawn(process.execPath, [join(folder, 'tools', 'setup', 'install.mjs')], { env: { PATH: folder } })
+    let err = ''
+    child.stderr.on('data', data => { err += data })
+    child.on('close', code => resolve({ code, err }))
+  })
+}
+
+test('install: in a package without compiler -> names what is missing, exit code 1; in a clone -> nothing to do', async () => {
+  const { code, err } = await runInstall()
+  expect(err).toMatch(/^tasjs: its native addon cannot be built; .*g\+\+, make, cmake/)
+  expect(code).toBe(1)
+  writeFileSync(join(folder, 'tsconfig.json'), '{}')
+  expect(await runInstall()).toEqual({ code: 0, err: '' })
+  rmSync(join(folder, 'tsconfig.json'))
+})

@@ -66,6 +66,26 @@ test('block: a full ring holds something back -> short sleep, since room wakes n
   expect(service.sleeps).toEqual([1_000])
 })
 
+test('block: poll interval of the service -> spun for so long before the sleep; 0 -> not at all', () => {
+  for (const pollIntervalUs of [0, 200]) {
+    const service = new FakeService({ pollIntervalUs })
+    let sleptAtUs = 0
+    service.onSleep = () => { sleptAtUs = service.nowUs() }
+    const startUs = service.nowUs()
+    service.context.block()
+    expect(sleptAtUs - startUs).toBeGreaterThanOrEqual(pollIntervalUs)
+    expect(sleptAtUs - startUs).toBeLessThan(pollIntervalUs + 10)
+  }
+})
+
+test('attach: poll interval 0 -> sleeps after the first turn without events', async () => {
+  const service = new FakeService({ pollIntervalUs: 0 })
+  service.context.attach(() => {})
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(service.words[service.contexts[0].sleepingWord]).toBe(1)
+  service.context.detach()
+})
+
 test('spin: only after a short wait, for 50 us at most', () => {
   const spin = new SpinPolicy()
   expect(spin.begin(0)).toBe(true)

@@ -54,6 +54,8 @@ export interface FakeOptions {
   readonly fastEntries?: number
   /** Entries of the slow path's rings. */
   readonly slowEntries?: number
+  /** What the service says about polling before blocking (--fp-poll-interval-app). */
+  readonly pollIntervalUs?: number
 }
 
 /** `wakes` counts how often slow path and workers were woken. */
@@ -88,7 +90,7 @@ export class FakeService implements LocalService {
     this.words = new Int32Array(this.region)
     this.bytes = new Uint8Array(this.region)
     this.nextBuffer = buffersOffset(this.shape)
-    writeAppRegionHeader(this.words, this.shape)
+    writeAppRegionHeader(this.words, this.shape, options.pollIntervalUs ?? 50)
     this.workers = Array.from({ length: workers }, (_, worker) => {
       this.wakes.workers.push(0)
       return { wake: () => { this.wakes.workers[worker]++ } }

@@ -120,7 +120,16 @@ export function uniqueName(prefix: string): string {
 }
 
 /** Why network namespaces cannot be made here, or null if they can. Tries it. */
-export async function namespacesRefused(): Promise<string | null> {
+export function namespacesRefused(): Promise<string | null> {
+  return refused('veth', ['link', 'add', 'probe0', 'type', 'veth', 'peer', 'name', 'probe1'])
+}
+
+/** Why TAP devices cannot be made here, or null if they can. Tries it: /dev/net/tun may be closed to a user namespace. */
+export function tapRefused(): Promise<string | null> {
+  return refused('TAP', ['tuntap', 'add', 'mode', 'tap', 'name', 'probe0'])
+}
+
+async function refused(devices: string, ipArgs: readonly string[]): Promise<string | null> {
   const name = uniqueName('tas-probe')
   try {
     await run('ip', ['netns', 'add', name])
@@ -128,10 +137,10 @@ export async function namespacesRefused(): Promise<string | null> {
     return `network namespaces are not permitted here: ${error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : ''}`
   }
   try {
-    await run('ip', ['-n', name, 'link', 'add', 'probe0', 'type', 'veth', 'peer', 'name', 'probe1'])
+    await run('ip', ['-n', name, ...ipArgs])
     return null
   } catch {
-    return 'veth devices are not permitted here'
+    return `${devices} devices are not permitted here`
   } finally {
     await run('ip', ['netns', 'delete', name])
   }

@@ -18,6 +18,8 @@ export interface ServiceOptions {
   readonly socket?: string
   /** More options of `tas`. */
   readonly args?: readonly string[]
+  /** Value of --nic; TAS's end of the link if left out. */
+  readonly nic?: string
   /** Stays alive when this process ends. */
   readonly detached?: boolean
   /** CPUs to run on, as taskset writes them ('0-2'); any if left out or null. */
@@ -87,7 +89,7 @@ export async function startService(lab: Lab, options: ServiceOptions): Promise<S
   const socket = options.socket ?? join(options.folder, `tas${started}.sock`)
   const logFile = join(options.folder, `tas${started}.log`)
   const tasArgs = [
-    compiled('service/main.js'), `--ip-addr=${TAS_ADDRESS}/${PREFIX_LENGTH}`, `--nic=${lab.tas.interface}`,
+    compiled('service/main.js'), `--ip-addr=${TAS_ADDRESS}/${PREFIX_LENGTH}`, `--nic=${options.nic ?? lab.tas.interface}`,
     `--socket=${socket}`, '--ready-fd=3', '--quiet', ...(options.args ?? []),
   ]
   const cpus = options.pinnedTo ?? null

@@ -62,6 +62,12 @@ async function aptInstall(programs) {
     [...lock, 'install', '-y', '-q', '--no-install-recommends', ...packages], quiet)
 }
 
+/** What is missing for `task` and the line that installs it, or null. @param {string} task */
+export function missingLine(task) {
+  const missing = PROGRAMS.filter(({ names, needed }) => needed.includes(task) && !hasProgram(names))
+  return missing.length === 0 ? null : installLine(missing)
+}
+
 /**
  * Makes sure that the programs `task` needs are there: root on Debian and Ubuntu installs them.
  * Throws SetupError with the line to run where that is not possible.

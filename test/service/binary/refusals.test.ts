@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { missingBuild, missingNetwork, Place, runTas, runTasInNamespace } from './run.js'
+import { MAIN, missingBuild, missingNetwork, Place, runTas, runTasInNamespace } from './run.js'
 
 let place: Place
 beforeEach(() => {
@@ -59,7 +60,24 @@ describe.skipIf(missingBuild !== '')(`tas: refused (${missingBuild || 'built'})`
   })
 })
 
+describe.skipIf(missingBuild !== '')('tas: the reader of its output goes away', () => {
+  it.each([['--help'], ['stat --help'], ['--version']])('%s -> exit 0, no trace', (args) => {
+    const script = `exec 3>&1; { "$@" 2>&3; echo "code $?" >&3; } | true`
+    const ended = spawnSync('sh', ['-c', script, 'sh', process.execPath, MAIN, ...args.split(' ')], { encoding: 'utf8' })
+    expect(ended.stdout).toBe('code 0\n')
+  })
+})
+
 describe.skipIf(missingNetwork !== '')(`tas: refused in a network (${missingNetwork || 'has one'})`, () => {
+  it('loopback interface, MTU beyond IPv4 -> exit 1, one line, nothing left', async () => {
+    const lo = await runTasInNamespace('ip link set lo up', [ADDRESS, '--nic=lo', `--socket=${place.socket}`]).ended
+    expect(lo).toMatchObject({ code: 1, stderr: expect.stringMatching(/^tas: --nic: "lo": has no Ethernet address; [^\n]*\n$/) })
+    const setup = 'ip link set lo mtu 70000 address 02:00:00:00:00:09 up'
+    const large = await runTasInNamespace(setup, [ADDRESS, '--nic=lo', `--socket=${place.socket}`]).ended
+    expect(large.stderr).toMatch(/^tas: --nic: "lo": has an MTU of 70000; want 68 to 65535[^\n]*\n$/)
+    expect(place.isClean).toBe(true)
+  })
+
   it('interface that is down -> exit 1, says how to set it up', async () => {
     const ended = await runTasInNamespace(VETH, [ADDRESS, '--nic=ts-v0', `--socket=${place.socket}`, '--quiet']).ended
     expect(ended).toMatchObject({ code: 1, stderr: 'tas: --nic: "ts-v0": is down; want it up: ip link set ts-v0 up\n' })

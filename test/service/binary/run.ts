@@ -9,7 +9,8 @@ import { countersName } from '../../../lib/memif/index.js'
 
 /** Folder of the package. */
 export const ROOT = fileURLToPath(new URL('../../..', import.meta.url))
-const MAIN = join(ROOT, 'dist', 'service', 'main.js')
+/** The compiled command. */
+export const MAIN = join(ROOT, 'dist', 'service', 'main.js')
 
 /** How `unshare` gives us a network namespace: directly, or inside a user namespace of our own. */
 const UNSHARE = [['-n'], ['-Urn']].find((flags) => spawnSync('unshare', [...flags, 'ip', 'link']).status === 0)
@@ -25,6 +26,14 @@ export const missingBuild = findReason()
 
 /** Why it cannot have a network here, or ''. */
 export const missingNetwork = missingBuild || (UNSHARE === undefined ? 'no network namespace can be made' : '')
+
+function tapRefused(): boolean {
+  const command = ['ip', 'tuntap', 'add', 'mode', 'tap', 'name', 'ts-probe0']
+  return spawnSync('unshare', [...(UNSHARE ?? []), ...command]).status !== 0
+}
+
+/** Why it cannot have a TAP device here, or ''. /dev/net/tun may be closed to those who are not root. */
+export const missingTap = missingNetwork || (tapRefused() ? 'no TAP device can be made' : '')
 
 /** A folder of one test, with the socket's path in it. */
 export class Place {
