@@ -99,7 +99,7 @@ async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> 
   return { settings, rows: [...rows, ...await measureStep(options.runs)] }
 }
 
-async function write(results: Results, options: BenchOptions & { readonly quick: boolean }): Promise<void> {
+async function write(results: Results, options: BenchOptions): Promise<void> {
   if (options.json !== null || !options.quick) {
     const file = options.json ?? join(packageRoot, 'bench', 'results', 'latest.json')
     await mkdir(dirname(file), { recursive: true })

@@ -16,6 +16,8 @@ export interface BenchOptions {
   readonly rows: readonly string[]
   /** File for the results, or null for bench/results/latest.json. */
   readonly json: string | null
+  /** A first look: results are written only to a file that is named. */
+  readonly quick: boolean
   /** Writes the table into README.md. */
   readonly readme: boolean
   readonly help: boolean
@@ -82,7 +84,7 @@ function split(argv: readonly string[]) {
 }
 
 /** Parses the command line. Throws BenchUsageError naming the option. */
-export function parseOptions(argv: readonly string[]): BenchOptions & { readonly quick: boolean } {
+export function parseOptions(argv: readonly string[]): BenchOptions {
   const values = split(argv)
   const runs = parseCount('runs', values.runs ?? (values.quick ? '1' : '5'), 1, 100)
   if (!Number.isInteger(runs)) throw new BenchUsageError(`--runs: "${runs}": must be a whole number`)

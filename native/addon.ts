@@ -92,6 +92,7 @@ export interface Addon {
 
   setAffinity(cpus: readonly number[]): void
   getAffinity(): number[]
+  currentCpu(): number
   setTimerSlackNs(ns: number): void
   setName(name: string): void
   dieWithParent(): void
@@ -112,18 +113,20 @@ export interface Addon {
 /** From native/, from dist/native/ or a bundle in dist/service/ or dist/bench/, and from a bundle in dist/lib/tas/. */
 const PLACES = ['../build/Release/tasjs.node', '../../build/Release/tasjs.node', '../../../build/Release/tasjs.node']
 
+const HOW_TO_BUILD = 'run `npm rebuild tasjs` where it is installed, `npm run build` in a clone'
+
 function load(): Addon {
   const places = PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)))
   const found = places.find((place) => existsSync(place))
   if (found === undefined) {
-    throw new NativeError('ERR_NATIVE_NOT_BUILT', 'the native addon is not built: run `npx cmake-js compile` (needs cmake and a C++ compiler)')
+    throw new NativeError('ERR_NATIVE_NOT_BUILT', `the native addon is not built; ${HOW_TO_BUILD}`)
   }
   try {
     const loaded: unknown = createRequire(import.meta.url)(found)
     return loaded as Addon
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new NativeError('ERR_NATIVE_LOAD', `the native addon does not load (${why}): run \`npx cmake-js rebuild\``, cause)
+    throw new NativeError('ERR_NATIVE_LOAD', `the native addon does not load (${why}); ${HOW_TO_BUILD}`, cause)
   }
 }
 

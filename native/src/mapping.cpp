@@ -33,14 +33,23 @@ void unmap(void* base, Mapping& mapping) {
   munmap(base, mapping.length);
 }
 
+// V8 counts the length of every ArrayBuffer as memory that a collection might free. Ours is shared and mostly untouched:
+// on Node 20 it is taken out of the count, so that it does not cause collections. From Node 22 on that must not be: V8
+// ends the process if it frees more than it has counted. There a mapping costs one collection when it is made.
+void countAsFree(napi_env env, int64_t length) {
+  const napi_node_version* version;
+  if (napi_get_node_version(env, &version) != napi_ok || version->major >= 22) return;
+  int64_t now;
+  napi_adjust_external_memory(env, -length, &now);
+}
+
 void finalize(napi_env env, void* base, void* hint) {
   const std::unique_ptr<Mapping> mapping(static_cast<Mapping*>(hint));
   {
     const std::lock_guard<std::mutex> lock(mutex);
     if (mapping->mapped) unmap(base, *mapping);
   }
-  int64_t now;
-  napi_adjust_external_memory(env, static_cast<int64_t>(mapping->length), &now);
+  countAsFree(env, -static_cast<int64_t>(mapping->length));
 }
 
 }  // namespace
@@ -57,10 +66,7 @@ Napi::ArrayBuffer wrapMapping(Napi::Env env, void* base, size_t length) {
   if (napi_create_external_arraybuffer(env, base, length, finalize, mapping.release(), &buffer) != napi_ok) {
     throw Napi::Error::New(env);  // what is pending
   }
-  // V8 counts the length of every ArrayBuffer as memory that a collection might free. This one is shared
-  // and mostly untouched: take it out of the count again, so that it does not cause collections.
-  int64_t now;
-  napi_adjust_external_memory(env, -static_cast<int64_t>(length), &now);
+  countAsFree(env, static_cast<int64_t>(length));
   return Napi::ArrayBuffer(env, buffer);
 }
 

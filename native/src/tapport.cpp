@@ -46,6 +46,8 @@ class TapPort {
 
   int fd_;
   int received_ = 0;
+  // The frame that `write` took last was lost: the interface is down.
+  bool lost_ = false;
 };
 
 int TapPort::receive() {
@@ -86,7 +88,8 @@ bool TapPort::write(const iovec* parts, int count) {
   do {
     written = writev(fd_, parts, count);
   } while (written < 0 && errno == EINTR);
-  if (written >= 0 || isFrameLost(errno)) return true;
+  if (written >= 0) return true;
+  if (isFrameLost(errno)) return lost_ = true;
   if (!isQueueFull(errno)) {
     err = errno;
     syscall = "writev";
@@ -107,7 +110,8 @@ int TapPort::transmit(int first, int count) {
 bool TapPort::sendFrame(const uint8_t* frame, size_t length) {
   VirtioHeader virtio{};
   const iovec parts[2] = {{&virtio, sizeof virtio}, {const_cast<uint8_t*>(frame), length}};
-  return write(parts, 2);
+  lost_ = false;
+  return write(parts, 2) && !lost_;
 }
 
 TapPort& portOf(void* data) { return *static_cast<TapPort*>(data); }

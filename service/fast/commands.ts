@@ -169,6 +169,7 @@ export class Commands {
     fast.words[tcb + TCB_RECOVER] = fast.words[tcb + TCB_SND_UNA]
     this.resetHeapState(flow, tcb)
     fast.flows.insert(flow)
+    fast.gauge(counters.FLOWS, fast.flows.size)
     if (fast.words[tcb + TCB_SND_END] !== fast.words[tcb + TCB_SND_NXT]) fast.listTx(flow, tcb)
   }
 
@@ -233,6 +234,7 @@ export class Commands {
     if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, SF_FLOW, flow, gen)) return false
     if (!current) return true
     fast.flows.remove(flow)
+    fast.gauge(counters.FLOWS, fast.flows.size)
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
     fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_HANDED
     return true

@@ -121,6 +121,11 @@ export class FastPath {
     this.counters[this.counterBase + counter] += amount
   }
 
+  /** Sets one of this worker's counters that shows a state. */
+  gauge(counter: number, value: number): void {
+    this.counters[this.counterBase + counter] = value
+  }
+
   /** Index of a local address (raw word), or -1. */
   localIndex(address: number): number {
     const words = this.words

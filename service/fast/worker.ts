@@ -137,6 +137,17 @@ export class Worker {
     return this.hasListed()
   }
 
+  /** Frames received so far. */
+  get received(): number {
+    return this.fast.counters[this.fast.counterBase + counters.RX_PACKETS]
+  }
+
+  /** Fetches what the kernel dropped before it reached us. A system call: now and then, not in each pass. */
+  countDrops(): void {
+    const drops = this.fast.port.takeDrops()
+    if (drops > 0) this.fast.count(counters.DROP_PORT, drops)
+  }
+
   /** Adds to the worker's own counters from the loop around it. */
   count(counter: number, amount: number): void {
     this.fast.count(counter, amount)

@@ -89,6 +89,7 @@ function retrySyn(stack: Stack, connection: Connection): void {
   }
   connection.retries++
   stack.stats.add('handshakeRetransmits')
+  stack.arp.doubt(connection.neighbor, connection.retries)
   sendSyn(stack, connection)
   if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs * 2 ** connection.retries)
 }

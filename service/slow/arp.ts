@@ -16,6 +16,8 @@ import { Timer, type Timers } from './timers.js'
 /** Frames that wait for one address; older ones give way. */
 const PENDING_FRAMES_MAX = 16
 
+/** After so many transmissions without an answer a neighbour is asked for its address again. */
+const REFRESH_AT = 3
 const NO_MAC = new Uint8Array(MAC_BYTES)
 
 export interface Neighbor {
@@ -102,19 +104,22 @@ export class ArpCache {
     this.start(neighbor)
   }
 
-  /** Asks again for a neighbour that seems to be gone: it may have a new address. What is known stays in use. */
-  refresh(neighbor: Neighbor): void {
-    this.request(neighbor.ip)
+  /**
+   * `tries` times in a row nothing came back from `neighbor`, or through it: it may have a new address, and is asked for
+   * it. What is known stays in use.
+   */
+  doubt(neighbor: Neighbor | null, tries: number): void {
+    if (neighbor !== null && neighbor.isResolved && tries === REFRESH_AT) this.request(neighbor.ip)
   }
 
-  /** A packet from the network. `mayAnswer` says whether requests for our addresses are ours to answer. */
-  receive(packet: ArpPacket, mayAnswer: boolean): void {
+  /** A packet from the network. */
+  receive(packet: ArpPacket): void {
     const { routes } = this.env
     if (isGroupMac(packet.senderMac) || sameMac(packet.senderMac, NO_MAC)) return this.env.stats.add('dropMalformed')
     if (routes.localIndex(packet.senderIp) >= 0) return this.reportConflict(packet)
     const isForUs = routes.localIndex(packet.targetIp) >= 0
     this.learn(packet, isForUs)
-    if (isForUs && mayAnswer && packet.operation === ARP_REQUEST) this.reply(packet)
+    if (isForUs && packet.operation === ARP_REQUEST) this.reply(packet)
   }
 
   /** Tells the network our address (RFC 5227, 3: an announcement). */

@@ -77,6 +77,8 @@ export interface SlowConfig {
   readonly koutBytes: number
   /** Entries of each ring between an application context and a worker. */
   readonly fastEntries: number
+  /** How long an application context polls before it blocks, in microseconds (--fp-poll-interval-app). */
+  readonly appPollIntervalUs: number
 }
 
 /** Throws RangeError if the configuration has no or too many addresses, or buffer sizes that cannot be. */

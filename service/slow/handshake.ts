@@ -62,6 +62,7 @@ function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean):
   if (connection.retries >= handshakeRetries) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
+  stack.arp.doubt(connection.neighbor, connection.retries)
   sendSynAck(stack, connection, peerScales)
   if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs * 2 ** connection.retries)
 }

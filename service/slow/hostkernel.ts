@@ -2,12 +2,12 @@
  * The host kernel behind a TAP device that shares our interface, MAC and address (--kni-name).
  *
  *   from the network    TCP for a connection or listener of ours   ->  us
- *                       ARP requests                               ->  the kernel answers; we learn from them
- *                       ARP replies                                ->  both, since either may have asked
+ *                       ARP                                        ->  both: either may have asked, and the same
+ *                                                                      answer twice does no harm
  *                       all else (UDP, ICMP, unknown TCP ports)    ->  the kernel
  *   from the kernel     everything                                 ->  the network
  *
- * While the kernel takes no frames (its interface is down) we answer for the address ourselves.
+ * While the kernel takes no frames (its interface is down) we answer as if there were none.
  */
 import type { Port } from '../../native/index.js'
 import type { Frame } from './stack.js'
@@ -32,11 +32,6 @@ export class HostKernelGate {
     this.kernel = kernel
     this.port = port
     this.stats = stats
-  }
-
-  /** Whether there is a host kernel to leave things to. */
-  get isPresent(): boolean {
-    return this.kernel !== null
   }
 
   /** Gives a frame from the network to the kernel. Returns false if there is none or it did not take it. */

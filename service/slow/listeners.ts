@@ -43,11 +43,16 @@ export class Listener {
 export class Listeners {
   private readonly byPort = new Map<number, Listener[]>()
 
-  /** Enters `listener`. Returns 0, or EADDRINUSE unless all listeners of the same address share it. */
+  /**
+   * Enters `listener`. Returns 0, or EADDRINUSE unless all listeners of the same address share it. One address beside
+   * all of them (0) is the same as well, unless it is one application's: it would take another's connections away.
+   */
   add(listener: Listener): number {
     const { ip, port } = listener.address
     const others = this.byPort.get(port) ?? []
-    const rivals = others.filter((other) => other.address.ip === ip)
+    const rivals = others.filter(({ app, address }) => {
+      return address.ip === ip || (app !== listener.app && (address.ip === 0 || ip === 0))
+    })
     if (rivals.some((other) => !other.isShared || !listener.isShared)) return EADDRINUSE
     this.byPort.set(port, [...others, listener])
     return 0

@@ -35,8 +35,9 @@ function leave(stack: Stack, frame: Frame): void {
 function receiveArp(stack: Stack, frame: Frame): void {
   const packet = parseArp(frame.bytes, ETHERNET_HEADER_BYTES)
   if (packet === null) return stack.stats.add('dropMalformed')
-  const isLeftToKernel = stack.hostKernel.pass(frame)
-  stack.arp.receive(packet, !isLeftToKernel)
+  // Both answer for an address that they share, with the same MAC address: the kernel may not have it (yet).
+  stack.hostKernel.pass(frame)
+  stack.arp.receive(packet)
 }
 
 function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
@@ -47,8 +48,8 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
   const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && stack.routes.isUnicast(ip.sourceIp)
   if (!isOurs || ip.isFragment) return leave(stack, frame)
   if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
-  else if (ip.protocol === PROTOCOL_ICMP && !stack.hostKernel.isPresent) receiveEcho(stack, frame, ip)
-  else leave(stack, frame)
+  else if (ip.protocol !== PROTOCOL_ICMP) leave(stack, frame)
+  else if (!stack.hostKernel.pass(frame)) receiveEcho(stack, frame, ip)
 }
 
 function receiveEcho(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {

@@ -1,7 +1,7 @@
 /** Applications and their contexts: who there is, and how they come and go. */
 import {
-  APPS_MAX, buffersOffset, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, writeAppRegionHeader,
-  type Wakeable,
+  APPS_MAX, buffersOffset, CONTEXT_NONE, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD,
+  TO_FAST_FLOW_CONTEXT, writeAppRegionHeader, type Wakeable,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { App, AppContext } from './app.js'
@@ -55,7 +55,7 @@ export class AppRegistry {
       throw new RegistryError('EINVAL', `region of ${regionBytes} bytes: whole pages, ${least} to ${most} bytes, are needed`)
     }
     const app = new App(this.freeId(), name, pid, region, shape, stack.stats)
-    writeAppRegionHeader(app.words, shape)
+    writeAppRegionHeader(app.words, shape, config.appPollIntervalUs)
     this.byId[app.id] = app
     this.active.add(app)
     stack.stats.add('apps')
@@ -86,8 +86,9 @@ export class AppRegistry {
   }
 
   /**
-   * The application is gone: its connections are reset, its listeners closed. The slow path does not touch the
-   * region after this returns; the id is free when all workers have let go. Does nothing for an unknown id.
+   * The application is gone: its connections are reset, its listeners closed; workers tell it nothing more, since its
+   * rings may be full for ever. The slow path does not touch the region after this returns; the id is free when all
+   * workers have let go. Does nothing for an unknown id.
    */
   removeApp(appId: number): void {
     const stack = this.stack()
@@ -98,6 +99,7 @@ export class AppRegistry {
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
+    for (const { worker, flow, gen } of app.flows) stack.workers[worker].flow(TO_FAST_FLOW_CONTEXT, flow, gen, CONTEXT_NONE)
     for (const connection of [...app.connections]) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)

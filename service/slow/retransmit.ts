@@ -19,8 +19,6 @@ import { intervalUs, onIdle, onTimeout } from './window.js'
 const INITIAL_RTO_US = 1_000_000
 /** Clock granularity G (RFC 6298, 2.3). */
 const GRANULARITY_US = 1_000
-/** After so many timeouts in a row the next hop's address is asked for again. */
-const REFRESH_NEIGHBOR_AT = 3
 
 /** The worker reports WHAT_ACTIVE: there is something to time. */
 export function watch(stack: Stack, connection: Connection): void {
@@ -118,7 +116,7 @@ function retransmit(stack: Stack, connection: Connection): void {
   stack.stats.add('rtoTimeouts')
   stack.workers[connection.worker].flow(TO_FAST_FLOW_RETRANSMIT, connection.flow, connection.gen)
   onTimeout(stack, connection, isFirst)
-  if (connection.backoff === REFRESH_NEIGHBOR_AT && connection.neighbor) stack.arp.refresh(connection.neighbor)
+  stack.arp.doubt(connection.neighbor, connection.backoff)
 }
 
 /** Counts one more timeout; too many end the connection (RFC 9293, 3.8.3). */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import {
-  Cleanup, compiled, createLab, missing, namespacesRefused, nativeProgram, startService, uniqueName, type Lab, type LabOptions,
-  type Service,
+  Cleanup, compiled, createLab, missing, namespacesRefused, nativeProgram, startService, tapRefused, uniqueName, type Lab,
+  type LabOptions, type Service,
 } from '../../tools/netlab/index.js'
 import { Peer } from './peer.js'
 import { TasSide } from './tasside.js'
@@ -16,6 +16,7 @@ async function findReason(): Promise<string | null> {
 }
 
 const reason = await findReason()
+const noTap = reason ?? await tapRefused()
 
 /** Two hosts. Filled in before the first test. */
 export interface Hosts {
@@ -32,8 +33,16 @@ export interface Hosts {
 export interface HostOptions extends Partial<Omit<LabOptions, 'name'>> {
   /** More options of tas. */
   readonly tasArgs?: readonly string[]
+  /** Value of --nic instead of the link's end. */
+  readonly nic?: string
+  /** The test makes TAP devices: skipped where that is not permitted. */
+  readonly needsTap?: boolean
+  /** Which kernel is the peer: that of the link's other end if left out. */
+  readonly peerIn?: 'tas' | 'peer'
   /** Changes the peer before anything is started. */
   prepare?(lab: Lab): Promise<void>
+  /** Changes what there is once tas is ready. */
+  prepareDevices?(lab: Lab): Promise<void>
 }
 
 async function start(options: HostOptions, cleanup: Cleanup): Promise<Hosts> {
@@ -42,10 +51,12 @@ async function start(options: HostOptions, cleanup: Cleanup): Promise<Hosts> {
   const mtu = options.mtu ?? 1500
   const lab = await createLab({ name: uniqueName('tas-e2e'), mtu }, cleanup)
   await options.prepare?.(lab)
-  const service = await startService(lab, { folder, args: options.tasArgs ?? [] })
+  const nic = options.nic === undefined ? {} : { nic: options.nic }
+  const service = await startService(lab, { folder, args: options.tasArgs ?? [], ...nic })
+  await options.prepareDevices?.(lab)
   const tas = new TasSide(service.socket)
   cleanup.add('program on TAS', () => tas.close())
-  return { cleanup, lab, folder, service, peer: Peer.start(lab.peer), tas }
+  return { cleanup, lab, folder, service, peer: Peer.start(lab[options.peerIn ?? 'peer']), tas }
 }
 
 /**
@@ -53,7 +64,8 @@ async function start(options: HostOptions, cleanup: Cleanup): Promise<Hosts> {
  * namespaces are not permitted. What was made is removed afterwards, and nothing may be left.
  */
 export function describeHosts(name: string, options: HostOptions, body: (hosts: () => Hosts) => void): void {
-  describe.skipIf(reason !== null)(reason === null ? name : `${name} (skipped: ${reason})`, () => {
+  const why = options.needsTap === true ? noTap : reason
+  describe.skipIf(why !== null)(why === null ? name : `${name} (skipped: ${why})`, () => {
     const cleanup = new Cleanup()
     let hosts: Hosts | null = null
     beforeAll(async () => { hosts = await start(options, cleanup) })

@@ -1,17 +1,12 @@
 import { existsSync } from 'node:fs'
-import { afterEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import {
-  compiled, cpuSeconds, pause, startLoad, startProcess, startService, statistic, TAS_ADDRESS, until, type Process,
+  compiled, startProcess, startService, statistic, TAS_ADDRESS, until, within, type Process,
 } from '../../tools/netlab/index.js'
 import { countersName } from '../../lib/memif/index.js'
 import { openFromLinux } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
 import { TasSide } from './tasside.js'
-
-const CONNECTIONS = 100
-const IDLE_SECONDS = 2
-/** A few clock ticks of 10 ms: what a timer or two cost, and what is left of the connections' opening. */
-const IDLE_CPU_SECONDS = 0.03
 
 async function startEcho({ service, cleanup }: Hosts): Promise<Process> {
   const server = startProcess('echo on TAS', {
@@ -20,31 +15,6 @@ async function startEcho({ service, cleanup }: Hosts): Promise<Process> {
   await server.line(/ready/)
   return server
 }
-
-describeHosts('idle', {}, hosts => {
-  let server: Process | null = null
-  afterEach(async () => { await server?.stop() })
-
-  test('100 open connections without traffic -> no CPU is used', async () => {
-    const { lab, service } = hosts()
-    server = await startEcho(hosts())
-    const load = startLoad(lab.peer, { mode: 'idle', address: TAS_ADDRESS, connections: CONNECTIONS, seconds: 60 })
-    await load.opened()
-    const pids = [...service.pids(), server.pid]
-    // The last handshakes' work may still be under way: from the first quiet look on, nothing more may come.
-    let before = cpuSeconds(pids)
-    await until('quiet', async () => {
-      await pause(200)
-      const now = cpuSeconds(pids)
-      const isQuiet = now === before
-      before = now
-      return isQuiet
-    }, 10_000)
-    await pause(IDLE_SECONDS * 1000)
-    expect(cpuSeconds(pids) - before).toBeLessThanOrEqual(IDLE_CPU_SECONDS)
-    await load.process.stop()
-  })
-})
 
 describeHosts('application killed', {}, hosts => {
   test('SIGKILL with open connections -> peers get RST, its listeners and flows are gone', async () => {
@@ -93,6 +63,24 @@ describeHosts('service killed', {}, hosts => {
     expect(pids.length).toBeGreaterThan(1)
     await service.process.stop('SIGKILL')
     expect(await socket.closed()).toBe('ESERVICEGONE')
+    await until('all processes are gone', () => pids.every(pid => !existsSync(`/proc/${pid}`)))
+  })
+
+  test.for(['echo.js', 'echo-poll.js'])('SIGKILL while %s carries data -> it notices and ends with 1, so do the workers', async (program) => {
+    const { lab, folder, cleanup, peer } = hosts()
+    const next = await startService(lab, { folder })
+    const server = startProcess(program, {
+      command: process.execPath, args: [compiled(`examples/${program}`), '--port=7000'], env: next.env,
+    }, cleanup)
+    await until('it listens', async () => statistic(await next.statistics(), 'listeners') === 1)
+    const remote = await peer.call('connect', TAS_ADDRESS, 7000)
+    void peer.call('sendRandom', remote, 64 << 20, 1).catch(() => undefined)
+    await peer.call('read', remote, 1 << 20)
+    const pids = next.pids()
+    await next.process.stop('SIGKILL')
+    const { code, signal } = await within(`${program} ends`, server.exited)
+    expect([code, signal]).toEqual([1, null])
+    expect(server.errorLines.join('\n')).toMatch(/ESERVICEGONE|service/)
     await until('all processes are gone', () => pids.every(pid => !existsSync(`/proc/${pid}`)))
   })
 

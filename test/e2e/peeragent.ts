@@ -1,5 +1,6 @@
 /** Runs in the peer's namespace and does with the Linux kernel's TCP what tests ask for. */
 import { createHash } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import type { PeerAnswer, PeerCalls, PeerRequest } from './peerprotocol.js'
@@ -132,6 +133,22 @@ const HANDLERS: Handlers = {
   async reset(socket) { sockets[socket].socket.resetAndDestroy() },
   ended: socket => sockets[socket].ended(),
   closed: socket => sockets[socket].closed(),
+  async udpEcho() {
+    const echo = createSocket('udp4', (bytes, from) => echo.send(bytes, from.port, from.address))
+    echo.bind(0)
+    await once(echo, 'listening')
+    return echo.address().port
+  },
+  async udpExchange(address, port, bytes) {
+    const socket = createSocket('udp4')
+    try {
+      const answered = once(socket, 'message')
+      socket.send(bytes, port, address)
+      return (await answered)[0] as Buffer
+    } finally {
+      socket.close()
+    }
+  },
   unsent: async socket => sockets[socket].socket.writableLength,
 }
 

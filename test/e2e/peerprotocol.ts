@@ -23,6 +23,10 @@ export interface PeerCalls {
   ended(socket: number): void
   /** Waits until the connection is gone; returns the error code that ended it, or ''. */
   closed(socket: number): string
+  /** Answers UDP datagrams with what they hold; returns the port. */
+  udpEcho(): number
+  /** Sends a datagram and waits for the answer. */
+  udpExchange(address: string, port: number, bytes: Uint8Array): Uint8Array
   /** Bytes that the kernel has not taken yet. */
   unsent(socket: number): number
 }

@@ -36,8 +36,8 @@ describe('frames from hell', () => {
   it.each([[0, 'unverified'], [1, 'checksum said to be partial'], [2, 'checksum said to be good']])(
     'random and mutated frames, rxFlags %i (%s) -> no exception, no impossible state, the flow still works',
     (flags) => {
-      fc.assert(fc.property(fc.array(fc.tuple(segment, mutation), { minLength: 1, maxLength: 30 }), fc.boolean(), (frames, timestamps) => {
-        const h = new FastHarness()
+      fc.assert(fc.property(fc.array(fc.tuple(segment, mutation), { minLength: 1, maxLength: 30 }), fc.boolean(), fc.boolean(), (frames, timestamps, vlanStrip) => {
+        const h = new FastHarness({ vlanStrip })
         const flow = h.addFlow({ timestamps })
         h.write(flow, new Uint8Array(2000))
         let rcvNxt = h.word(flow, TCB_RCV_NXT)

@@ -110,6 +110,9 @@ describe('application region', () => {
     const view = new Int32Array(1024)
     memif.writeAppRegionHeader(view, shape)
     expect(memif.readAppRegionHeader(view)).toEqual(shape)
+    expect(memif.readAppPollIntervalUs(view)).toBe(0)
+    memif.writeAppRegionHeader(view, shape, 0xffff_ffff)
+    expect(memif.readAppPollIntervalUs(view)).toBe(0xffff_ffff)
   })
 
   it('context: an id out of range -> RangeError', () => {

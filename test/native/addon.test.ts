@@ -21,11 +21,11 @@ async function loaderIn(folder: string): Promise<typeof addonModule> {
 test('not built -> NativeError that says what to run', async () => {
   const { addon, NativeError } = await loaderIn('native')
   expect(() => addon()).toThrow(NativeError)
-  expect(() => addon()).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_NOT_BUILT', message: expect.stringContaining('cmake-js') }))
+  expect(() => addon()).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_NOT_BUILT', message: expect.stringContaining('npm run build') }))
 })
 
 test.each(['native', 'dist/native'])('broken file, loader in %s -> found, NativeError that says what to run', async (folder) => {
   const { addon } = await loaderIn(folder)
   writeFileSync(join(root, 'build', 'Release', 'tasjs.node'), 'not an ELF file')
-  expect(() => addon()).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_LOAD', message: expect.stringContaining('cmake-js rebuild') }))
+  expect(() => addon()).toThrow(expect.objectContaining({ code: 'ERR_NATIVE_LOAD', message: expect.stringContaining('npm rebuild tasjs') }))
 })

@@ -22,6 +22,8 @@ export interface HostOptions {
   readonly mtu?: number
   readonly flows?: number
   readonly regionBytes?: number
+  /** Entries of the rings between an application and the worker; 64. */
+  readonly fastEntries?: number
   readonly config?: Partial<SlowConfig>
 }
 
@@ -37,14 +39,15 @@ export class SimHost {
   private readonly regions = new Map<number, Uint8Array>()
   private readonly buffers = new Map<number, ArrayBufferLike>()
   private readonly wakes = new Map<number, Wakeable>()
-  private readonly shape: AppRegionShape
+  /** Of every application's region. */
+  readonly shape: AppRegionShape
   private nowUs: number
 
   constructor(net: SimNetwork, options: HostOptions) {
     this.net = net
     this.nowUs = net.nowUs
     this.mac = Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
-    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: 4096, koutBytes: 4096, fastEntries: 64 }
+    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: 4096, koutBytes: 4096, fastEntries: options.fastEntries ?? 64 }
     this.state = this.makeState(options)
     this.port = new MemoryPort({
       mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
@@ -103,8 +106,8 @@ export class SimHost {
     })
   }
 
-  /** Starts an application. */
-  connectApp(name: string): { tas: Tas; app: number } {
+  /** Starts an application; `memory` is its region. */
+  connectApp(name: string): { tas: Tas; app: number; memory: SharedArrayBuffer } {
     const memory = new SharedArrayBuffer(this.shape.regionBytes)
     writeAppRegionHeader(new Int32Array(memory), this.shape)
     const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, name, 1)
@@ -112,12 +115,22 @@ export class SimHost {
       region: memory, doorbells: this.doorbells, slow: NOTHING, workers: [NOTHING], nowUs: () => this.nowUs,
       createContext: (wake) => this.slow.apps.addContext(app, wake),
     }))
-    return { tas, app }
+    return { tas, app, memory }
   }
 
   /** A frame arrives; network cards drop what is for others. */
   receive(frame: Uint8Array): void {
     if (isGroupMac(frame) || sameMac(frame, this.mac)) this.port.inject(frame)
+  }
+
+  /** A frame arrives that names anybody, and may say of itself what it likes (RX_* bits). */
+  receiveAnything(frame: Uint8Array, rxFlags: number): void {
+    this.port.inject(frame, rxFlags)
+  }
+
+  /** Whether the worker still has the region of application `app`. */
+  workerKnows(app: number): boolean {
+    return this.buffers.has(app)
   }
 
   step(nowUs: number): number {

@@ -1,7 +1,7 @@
 /** ARP cache, routes, and the host kernel that shares our address. */
 import { describe, expect, it } from 'vitest'
 import { NEIGHBORS_MAX, TO_FAST_FLOW_ADD } from '../../lib/memif/index.js'
-import { ARP_REPLY, parseArp } from '../../lib/wire/index.js'
+import { ARP_REPLY, ARP_REQUEST, parseArp } from '../../lib/wire/index.js'
 import type { Frame } from '../../service/slow/stack.js'
 import { Routes } from '../../service/slow/routes.js'
 import { arpFrame, Host, OUR_IP, OUR_MAC, PEER_IP, PEER_MAC, segmentFrame } from './harness.js'
@@ -94,6 +94,20 @@ describe('ARP', () => {
   })
 })
 
+describe('neighbour with a new address', () => {
+  it.each(['passive', 'active'] as const)('%s open unanswered three times -> asked again, and the next try goes to the new address', (way) => {
+    const { host } = way === 'passive' ? listening() : connecting()
+    if (way === 'passive') host.send({ seq: 1, flags: TCP_SYN })
+    host.sent()
+    host.advance(100_000)
+    expect(host.arpsSent().filter(({ operation }) => operation === ARP_REQUEST)).toHaveLength(1)
+    host.receiveFrame(arpFrame({ operation: ARP_REPLY, senderMac: OTHER_MAC, targetMac: OUR_MAC }, OUR_MAC))
+    host.frames = []
+    host.advance(1_000_000)
+    expect([...host.frames[0].subarray(0, 6)]).toEqual([...OTHER_MAC])
+  })
+})
+
 describe('routes', () => {
   const routes = new Routes([{ ip: 0x0a000001, prefix: 24 }, { ip: 0x0a010001, prefix: 16 }], [
     { dest: 0, prefix: 0, nextHop: 0x0a0000fe },
@@ -141,13 +155,11 @@ describe('host kernel (--kni-name)', () => {
     return { host, passed }
   }
 
-  it('ARP request -> the kernel answers, we learn; the kernel is down -> we answer', () => {
-    const { host, passed } = shared()
+  it.each([[true, 1], [false, 0]])('ARP request, the kernel up: %s -> we learn and answer, the kernel too if it can', (isUp, count) => {
+    const { host, passed } = shared(isUp)
     host.receiveFrame(arpFrame({ senderIp: 0x0a000007 }))
-    expect([passed.length, host.frames.length, host.count('arpEntries')]).toEqual([1, 0, 2])
-    const alone = shared(false)
-    alone.host.receiveFrame(arpFrame({}))
-    expect(alone.host.arpsSent()).toMatchObject([{ operation: ARP_REPLY }])
+    expect([passed.length, host.count('arpEntries')]).toEqual([count, 2])
+    expect(host.arpsSent()).toMatchObject([{ operation: ARP_REPLY }])
   })
 
   it('ARP reply -> both get it', () => {

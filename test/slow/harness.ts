@@ -56,7 +56,8 @@ export class Host {
     this.config = {
       addresses: [{ ip: OUR_IP, prefix: 24 }], routes: [], kni: options.hostKernel !== undefined,
       tcp: { ...DEFAULT_TCP, rxBufLen: RX_BUF, txBufLen: TX_BUF }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
-      appRegionBytes: 1 << 22, kinBytes: 1024, koutBytes: 1024, fastEntries: 8, ...options.config,
+      appRegionBytes: 1 << 22, kinBytes: 1024, koutBytes: 1024, fastEntries: 8, appPollIntervalUs: 50,
+      ...options.config,
     }
     this.slow = this.makeSlowPath(options)
     this.poll()

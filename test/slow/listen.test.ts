@@ -34,6 +34,14 @@ describe('listener', () => {
     expect(context.read().map(({ status }) => status)).toEqual([98, 99, 22, 22])
   })
 
+  it.each([[0, OUR_IP], [OUR_IP, 0]])('opening: another application has the port on %i, wanted on %i -> EADDRINUSE', (has, wants) => {
+    const { host, context } = scene()
+    context.request(REQ_LISTEN_OPEN, 1, { ports: 80, localIp: has, backlog: 5 })
+    const { context: other } = host.addApp()
+    other.request(REQ_LISTEN_OPEN, 1, { ports: 80, localIp: wants, backlog: 5, flags: LISTEN_REUSEPORT })
+    expect([context.read()[0].status, other.read()[0].status]).toEqual([0, 98])
+  })
+
   it('REUSEPORT: both have the flag -> the port is shared and SYNs are spread', () => {
     const { host, context } = scene()
     for (const handle of [1, 2]) context.request(REQ_LISTEN_OPEN, handle, { ports: 80, backlog: 20,
