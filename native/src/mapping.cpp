@@ -34,8 +34,8 @@ void unmap(void* base, Mapping& mapping) {
 }
 
 // V8 counts the length of every ArrayBuffer as memory that a collection might free. Ours is shared and mostly untouched:
-// on Node 20 it is taken out of the count, so that it does not cause collections. From Node 22 on that must not be: V8
-// ends the process if it frees more than it has counted. There a mapping costs one collection when it is made.
+// on Node 20 it is taken out of the count, so that it does not cause collections. The V8 of Node 24 ends the process when
+// more is freed than was counted (seen with 24.21; 22.23 bore it), so from 22 on the count is left alone.
 void countAsFree(napi_env env, int64_t length) {
   const napi_node_version* version;
   if (napi_get_node_version(env, &version) != napi_ok || version->major >= 22) return;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   compiled, startProcess, startService, statistic, TAS_ADDRESS, until, within, type Process,
@@ -69,6 +69,7 @@ describeHosts('service killed', {}, hosts => {
   test.for(['echo.js', 'echo-poll.js'])('SIGKILL while %s carries data -> it notices and ends with 1, so do the workers', async (program) => {
     const { lab, folder, cleanup, peer } = hosts()
     const next = await startService(lab, { folder })
+    cleanup.add('counters', () => rmSync(`/dev/shm${countersName(next.socket)}`, { force: true }))
     const server = startProcess(program, {
       command: process.execPath, args: [compiled(`examples/${program}`), '--port=7000'], env: next.env,
     }, cleanup)
