@@ -92,7 +92,6 @@ export interface Addon {
 
   setAffinity(cpus: readonly number[]): void
   getAffinity(): number[]
-  currentCpu(): number
   setTimerSlackNs(ns: number): void
   setName(name: string): void
   dieWithParent(): void

@@ -11,11 +11,6 @@ export function getAffinity(): number[] {
   return addon().getAffinity()
 }
 
-/** The CPU this thread runs on at the moment. */
-export function currentCpu(): number {
-  return addon().currentCpu()
-}
-
 /** How much later than asked a wait may end, in nanoseconds (the system's default is 50,000). */
 export function setTimerSlackNs(ns: number): void {
   addon().setTimerSlackNs(ns)

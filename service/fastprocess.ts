@@ -1,10 +1,8 @@
 /** Process of one fast-path worker; started by the service with the descriptors that workerstart.ts lists. */
 import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, SleepMark, StateView } from '../lib/memif/index.js'
 import {
-  currentCpu,
   dieWithParent,
   EventFd,
-  getAffinity,
   mapRegion,
   PacketPort,
   Regions,
@@ -18,7 +16,6 @@ import {
 import * as start from './workerstart.js'
 import { ControlSocketSource } from './fast/appsource.js'
 import { runLoop } from './fast/loop.js'
-import { Placement } from './fast/placement.js'
 import { Worker } from './fast/worker.js'
 
 /** Number of the state region among the regions. */
@@ -29,15 +26,6 @@ function attachPort(options: start.WorkerStart, regions: Regions): Port {
   if (kind === 'tap') return TapPort.attach(start.WORKER_FD_PORT, { name: options.port.interface, regions, offload })
   const mac = Uint8Array.from(Buffer.from(options.localMac, 'hex'))
   return PacketPort.attach(start.WORKER_FD_PORT, { interface: options.port.interface, regions, mac, offload, receive: true })
-}
-
-/** A worker that is pinned to a CPU stays there; any other may look for a better one among those allowed. */
-function makePlacement(pinnedTo: number): Placement {
-  const cpus = pinnedTo >= 0 ? [pinnedTo] : getAffinity()
-  return new Placement(cpus, currentCpu, (cpu) => {
-    setAffinity([cpu])
-    setAffinity(cpus)
-  })
 }
 
 function main(): void {
@@ -69,7 +57,6 @@ function main(): void {
   runLoop({
     worker,
     source,
-    placement: makePlacement(options.cpu),
     policy: new SpinPolicy(options.pollIntervalUs),
     mark: new SleepMark(doorbells, doorbellWord(options.worker)),
     wake: new EventFd(start.WORKER_FD_WAKE),

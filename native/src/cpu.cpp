@@ -12,13 +12,6 @@ namespace tasjs {
 
 namespace {
 
-// currentCpu(): number
-Napi::Value currentCpu(const Napi::CallbackInfo& info) {
-  const int cpu = sched_getcpu();
-  if (cpu < 0) throwSystem(info.Env(), errno, "getcpu", "this thread");
-  return Napi::Number::New(info.Env(), cpu);
-}
-
 // setAffinity(cpus)
 void setAffinity(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -70,7 +63,6 @@ void dieWithParent(const Napi::CallbackInfo& info) {
 
 void initCpu(Napi::Env env, Napi::Object exports) {
   exports.Set("setAffinity", Napi::Function::New(env, setAffinity));
-  exports.Set("currentCpu", Napi::Function::New(env, currentCpu));
   exports.Set("getAffinity", Napi::Function::New(env, getAffinity));
   exports.Set("setTimerSlackNs", Napi::Function::New(env, setTimerSlackNs));
   exports.Set("setName", Napi::Function::New(env, setName));

@@ -3,7 +3,6 @@ import { SleepMark } from '../../lib/memif/index.js'
 import { Clock, nowUs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
 import type { ControlSocketSource } from './appsource.js'
 import * as counters from './counterindex.js'
-import type { Placement } from './placement.js'
 import type { Worker } from './worker.js'
 
 /** Shortest time between two looks at the kernel's drop counter. */
@@ -16,7 +15,6 @@ const STALLED_RETRY_US = 1_000
 export interface LoopParts {
   readonly worker: Worker
   readonly policy: SpinPolicy
-  readonly placement: Placement
   readonly mark: SleepMark
   readonly wake: EventFd
   readonly source: ControlSocketSource
@@ -28,18 +26,17 @@ export interface LoopParts {
 
 /** Runs until the slow path orders the end or is gone. */
 export function runLoop(parts: LoopParts): void {
-  const { worker, policy, placement, source } = parts
+  const { worker, policy, source } = parts
   const fds = Int32Array.of(parts.wake.fd, parts.portFd, parts.controlFd)
   const clock = new Clock()
   let dropsAtMs = 0
   while (!worker.stopped && !source.ended) {
     const worked = busy(worker, clock)
-    placement.look(clock.ms32, worker.received)
     if (((clock.ms32 - dropsAtMs) | 0) >= DROPS_INTERVAL_MS) {
       worker.countDrops()
       dropsAtMs = clock.ms32
     }
-    if (worked || worker.stopped || spin(parts, clock) || !parts.mayBlock) continue
+    if (worked || worker.stopped || spin(worker, policy, clock) || !parts.mayBlock) continue
     worker.flushDelayedAcks()
     block(parts, fds)
     policy.end(nowUs(), false)
@@ -60,13 +57,12 @@ function busy(worker: Worker, clock: Clock): boolean {
 }
 
 /** Spins until there is something to do (true) or spinning pays no longer (false). */
-function spin({ worker, policy, placement }: LoopParts, clock: Clock): boolean {
+function spin(worker: Worker, policy: SpinPolicy, clock: Clock): boolean {
   if (!policy.begin(nowUs())) return false
   let turns = 0
   let going = true
   while (going) {
     const tookUs = yieldCpu()
-    placement.lost(tookUs)
     clock.tick()
     turns++
     if (worker.pass(clock.us32, clock.ms32) > 0) {

@@ -137,11 +137,6 @@ export class Worker {
     return this.hasListed()
   }
 
-  /** Frames received so far. */
-  get received(): number {
-    return this.fast.counters[this.fast.counterBase + counters.RX_PACKETS]
-  }
-
   /** Fetches what the kernel dropped before it reached us. A system call: now and then, not in each pass. */
   countDrops(): void {
     const drops = this.fast.port.takeDrops()
