@@ -122,7 +122,7 @@ export class Contexts {
       words[tcb + TCB_FLAGS] = flags & ~FLAG_EVENT_LISTED
       const context = fast.halves[tcb * 2 + TCB_CONTEXT_U16]
       if (context === CONTEXT_NONE) continue
-      if (this.writeEvent(flow, tcb)) written++
+      if (this.writeState(flow, tcb, flags)) written++
       else fast.listEvent(flow, tcb)
     }
     if (written > 0) fast.count(counters.APP_EVENTS, written)
@@ -131,6 +131,10 @@ export class Contexts {
 
   /** Writes the state of one flow. Returns false if its ring is full; true also if nobody is there to read it. */
   writeEvent(flow: number, tcb: number): boolean {
+    return this.writeState(flow, tcb, this.fast.words[tcb + TCB_FLAGS])
+  }
+
+  private writeState(flow: number, tcb: number, flags: number): boolean {
     const { fast } = this
     const words = fast.words
     const app = fast.halves[tcb * 2 + TCB_APP_U16]
@@ -139,7 +143,6 @@ export class Contexts {
     if (context === null) return true
     const entry = context.events.reserve()
     if (entry < 0) return false
-    const flags = words[tcb + TCB_FLAGS]
     const rxClosed = (flags & FLAG_FIN_RECEIVED) !== 0
     const txClosed = (flags & FLAG_FIN_ACKED) !== 0
     const una = words[tcb + TCB_SND_UNA]

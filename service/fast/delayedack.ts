@@ -1,22 +1,11 @@
 /**
  * Delayed acknowledgments (RFC 1122, 4.2.3.2). An acknowledgment of less than two full segments waits for data that
- * can carry it, but never long: until DELAYED_ACK_US have passed or the worker is about to block, whichever is first. So
+ * can carry it (FastPath.listArrival), but never long: until DELAYED_ACK_US have passed or the worker is about to block, whichever is first. So
  * it needs no timer and no wake-up, and a request/response server sends one packet for each request, not two.
  */
 import { FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_FLAGS, TCB_RCV_NXT } from '../../lib/memif/index.js'
 import type { FastPath } from './fastpath.js'
 import { sendSequence } from './transmit.js'
-
-/** Longest delay. Long enough for a busy application to answer, far below what a peer's RTO or Nagle notices. */
-export const DELAYED_ACK_US = 2_000
-
-/** An acknowledgment of this flow may wait. */
-export function delayAck(fast: FastPath, flow: number, tcb: number): void {
-  const flags = fast.words[tcb + TCB_FLAGS]
-  if ((flags & FLAG_ACK_DELAYED) !== 0) return
-  fast.ackDue32[flow] = (fast.now32 + DELAYED_ACK_US) | 0
-  if (fast.delayedAcks.push(flow)) fast.words[tcb + TCB_FLAGS] = flags | FLAG_ACK_DELAYED
-}
 
 /** Whether the oldest waiting acknowledgment is due: all wait equally long. */
 export function isAckDue(fast: FastPath): boolean {

@@ -3,6 +3,7 @@
  * something is to be done for. One object with fixed fields, so that every access is monomorphic.
  */
 import {
+  FLAG_ACK_DELAYED,
   FLAG_ACK_LISTED,
   FLAG_EVENT_LISTED,
   FLAG_SLOW_LISTED,
@@ -31,6 +32,9 @@ export interface FastPathParts {
   /** The counters region. */
   readonly counters: Float64Array
 }
+
+/** Longest wait of an acknowledgment (delayedack.ts): time for a busy application to answer, far below what a peer notices. */
+export const DELAYED_ACK_US = 2_000
 
 export class FastPath {
   readonly state: StateView
@@ -169,6 +173,21 @@ export class FastPath {
     const flags = this.words[tcb + TCB_FLAGS]
     if ((flags & FLAG_EVENT_LISTED) !== 0) return
     if (this.events.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_EVENT_LISTED
+  }
+
+  /**
+   * Data has arrived in order: the application is to be told, and an acknowledgment may wait (delayedack.ts). Both in
+   * one, because every read of the flags behind a write of them costs time.
+   */
+  listArrival(flow: number, tcb: number): void {
+    const before = this.words[tcb + TCB_FLAGS]
+    let flags = before
+    if ((flags & FLAG_EVENT_LISTED) === 0 && this.events.push(flow)) flags |= FLAG_EVENT_LISTED
+    if ((flags & (FLAG_ACK_DELAYED | FLAG_ACK_LISTED)) === 0 && this.delayedAcks.push(flow)) {
+      this.ackDue32[flow] = (this.now32 + DELAYED_ACK_US) | 0
+      flags |= FLAG_ACK_DELAYED
+    }
+    if (flags !== before) this.words[tcb + TCB_FLAGS] = flags
   }
 
   /** The slow path is to be told `what` (WHAT_* bits) of the flow. */

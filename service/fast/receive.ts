@@ -37,7 +37,6 @@ import {
   type Port,
 } from '../../native/port.js'
 import { processAck } from './acks.js'
-import { delayAck } from './delayedack.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_FIN } from './segment.js'
@@ -211,12 +210,9 @@ export class Receiver {
     // Frames arrive out of order even on lossless links: a gap that closes within the burst causes no duplicates.
     if (fast.ackCount[flow] > 1) fast.ackCount[flow] = 1
     if (words[tcb + TCB_OOO_START] !== words[tcb + TCB_OOO_END]) this.closeGap(flow, tcb, end)
-    fast.listEvent(flow, tcb)
-    if (((words[tcb + TCB_RCV_NXT] - fast.lastAck[flow]) | 0) >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16]) {
-      fast.listAck(flow, tcb)
-    } else {
-      delayAck(fast, flow, tcb)
-    }
+    const unacked = (words[tcb + TCB_RCV_NXT] - fast.lastAck[flow]) | 0
+    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16]) fast.listAck(flow, tcb)
+    fast.listArrival(flow, tcb)
   }
 
   /** RCV.NXT reached `end`: the interval behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once. */
