@@ -1,6 +1,7 @@
 /** Stamps: what was built from which sources, so that nothing is done twice. And a lock for two that start at once. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { root } from './steps.mjs'
@@ -59,29 +60,17 @@ export function writeStamp(name, hash) {
   writeFileSync(join(folder, name), hash)
 }
 
-function isAlive(pid) {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error.code === 'EPERM'
-  }
-}
-
-function tryLock(file) {
-  try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' })
-    return true
-  } catch (error) {
-    if (error.code !== 'EEXIST') throw error
-    return false
-  }
-}
-
-/** Removes the lock of a process that is gone. A lock just being written is empty, and left alone. */
-function dropDeadLock(file) {
-  const holder = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
-  if (holder > 0 && !isAlive(holder)) rmSync(file, { force: true })
+/**
+ * The lock is a name in the kernel, an abstract unix socket: it is gone with its process, however that ends.
+ * @returns {Promise<import('node:net').Server | null>} null if another process holds it
+ */
+function tryLock() {
+  const name = createHash('sha256').update(root).digest('hex').slice(0, 16)
+  const server = createServer()
+  return new Promise((resolve, reject) => {
+    server.once('error', error => error.code === 'EADDRINUSE' ? resolve(null) : reject(error))
+    server.listen(`\0tasjs-setup-${name}`, () => resolve(server))
+  })
 }
 
 /**
@@ -91,19 +80,15 @@ function dropDeadLock(file) {
  * @returns {Promise<T>}
  */
 export async function withLock(work) {
-  mkdirSync(folder, { recursive: true })
-  const file = join(folder, 'lock')
-  for (let turn = 0; !tryLock(file); turn++) {
-    if (turn === 1) console.error('setup: another set-up is at work in this folder; waiting for it')
-    dropDeadLock(file)
+  let lock = await tryLock()
+  if (lock === null) console.error('setup: another set-up is at work in this folder; waiting for it')
+  while (lock === null) {
     await pause(LOCK_LOOK_MS)
+    lock = await tryLock()
   }
-  const unlock = () => rmSync(file, { force: true })
-  process.once('exit', unlock)
   try {
     return await work()
   } finally {
-    unlock()
-    process.off('exit', unlock)
+    lock.close()
   }
 }

@@ -47,7 +47,7 @@ function sample(counters: Float64Array, socket: string): Snapshot {
 }
 
 function terminalPaint(): Paint {
-  const { bold, dim } = colors.createColors(process.stdout.isTTY && colors.isColorSupported)
+  const { bold, dim } = colors.createColors(process.stdout.isTTY === true && colors.isColorSupported)
   return { heading: bold, dim }
 }
 
