@@ -2,16 +2,19 @@
  * The fast-path step alone: time and garbage for each packet of 64 bytes at batch 32, from the received frame to
  * payload in the application's buffer, event published and acknowledgment built. No system calls, no second process.
  *
- *   node --expose-gc dist/bench/step.js [--json] [--size BYTES] [--runs N]
+ *   node --expose-gc dist/bench/step.js [--json] [--size BYTES]
  */
 import { parseArgs } from 'node:util'
 import {
-  COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, FLOW_HANDED, PacketRingProducer, placeContext, placeState, RING_HEADER_WORDS,
-  SF_APP, SF_CONTEXT, SF_FLOW, SF_TYPE, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, StateView, TCB_APP_U16, TCB_BUFFER, TCB_CWND, TCB_FLAGS, TCB_MSS_U16,
-  TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_WND, TCB_STATE_U8, TCB_TX_LOG2_U8,
+  COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, FLOW_HANDED, PacketRingProducer, placeContext,
+  placeState, RING_HEADER_WORDS, SF_APP, SF_CONTEXT, SF_FLOW, SF_TYPE, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT,
+  StateView, TCB_APP_U16, TCB_BUFFER, TCB_CWND, TCB_FLAGS, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT,
+  TCB_RCV_READ, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_WND, TCB_STATE_U8, TCB_TX_LOG2_U8,
   TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, writeAppRegionHeader, writeStateHeader, FLAG_TIMESTAMPS,
 } from '../lib/memif/index.js'
-import { emitEthernet, emitIpv4, emitTcp, ETHERTYPE_IPV4, NO_OPTIONS, PROTOCOL_TCP, TCP_ACK, TCP_PSH, tcpHeaderLen } from '../lib/wire/index.js'
+import {
+  emitEthernet, emitIpv4, emitTcp, ETHERTYPE_IPV4, NO_OPTIONS, PROTOCOL_TCP, TCP_ACK, TCP_PSH, tcpHeaderLen,
+} from '../lib/wire/index.js'
 import { Clock, Regions } from '../native/index.js'
 import { Worker } from '../service/fast/worker.js'
 import { FRAME_START, FRAME_STRIDE, StepPort } from './stepport.js'
@@ -81,11 +84,13 @@ function writeFrames(port: StepPort, size: number): void {
   for (let index = 0; index < FLOWS * LAPS; index++) {
     const frame = port.frames.subarray(index * FRAME_STRIDE + FRAME_START, (index + 1) * FRAME_STRIDE)
     const tcp = {
-      sourcePort: 40_000 + (index % FLOWS), targetPort: LOCAL_PORT, seq: FIRST_SEQ + Math.floor(index / FLOWS) * size, ack: 0, flags: TCP_ACK | TCP_PSH,
+      sourcePort: 40_000 + (index % FLOWS), targetPort: LOCAL_PORT, seq: FIRST_SEQ + Math.floor(index / FLOWS) * size,
+      ack: 0, flags: TCP_ACK | TCP_PSH,
       window: 65535, urgent: 0, options: { ...NO_OPTIONS, timestamps: { value: 1, echo: 0 } },
     }
     emitEthernet(frame, { target: new Uint8Array(6), source: new Uint8Array(6), etherType: ETHERTYPE_IPV4 })
-    emitIpv4(frame, 14, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: 0, payloadLen: tcpHeaderLen(tcp) + size })
+    const payloadLen = tcpHeaderLen(tcp) + size
+    emitIpv4(frame, 14, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: 0, payloadLen })
     emitTcp(frame, 34, tcp)
   }
 }
@@ -130,7 +135,7 @@ function makeBench(size: number): Bench {
   return bench
 }
 
-/** One round: all frames, burst by burst; each pass's clock is late enough that delayed acknowledgments of the pass before are due. */
+/** One round: all frames, burst by burst, each so late that the delayed acknowledgments of the one before are due. */
 function round(bench: Bench, clockMs: number): void {
   const { worker, words, eventsTail, eventsHead } = bench
   for (let pass = 0; pass < (FLOWS * LAPS) / BATCH; pass++) {
@@ -188,10 +193,14 @@ function measure(size: number): { nsPerPacket: number; garbageBytesPerPacket: nu
 
 function main(): void {
   const { values } = parseArgs({
-    options: { json: { type: 'boolean', default: false }, size: { type: 'string', default: '64' }, help: { type: 'boolean', short: 'h', default: false } },
+    options: {
+      json: { type: 'boolean', default: false },
+      size: { type: 'string', default: '64' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   })
   if (values.help) {
-    console.log('Usage: node --expose-gc dist/bench/step.js [--json] [--size BYTES]\nMeasures the fast-path step alone at batch 32.')
+    console.log('Usage: node --expose-gc dist/bench/step.js [--json] [--size BYTES]\nMeasures the step alone at batch 32.')
     return
   }
   const size = Number(values.size)

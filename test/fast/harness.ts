@@ -1,17 +1,20 @@
 /** One worker with a fake slow path, a fake application and a fake peer; time is an argument. */
 import {
-  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW,
-  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA, FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer,
-  placeContext, placeState, RingConsumer, RingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_WHAT,
-  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS,
-  TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8,
-  TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8,
-  TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_PACKET, workerCounter, workerCounterBase,
-  writeAppRegionHeader, writeStateHeader, type AppRegionShape, type WorkerCounter,
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES,
+  Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
+  FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer, placeContext, placeState, RingConsumer,
+  RingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_WHAT,
+  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
+  TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
+  TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
+  TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
+  TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
+  writeStateHeader, type AppRegionShape, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import {
-  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES, NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP,
-  TCP_ACK, tcpChecksumGood, tcpHeaderLen, type TcpOptions, type TcpParsed,
+  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES,
+  NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP, TCP_ACK, tcpChecksumGood, tcpHeaderLen, type TcpOptions, type
+  TcpParsed,
 } from '../../lib/wire/index.js'
 import { MemoryPort } from '../../native/memoryport.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'

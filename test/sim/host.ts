@@ -1,8 +1,8 @@
 /** A whole TAS host in one thread: slow path, one worker, applications on the flextcp library. */
 import {
-  APPS_MAX, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, doorbellWord, placeState, slowCounter, STATE_LOCAL_ADDRESSES,
-  STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase, writeAppRegionHeader, writeStateHeader,
-  type AppRegionShape, type SlowCounter, type Wakeable, type WorkerCounter,
+  APPS_MAX, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, doorbellWord, placeState, slowCounter,
+  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase,
+  writeAppRegionHeader, writeStateHeader, type AppRegionShape, type SlowCounter, type Wakeable, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import { Tas } from '../../lib/tas/index.js'
 import { LocalLink } from '../../lib/tas/locallink.js'

@@ -2,8 +2,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  APP_FAST_ENTRY_WORDS, APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS,
-  AS_REMOTE_IP, AS_TYPE, BUMP_FLOW, BUMP_GEN, buffersOffset, PAGE_BYTES, placeContext, RING_HEADER_WORDS, type RingPlace,
+  APP_FAST_ENTRY_WORDS, APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER,
+  AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_TYPE, BUMP_FLOW, BUMP_GEN, buffersOffset, PAGE_BYTES, placeContext,
+  RING_HEADER_WORDS, type RingPlace,
 } from '../../lib/memif/index.js'
 import type { SimHost } from './host.js'
 import { CLIENT_IP, exchange, expectNothingLeft, listen, SERVER_IP, start, twoHosts, type Running } from './scene.js'

@@ -1,5 +1,7 @@
 /** Programs for simulated hosts: they use the public library like any other, polled by the simulation. */
-import { CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_OPEN } from '../../lib/tas/index.js'
+import {
+  CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_OPEN,
+} from '../../lib/tas/index.js'
 import type { Connection, Context, Listener, TasEvent } from '../../lib/tas/index.js'
 
 /** One side of a transfer: sends its bytes, half-closes, keeps what it receives, closes when both directions are done. */
