@@ -8,6 +8,7 @@ import {
   FLAG_TIMESTAMPS,
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
+  STATE_MAC,
   TCB_APP_U16,
   TCB_BUFFER,
   TCB_FLAGS,
@@ -57,6 +58,9 @@ export class Emitter {
   private readonly words: Int32Array
   private readonly halves: Uint16Array
   private readonly desc: Int32Array
+  /** Our MAC address does not change while the worker runs: its bytes 0 to 3, then 4 and 5 with the EtherType. */
+  private readonly macFirst: number
+  private readonly macRestAndType: number
   /** Region units between a flow's receive and transmit buffer are the receive buffer's length: log2 minus this. */
   private static readonly UNIT_LOG2 = 6
 
@@ -66,6 +70,8 @@ export class Emitter {
     this.words = port.txHeaderWords
     this.halves = new Uint16Array(this.words.buffer, this.words.byteOffset, this.words.length * 2)
     this.desc = port.txDesc
+    this.macFirst = fast.words[STATE_MAC]
+    this.macRestAndType = (fast.words[STATE_MAC + 1] & 0xffff) | (ETHERTYPE_IPV4 << 16)
   }
 
   /** Free header slots. */
@@ -107,19 +113,21 @@ export class Emitter {
     fast.ackCount[flow] = 0
   }
 
+  /**
+   * The Ethernet header stands at 2 modulo 4: a half word, then three words.
+   *
+   *   18: to 0-1 | 20: to 2-5 | 24: from 0-3 | 28: from 4-5, type |
+   */
   private ethernet(slot: number, neighbor: number): void {
-    const { halves } = this
-    const state = this.fast.halves
-    const at = (slot * TX_SLOT_BYTES + 18) >> 1
-    const to = (this.fast.state.places.neighborsWord + neighbor * NEIGHBOR_WORDS) * 2
-    const from = this.fast.macHalf
-    halves[at] = state[to]
-    halves[at + 1] = state[to + 1]
-    halves[at + 2] = state[to + 2]
-    halves[at + 3] = state[from]
-    halves[at + 4] = state[from + 1]
-    halves[at + 5] = state[from + 2]
-    halves[at + 6] = ETHERTYPE_IPV4
+    const { words } = this
+    const state = this.fast.words
+    const to = this.fast.state.places.neighborsWord + neighbor * NEIGHBOR_WORDS
+    const first = state[to]
+    const at = (slot * TX_SLOT_BYTES + 20) >> 2
+    this.halves[at * 2 - 1] = first
+    words[at] = (first >>> 16) | (state[to + 1] << 16)
+    words[at + 1] = this.macFirst
+    words[at + 2] = this.macRestAndType
   }
 
   /** The window field, and RCV.NXT + what it promises into rcvAdv. */
@@ -133,19 +141,22 @@ export class Emitter {
     return field
   }
 
+  /** Without payload the port looks at the header's length only. */
   private describe(slot: number, tcb: number, seq: number, len: number, headerLen: number): void {
     const { fast, desc } = this
     const at = slot * TX_DESC_WORDS
+    desc[at + TX_HEADER_LEN] = headerLen
+    desc[at + TX_PAYLOAD_LEN] = len
+    desc[at + TX_GSO] = 0
+    if (len === 0) return
     const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
     const rxLog2 = fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     const size = 1 << fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]
-    desc[at + TX_HEADER_LEN] = headerLen
     desc[at + TX_REGION] = fast.halves[tcb * 2 + TCB_APP_U16]
     desc[at + TX_BUFFER] = (fast.words[tcb + TCB_BUFFER] + (1 << (rxLog2 - Emitter.UNIT_LOG2))) | 0
     desc[at + TX_BUFFER_LEN] = size
     desc[at + TX_POS] = (seq - fast.words[tcb + TCB_TX_BASE]) & (size - 1)
-    desc[at + TX_PAYLOAD_LEN] = len
-    desc[at + TX_GSO] = len > mss ? mss : 0
-    if (len > 0) fast.count(counters.TX_BYTES, len)
+    if (len > mss) desc[at + TX_GSO] = mss
+    fast.count(counters.TX_BYTES, len)
   }
 }

@@ -11,7 +11,6 @@ import {
   log2Ceil,
   STATE_LOCAL_ADDRESSES,
   STATE_LOCAL_COUNT,
-  STATE_MAC,
   TCB_FLAGS,
   TCB_WORDS,
   workerCounterBase,
@@ -136,11 +135,6 @@ export class FastPath {
     const count = words[STATE_LOCAL_COUNT]
     for (let i = 0; i < count; i++) if (words[STATE_LOCAL_ADDRESSES + i] === address) return i
     return -1
-  }
-
-  /** Our MAC address starts at this 16-bit index of `halves`. */
-  get macHalf(): number {
-    return STATE_MAC * 2
   }
 
   /** The flow has something to send, or may have. */
