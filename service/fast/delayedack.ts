@@ -17,13 +17,13 @@ export function isAckDue(fast: FastPath): boolean {
  * meanwhile need none.
  */
 export function transmitDueAcks(fast: FastPath, all: boolean): void {
-  const words = fast.words
-  while (fast.emitter.room > 0 && (all ? fast.delayedAcks.length > 0 : isAckDue(fast))) {
+  const { words, emitter } = fast
+  while (emitter.room > 0 && (all ? fast.delayedAcks.length > 0 : isAckDue(fast))) {
     const flow = fast.delayedAcks.shift()
     const tcb = fast.tcb(flow)
     const flags = words[tcb + TCB_FLAGS]
     words[tcb + TCB_FLAGS] = flags & ~FLAG_ACK_DELAYED
     if ((flags & (FLAG_ACK_DELAYED | FLAG_REMOVING)) !== FLAG_ACK_DELAYED) continue
-    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) fast.emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
+    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
   }
 }

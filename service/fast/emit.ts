@@ -58,6 +58,8 @@ export class Emitter {
   private readonly words: Int32Array
   private readonly halves: Uint16Array
   private readonly desc: Int32Array
+  private readonly slots: number
+  private readonly neighborsWord: number
   /** Our MAC address does not change while the worker runs: its bytes 0 to 3, then 4 and 5 with the EtherType. */
   private readonly macFirst: number
   private readonly macRestAndType: number
@@ -70,13 +72,15 @@ export class Emitter {
     this.words = port.txHeaderWords
     this.halves = new Uint16Array(this.words.buffer, this.words.byteOffset, this.words.length * 2)
     this.desc = port.txDesc
+    this.slots = port.txSlots
+    this.neighborsWord = fast.state.places.neighborsWord
     this.macFirst = fast.words[STATE_MAC]
     this.macRestAndType = (fast.words[STATE_MAC + 1] & 0xffff) | (ETHERTYPE_IPV4 << 16)
   }
 
   /** Free header slots. */
   get room(): number {
-    return this.fast.port.txSlots - this.fast.txEnd
+    return this.slots - this.fast.txEnd
   }
 
   /**
@@ -121,7 +125,7 @@ export class Emitter {
   private ethernet(slot: number, neighbor: number): void {
     const { words } = this
     const state = this.fast.words
-    const to = this.fast.state.places.neighborsWord + neighbor * NEIGHBOR_WORDS
+    const to = this.neighborsWord + neighbor * NEIGHBOR_WORDS
     const first = state[to]
     const at = (slot * TX_SLOT_BYTES + 20) >> 2
     this.halves[at * 2 - 1] = first

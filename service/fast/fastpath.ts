@@ -42,6 +42,7 @@ export class FastPath {
   readonly port: Port
   readonly regions: RegionTable
   readonly words: Int32Array
+  private readonly tcbWord: number
   readonly halves: Uint16Array
   readonly bytes: Uint8Array
   readonly counters: Float64Array
@@ -88,6 +89,7 @@ export class FastPath {
     this.port = parts.port
     this.regions = parts.regions
     this.words = state.words
+    this.tcbWord = state.tcbWord
     this.halves = state.halves
     this.bytes = state.bytes
     this.counters = parts.counters
@@ -116,7 +118,7 @@ export class FastPath {
 
   /** Word index of a flow's TCB. */
   tcb(flow: number): number {
-    return this.state.tcbWord + flow * TCB_WORDS
+    return this.tcbWord + flow * TCB_WORDS
   }
 
   /** Adds to one of this worker's counters; `counter` is an index from workerCounter(). */
