@@ -4,28 +4,18 @@
  */
 import { addon, type PacketHandle } from '../native/addon.js'
 import { closeFd, EventFd, RX_CHECKSUM_PARTIAL, type Port, type Regions } from '../native/index.js'
-import { makePortArrays } from '../native/portarrays.js'
+import { PortArrays } from '../native/portarrays.js'
 
 /** Bytes from one frame to the next, and where the Ethernet header starts in it. */
 export const FRAME_STRIDE = 2048
 export const FRAME_START = 82
 
-export class StepPort implements Port {
+export class StepPort extends PortArrays implements Port {
   readonly mtu = 1500
   readonly offload = true
   readonly fd = -1
-  readonly burst: number
-  readonly txSlots = 256
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
-  readonly rxOffset: Int32Array
-  readonly rxLen: Int32Array
-  readonly rxFlags: Int32Array
-  readonly rxGso: Int32Array
-  readonly copyDesc: Int32Array
-  readonly txHeaders: Uint8Array
-  readonly txHeaderWords: Int32Array
-  readonly txDesc: Int32Array
   /** Frames sent. */
   sent = 0
   private readonly count: number
@@ -37,24 +27,15 @@ export class StepPort implements Port {
 
   /** `count` frames of `frameLen` bytes each, handed out `burst` at a time. */
   constructor(regions: Regions, count: number, frameLen: number, burst: number) {
+    super(burst)
     this.count = count
     this.frameLen = frameLen
-    this.burst = burst
     const memory = new ArrayBuffer(count * FRAME_STRIDE)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
-    const arrays = makePortArrays(burst, this.txSlots)
-    this.rxOffset = arrays.rxOffset
-    this.rxLen = arrays.rxLen
-    this.rxFlags = arrays.rxFlags
-    this.rxGso = arrays.rxGso
-    this.copyDesc = arrays.copyDesc
-    this.txHeaders = arrays.txHeaders
-    this.txHeaderWords = arrays.txHeaderWords
-    this.txDesc = arrays.txDesc
     this.descriptor = new EventFd()
     this.native = addon().packetPort(this.descriptor.fd, {
-      ...arrays, regions: regions.handle, frames: this.frames, offload: true, slots: count, slotBytes: FRAME_STRIDE,
+      ...this.shared, regions: regions.handle, frames: this.frames, offload: true, slots: count, slotBytes: FRAME_STRIDE,
     })
   }
 

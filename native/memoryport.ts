@@ -5,7 +5,7 @@ import {
   RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED, TX_DESC_WORDS, TX_GSO,
   TX_HEADER_LEN, TX_PAYLOAD_LEN, TX_POS, TX_REGION, TX_SLOT_BYTES, TX_SLOT_ETHERNET,
 } from './port.js'
-import { DEFAULT_BURST, DEFAULT_TX_SLOTS, FRAME_SLOT_BYTES, FRAME_SLOT_ETHERNET, makePortArrays } from './portarrays.js'
+import { FRAME_SLOT_BYTES, FRAME_SLOT_ETHERNET, PortArrays } from './portarrays.js'
 
 const ETHERNET_LEN = 14
 const TCP_START = 34
@@ -44,22 +44,12 @@ interface Waiting {
   readonly gso: number
 }
 
-export class MemoryPort implements Port {
+export class MemoryPort extends PortArrays implements Port {
   readonly mtu: number
   readonly offload: boolean
   readonly fd = -1
-  readonly burst: number
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
-  readonly rxOffset: Int32Array
-  readonly rxLen: Int32Array
-  readonly rxFlags: Int32Array
-  readonly rxGso: Int32Array
-  readonly copyDesc: Int32Array
-  readonly txSlots: number
-  readonly txHeaders: Uint8Array
-  readonly txHeaderWords: Int32Array
-  readonly txDesc: Int32Array
   private readonly options: MemoryPortOptions
   private readonly queueMax: number
   private readonly splitAbove: number
@@ -70,22 +60,12 @@ export class MemoryPort implements Port {
   private closed = false
 
   constructor(options: MemoryPortOptions) {
+    super(options.burst, options.txSlots)
     this.options = options
     this.mtu = options.mtu ?? 1500
     this.offload = options.offload ?? false
-    this.burst = options.burst ?? DEFAULT_BURST
-    this.txSlots = options.txSlots ?? DEFAULT_TX_SLOTS
     this.queueMax = options.queueMax ?? 4096
     this.splitAbove = options.splitAbove ?? Infinity
-    const arrays = makePortArrays(this.burst, this.txSlots)
-    this.rxOffset = arrays.rxOffset
-    this.rxLen = arrays.rxLen
-    this.rxFlags = arrays.rxFlags
-    this.rxGso = arrays.rxGso
-    this.copyDesc = arrays.copyDesc
-    this.txHeaders = arrays.txHeaders
-    this.txHeaderWords = arrays.txHeaderWords
-    this.txDesc = arrays.txDesc
     const memory = new ArrayBuffer(this.burst * FRAME_SLOT_BYTES)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)

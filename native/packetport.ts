@@ -9,7 +9,7 @@ import { addon, type BurstOptions, type PacketHandle } from './addon.js'
 import { interfaceInfo } from './interfaces.js'
 import { closeFd, type Regions, unmapRegion } from './memory.js'
 import { type Port, RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED, RX_VLAN } from './port.js'
-import { DEFAULT_BURST, DEFAULT_TX_SLOTS, makePortArrays } from './portarrays.js'
+import { PortArrays } from './portarrays.js'
 import { findPlace } from './packetplace.js'
 
 /** Words of struct tpacket2_hdr. */
@@ -83,21 +83,11 @@ function mapRing(fd: number, slots: number): ArrayBuffer {
   throw new RangeError(`fd ${fd} has no receive ring of ${slots} slots`)
 }
 
-export class PacketPort implements Port {
+export class PacketPort extends PortArrays implements Port {
   readonly mtu: number
   readonly offload: boolean
-  readonly burst: number
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
-  readonly rxOffset: Int32Array
-  readonly rxLen: Int32Array
-  readonly rxFlags: Int32Array
-  readonly rxGso: Int32Array
-  readonly copyDesc: Int32Array
-  readonly txSlots: number
-  readonly txHeaders: Uint8Array
-  readonly txHeaderWords: Int32Array
-  readonly txDesc: Int32Array
   private socket: number
   private readonly ring: ArrayBuffer | null
   private hot: PacketHandle
@@ -110,28 +100,18 @@ export class PacketPort implements Port {
   private split = 0
 
   private constructor(fd: number, options: PacketPortOptions) {
+    super(options.burst, options.txSlots)
     this.mtu = interfaceInfo(options.interface).mtu
     this.offload = options.offload
-    this.burst = options.burst ?? DEFAULT_BURST
-    this.txSlots = options.txSlots ?? DEFAULT_TX_SLOTS
     this.slots = ringSlotsOf(options)
     this.socket = fd
-    const arrays = makePortArrays(this.burst, this.txSlots)
-    this.rxOffset = arrays.rxOffset
-    this.rxLen = arrays.rxLen
-    this.rxFlags = arrays.rxFlags
-    this.rxGso = arrays.rxGso
-    this.copyDesc = arrays.copyDesc
-    this.txHeaders = arrays.txHeaders
-    this.txHeaderWords = arrays.txHeaderWords
-    this.txDesc = arrays.txDesc
     this.ring = options.receive ? mapRing(fd, this.slots) : null
     const memory = this.ring ?? new ArrayBuffer(64)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
     const slotBytes = memory.byteLength / this.slots
     this.slotWords = this.ring === null ? 0 : slotBytes / 4
-    const burst: BurstOptions = { ...arrays, regions: options.regions.handle, frames: this.frames, offload: options.offload }
+    const burst: BurstOptions = { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload }
     this.hot = addon().packetPort(fd, { ...burst, slots: this.slots, slotBytes })
   }
 

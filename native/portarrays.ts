@@ -14,7 +14,15 @@ export const FRAME_SLOT_BYTES = 66 << 10
 /** Where the Ethernet header starts in it. */
 export const FRAME_SLOT_ETHERNET = 18
 
-export interface PortArrays {
+/** Memory outside V8's heap, which small typed arrays would be in: native code keeps its address. */
+function words(count: number): Int32Array {
+  return new Int32Array(new ArrayBuffer(count * 4))
+}
+
+/** The arrays of a port; every port extends it. */
+export class PortArrays {
+  readonly burst: number
+  readonly txSlots: number
   readonly rxOffset: Int32Array
   readonly rxLen: Int32Array
   readonly rxFlags: Int32Array
@@ -23,26 +31,27 @@ export interface PortArrays {
   readonly txHeaders: Uint8Array
   readonly txHeaderWords: Int32Array
   readonly txDesc: Int32Array
-}
 
-/** Memory outside V8's heap, which small typed arrays would be in: native code keeps its address. */
-function words(count: number): Int32Array {
-  return new Int32Array(new ArrayBuffer(count * 4))
-}
+  /** Throws RangeError for sizes that cannot be. */
+  constructor(burst: number = DEFAULT_BURST, txSlots: number = DEFAULT_TX_SLOTS) {
+    if (!Number.isInteger(burst) || burst < 1 || burst > 1024) throw new RangeError(`burst ${burst}: 1 to 1024`)
+    if (!Number.isInteger(txSlots) || txSlots < 1 || txSlots > 65536) throw new RangeError(`txSlots ${txSlots}: 1 to 65536`)
+    const headers = new ArrayBuffer(txSlots * TX_SLOT_BYTES)
+    this.burst = burst
+    this.txSlots = txSlots
+    this.rxOffset = words(burst)
+    this.rxLen = words(burst)
+    this.rxFlags = words(burst)
+    this.rxGso = words(burst)
+    this.copyDesc = words((burst + COPIES_EXTRA) * COPY_DESC_WORDS)
+    this.txHeaders = new Uint8Array(headers)
+    this.txHeaderWords = new Int32Array(headers)
+    this.txDesc = words(txSlots * TX_DESC_WORDS)
+  }
 
-/** Makes the arrays. Throws RangeError for sizes that cannot be. */
-export function makePortArrays(burst: number, txSlots: number): PortArrays {
-  if (!Number.isInteger(burst) || burst < 1 || burst > 1024) throw new RangeError(`burst ${burst}: 1 to 1024`)
-  if (!Number.isInteger(txSlots) || txSlots < 1 || txSlots > 65536) throw new RangeError(`txSlots ${txSlots}: 1 to 65536`)
-  const headers = new ArrayBuffer(txSlots * TX_SLOT_BYTES)
-  return {
-    rxOffset: words(burst),
-    rxLen: words(burst),
-    rxFlags: words(burst),
-    rxGso: words(burst),
-    copyDesc: words((burst + COPIES_EXTRA) * COPY_DESC_WORDS),
-    txHeaders: new Uint8Array(headers),
-    txHeaderWords: new Int32Array(headers),
-    txDesc: words(txSlots * TX_DESC_WORDS),
+  /** What the native half of a port captures. */
+  protected get shared(): Pick<PortArrays, 'rxOffset' | 'rxLen' | 'rxFlags' | 'rxGso' | 'copyDesc' | 'txHeaders' | 'txDesc'> {
+    const { rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc } = this
+    return { rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc }
   }
 }

@@ -6,7 +6,7 @@ import { addon, type TapHandle } from './addon.js'
 import { interfaceInfo } from './interfaces.js'
 import { closeFd, type Regions } from './memory.js'
 import type { Port } from './port.js'
-import { DEFAULT_BURST, DEFAULT_TX_SLOTS, FRAME_SLOT_BYTES, makePortArrays } from './portarrays.js'
+import { FRAME_SLOT_BYTES, PortArrays } from './portarrays.js'
 
 export interface TapPortOptions {
   /** Name of the device. */
@@ -27,43 +27,23 @@ function refuse(): never {
   throw Object.assign(new Error('EBADF: the port is closed'), { code: 'EBADF' })
 }
 
-export class TapPort implements Port {
+export class TapPort extends PortArrays implements Port {
   readonly mtu: number
   readonly offload: boolean
-  readonly burst: number
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
-  readonly rxOffset: Int32Array
-  readonly rxLen: Int32Array
-  readonly rxFlags: Int32Array
-  readonly rxGso: Int32Array
-  readonly copyDesc: Int32Array
-  readonly txSlots: number
-  readonly txHeaders: Uint8Array
-  readonly txHeaderWords: Int32Array
-  readonly txDesc: Int32Array
   private descriptor: number
   private hot: TapHandle
 
   private constructor(fd: number, options: TapPortOptions) {
+    super(options.burst, options.txSlots)
     this.descriptor = fd
     this.mtu = interfaceInfo(options.name).mtu
     this.offload = options.offload
-    this.burst = options.burst ?? DEFAULT_BURST
-    this.txSlots = options.txSlots ?? DEFAULT_TX_SLOTS
-    const arrays = makePortArrays(this.burst, this.txSlots)
-    this.rxOffset = arrays.rxOffset
-    this.rxLen = arrays.rxLen
-    this.rxFlags = arrays.rxFlags
-    this.rxGso = arrays.rxGso
-    this.copyDesc = arrays.copyDesc
-    this.txHeaders = arrays.txHeaders
-    this.txHeaderWords = arrays.txHeaderWords
-    this.txDesc = arrays.txDesc
     const memory = new ArrayBuffer(this.burst * FRAME_SLOT_BYTES)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
-    this.hot = addon().tapPort(fd, { ...arrays, regions: options.regions.handle, frames: this.frames, offload: options.offload })
+    this.hot = addon().tapPort(fd, { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload })
   }
 
   /**

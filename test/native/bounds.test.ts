@@ -7,7 +7,7 @@ import {
   COPY_BUFFER, COPY_BUFFER_LEN, COPY_FRAME, COPY_FROM, COPY_LEN, COPY_REGION, TX_BUFFER, TX_BUFFER_LEN, TX_DESC_WORDS, TX_GSO,
   TX_HEADER_LEN, TX_PAYLOAD_LEN, TX_REGION,
 } from '../../native/port.js'
-import { makePortArrays } from '../../native/portarrays.js'
+import { PortArrays } from '../../native/portarrays.js'
 import { fillCopy, fillSlot, headers, MAC_A, MAC_B, type Payload } from './frames.js'
 
 const REGION_BYTES = 4096
@@ -28,7 +28,7 @@ function nativeSubject(): Subject {
   const regions = new Regions()
   regions.add(0, new ArrayBuffer(REGION_BYTES))
   regions.add(1, new ArrayBuffer(REGION_BYTES))
-  const arrays = makePortArrays(4, 4)
+  const arrays = new PortArrays(4, 4)
   const options = { ...arrays, regions: regions.handle, frames: new Uint8Array(new ArrayBuffer(8192)), offload: false, slots: 4, slotBytes: 2048 }
   const hot: PacketHandle = addon().packetPort(-1, options)
   const view = { ...arrays } as unknown as MemoryPort
