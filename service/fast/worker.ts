@@ -8,11 +8,12 @@ import type { Doorbell } from '../../lib/memif/index.js'
 import { Commands, type AppSource } from './commands.js'
 import { Contexts } from './contexts.js'
 import * as counters from './counterindex.js'
-import { isAckDue, transmitDueAcks } from './delayedack.js'
+import { isAckDue } from './delayedack.js'
 import { FastPath, type FastPathParts } from './fastpath.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
-import { flushPort, transmitAcks, transmitReady } from './transmit.js'
+import { bindSteps, type Steps } from './steps.js'
+import { flushPort } from './transmit.js'
 
 /** What a worker is made of and connected to. */
 export interface WorkerParts extends FastPathParts {
@@ -27,16 +28,17 @@ export class Worker {
   private readonly fast: FastPath
   private readonly slow: SlowLink
   private readonly contexts: Contexts
-  private readonly receiver: Receiver
   private readonly commands: Commands
+  private readonly steps: Steps
 
   /** Attaches to the state region. */
   constructor(parts: WorkerParts) {
     this.fast = new FastPath(parts)
     this.slow = new SlowLink(this.fast, parts.slowDoorbell)
     this.contexts = new Contexts(this.fast)
-    this.receiver = new Receiver(this.fast, this.slow, parts.vlanStrip ?? false)
-    this.commands = new Commands(this.fast, this.slow, this.contexts, this.receiver, parts.apps)
+    const receiver = new Receiver(this.fast, this.slow, parts.vlanStrip ?? false)
+    this.commands = new Commands(this.fast, this.slow, this.contexts, receiver, parts.apps)
+    this.steps = bindSteps(this.fast, this.contexts, receiver)
   }
 
   /** Goes on where an earlier worker on the same state region stopped. `known` are the applications with their contexts. */
@@ -62,7 +64,7 @@ export class Worker {
     fast.setTime(us32, ms32)
     let work = this.commands.read()
     work += this.receive()
-    work += this.contexts.readBumps()
+    work += this.steps.bumps()
     if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output(false)
     fast.count(counters.PASSES, 1)
     if (work > 0) fast.count(counters.BUSY_PASSES, 1)
@@ -74,11 +76,7 @@ export class Worker {
     const port = fast.port
     const frames = port.receive()
     if (frames === 0) return 0
-    let bytes = 0
-    for (let i = 0; i < frames; i++) {
-      bytes += port.rxLen[i]
-      this.receiver.frame(i)
-    }
+    const bytes = this.steps.frames(frames)
     fast.count(counters.RX_PACKETS, frames)
     fast.count(counters.RX_BYTES, bytes)
     this.copy()
@@ -105,11 +103,10 @@ export class Worker {
     const { fast } = this
     this.copy()
     this.commands.release()
-    let work = this.contexts.writeEvents()
+    let work = this.steps.events()
     this.contexts.publish()
-    transmitReady(fast)
-    transmitAcks(fast)
-    transmitDueAcks(fast, allAcks)
+    this.steps.segments()
+    this.steps.dueAcks(allAcks)
     work += flushPort(fast)
     work += this.commands.finishEndings()
     work += this.slow.writeFlowEvents()
