@@ -9,7 +9,7 @@ import {
   COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, FLOW_HANDED, PacketRingProducer, placeContext,
   placeState, RING_HEADER_WORDS, SF_APP, SF_CONTEXT, SF_FLOW, SF_TYPE, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT,
   StateView, TCB_APP_U16, TCB_BUFFER, TCB_CWND, TCB_FLAGS, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT,
-  TCB_RCV_READ, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_WND, TCB_STATE_U8, TCB_TX_LOG2_U8,
+  TCB_RCV_READ, TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_WND, TCB_STATE_U8, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
   TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, writeAppRegionHeader, writeStateHeader, FLAG_TIMESTAMPS,
 } from '../lib/memif/index.js'
 import {
@@ -71,6 +71,7 @@ function fillFlow(state: StateView, flow: number): void {
   state.words[tcb + TCB_SND_WND] = 65535
   state.words[tcb + TCB_CWND] = 1 << 20
   state.words[tcb + TCB_BUFFER] = (1 << 20) / 64 + flow * ((2 << BUFFER_LOG2) / 64)
+  state.words[tcb + TCB_TX_BUFFER] = state.words[tcb + TCB_BUFFER] + (1 << BUFFER_LOG2) / 64
   state.bytes[tcb * 4 + TCB_RX_LOG2_U8] = BUFFER_LOG2
   state.bytes[tcb * 4 + TCB_TX_LOG2_U8] = BUFFER_LOG2
   state.halves[tcb * 2 + TCB_APP_U16] = 1

@@ -28,6 +28,11 @@ export const EVENT_TIME_US = 5
  */
 export const EVENT_RX_BASE = 6
 
+/** Start of the receive buffer, in BUFFER_UNIT_BYTES; it changes only together with EVENT_RX_BASE. Its log2 is in EVENT_FLAGS. */
+export const EVENT_RX_BUFFER = 7
+/** Shift of the receive buffer's log2 in EVENT_FLAGS. */
+export const EVENT_RX_LOG2_SHIFT = 8
+
 /** No more bytes will come: the peer's FIN is behind EVENT_RCV_END. */
 export const EVENT_RX_CLOSED = 1 << 0
 /** All bytes and the FIN are acknowledged. */

@@ -28,6 +28,15 @@ export const REQ_CONN_CLOSE = 5
 /** AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT: events go to that context of the same application. */
 export const REQ_CONN_MOVE = 6
 
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION (OPTION_*), AS_VALUE and up to two more values. Answered EV_CONN_OPTION. */
+export const REQ_CONN_OPTION = 7
+/** AS_HANDLE, AS_FLOW, AS_GEN: answered by EV_CONN_INFO, one for each part. */
+export const REQ_CONN_INFO = 8
+/** AS_HANDLE, AS_FLOW, AS_GEN: a larger transmit buffer, please. Answered EV_CONN_TX_BUFFER. */
+export const REQ_CONN_TX_GROW = 9
+/** AS_HANDLE, AS_FLOW, AS_GEN: everything that is not acknowledged stands in the new transmit buffer too. */
+export const REQ_CONN_TX_COPIED = 10
+
 /** AS_FLAGS of REQ_LISTEN_OPEN: other listeners with this flag may share the port. */
 export const LISTEN_REUSEPORT = 1 << 0
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection (ABORT call, RFC 9293 3.9.1). */
@@ -53,6 +62,13 @@ export const EV_CONN_MOVED = 37
 /** AS_HANDLE (listener), AS_STATUS: the listener is closed and its port free. */
 export const EV_LISTEN_CLOSED = 38
 
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION, AS_STATUS. */
+export const EV_CONN_OPTION = 39
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_PART and the values of that part. */
+export const EV_CONN_INFO = 40
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_BUFFER, AS_SIZES (as for an open connection). */
+export const EV_CONN_TX_BUFFER = 41
+
 /** 0 or a positive errno number of Linux. */
 export const AS_STATUS = 2
 /** Handle of the listener. */
@@ -66,7 +82,7 @@ export const AS_PORTS = 6
 export const AS_FLOW = 7
 /** Low 16 bits: generation; high 16 bits: worker that owns the flow. */
 export const AS_GEN_WORKER = 8
-/** Start of the receive buffer in the region, in BUFFER_UNIT_BYTES; the transmit buffer follows it. */
+/** Start of the receive buffer in the region, in BUFFER_UNIT_BYTES. */
 export const AS_BUFFER = 9
 /** log2 of the receive buffer's bytes in bits 0 to 7, of the transmit buffer's in bits 8 to 15, MSS in bits 16 to 31. */
 export const AS_SIZES = 10
@@ -77,5 +93,9 @@ export const AS_TX_BASE = 12
 export const AS_BACKLOG = 13
 /** Context id. */
 export const AS_CONTEXT = 14
-/** Handle of the connection's listener context or 0; spare otherwise. */
-export const AS_SPARE = 15
+/** Start of the transmit buffer in the region, in BUFFER_UNIT_BYTES. */
+export const AS_TX_BUFFER = 15
+/** Of REQ_CONN_OPTION: which option; its values follow. Of EV_CONN_INFO: which part; its values follow. */
+export const AS_OPTION = 9
+export const AS_PART = 9
+export const AS_VALUE = 10

@@ -25,6 +25,22 @@ export const TO_SLOW_FLOW_REMOVED = 3
 /** Answer to TO_FAST_APP_REMOVE: the worker has unmapped the application's region. SF_APP. */
 export const TO_SLOW_APP_REMOVED = 4
 
+/**
+ * An acknowledgment that loss recovery needs: a duplicate, one with SACK blocks, or any while FLAG_IN_RECOVERY. SF_FLOW, SF_GEN,
+ * SF_ACK_*. One that finds no room is lost: later ones say more.
+ */
+export const TO_SLOW_ACK = 5
+/** SEG.ACK. */
+export const SF_ACK_SEQ = 4
+/** Duplicates (RFC 5681, 2) that this message stands for, 0 if SND.UNA went on. */
+export const SF_ACK_DUPLICATES = 5
+/** SACK blocks that follow, 0 to 4. */
+export const SF_ACK_BLOCKS = 6
+/** Left and right edge of each block, in the order of the option (RFC 2018, 3). */
+export const SF_ACK_EDGES = 7
+/** TSecr, 0 without timestamps. */
+export const SF_ACK_TSECR = 15
+
 /** Bits of SF_WHAT. One message may carry several. */
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
@@ -39,6 +55,14 @@ export const WHAT_FIN_RECEIVED = 1 << 3
 export const WHAT_FIN_QUEUED = 1 << 4
 /** Our FIN is acknowledged. */
 export const WHAT_FIN_ACKED = 1 << 5
+/** The peer echoes congestion (ECE) on a flow with FLAG_ECN. */
+export const WHAT_ECE = 1 << 6
+/** The peer fills the receive window faster than a round trip: a larger receive buffer would help. */
+export const WHAT_RX_LIMITED = 1 << 7
+/** The receive buffer that TO_FAST_FLOW_RX_BUFFER named is in use and the one before it free. */
+export const WHAT_RX_MOVED = 1 << 8
+/** The same for TO_FAST_FLOW_TX_BUFFER. */
+export const WHAT_TX_MOVED = 1 << 9
 
 /** Packets, both directions: byte offset of the Ethernet header from the start of the area. */
 export const SF_PACKET_POS = 5
@@ -79,6 +103,16 @@ export const TO_FAST_FLOW_UPDATE = 27
 export const TO_FAST_FLOW_RX_SHUT = 28
 /** SF_FLOW, SF_GEN: queue a FIN behind what has been written (an application that is gone or closed). */
 export const TO_FAST_FLOW_FIN = 29
+/** SF_FLOW, SF_GEN, SF_SEQ, SF_LEN: send this range again, FIN included; what is acknowledged or not sent yet is left out. */
+export const TO_FAST_FLOW_SEND = 31
+/** SF_FLOW, SF_GEN, SF_BUFFER, SF_LOG2: change to this receive buffer as soon as the one in use is empty. Answered WHAT_RX_MOVED. */
+export const TO_FAST_FLOW_RX_BUFFER = 32
+/** SF_FLOW, SF_GEN, SF_BUFFER, SF_LOG2: the application has copied its transmit buffer there. Answered WHAT_TX_MOVED. */
+export const TO_FAST_FLOW_TX_BUFFER = 33
+/** SF_FLOW, SF_GEN, SF_VALUE: segments carry at most this many payload bytes from now on (TCB mss). */
+export const TO_FAST_FLOW_MSS = 34
+/** SF_FLOW, SF_GEN, SF_VALUE: bits of the TCB's flags word to set, SF_CLEAR: to clear before. */
+export const TO_FAST_FLOW_FLAGS = 35
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30
 
@@ -88,3 +122,15 @@ export const SF_APP = 9
 export const SF_CONTEXT = 10
 /** Length of an application's region in BUFFER_UNIT_BYTES. */
 export const SF_REGION_UNITS = 11
+/** First sequence number of a range. */
+export const SF_SEQ = 4
+/** Sequence numbers in it. */
+export const SF_LEN = 5
+/** Start of a buffer in BUFFER_UNIT_BYTES. */
+export const SF_BUFFER = 4
+/** log2 of its bytes. */
+export const SF_LOG2 = 5
+/** A number whose meaning the message type gives. */
+export const SF_VALUE = 4
+/** Bits to clear. */
+export const SF_CLEAR = 5

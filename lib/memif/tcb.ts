@@ -12,15 +12,15 @@
  *   0x30     TS.Recent     rxBase        txBase        buffer
  *   ---------------------------------------------------------------
  *   0x40     sizes scales  app context   mss neighbor  oooStart       second cache line: what
- *   0x50     oooEnd        recover       rttSeq        rttStartUs     is rarer or written
+ *   0x50     oooEnd        sndLimit      rttSeq        rttStartUs     is rarer or written
  *   0x60     srttUs*8      rttvarUs*4    ackedBytes    ecnBytes
- *   0x70     dupAcks rexmt cwnd          rateKbps      slow
+ *   0x70     heardMs       cwnd          rateKbps      txBuffer
  *
  * Who writes: the slow path fills a TCB while it is free and hands it over with FLOW_ADD; from
- * then to the worker's FLOW_REMOVED the owning worker alone writes it, apart from the last three
- * words (cwnd, rateKbps, slow), which are the slow path's at all times.
+ * then to the worker's FLOW_REMOVED the owning worker alone writes it, apart from sndLimit, cwnd and
+ * rateKbps, which are the slow path's at all times.
  *
- * Buffers: receive buffer (2^rxLog2 bytes) and behind it the transmit buffer (2^txLog2 bytes)
+ * Buffers: receive buffer (2^rxLog2 bytes) and transmit buffer (2^txLog2 bytes), each of its own
  * in the application's region. The byte with sequence number `seq` stands at
  * `(seq - rxBase) & (2^rxLog2 - 1)`, likewise for txBase: no positions are kept beside the RFC's
  * variables, and nothing can get out of step with them.
@@ -92,8 +92,8 @@ export const TCB_NEIGHBOR_U16 = 37
 export const TCB_OOO_START = 19
 /** Behind its last byte; no interval when equal to oooStart. */
 export const TCB_OOO_END = 20
-/** sndMax when fast retransmit began ("recover", RFC 6582). */
-export const TCB_RECOVER = 21
+/** Slow path: sequence number up to which new data may be sent while FLAG_IN_RECOVERY. */
+export const TCB_SND_LIMIT = 21
 /** The acknowledgment that ends the round-trip measurement under way (FLAG_RTT_TIMING). */
 export const TCB_RTT_SEQ = 22
 /** When it began: low 32 bits of the microsecond clock. */
@@ -106,16 +106,14 @@ export const TCB_RTTVAR_US4 = 25
 export const TCB_ACKED_BYTES = 26
 /** Of these, bytes acknowledged with ECN echo. */
 export const TCB_ECN_BYTES = 27
-/** Duplicate acknowledgments in a row. */
-export const TCB_DUP_ACKS_U16 = 56
-/** Fast retransmits and retransmissions after timeouts since the flow began, modulo 2^16. */
-export const TCB_REXMITS_U16 = 57
+/** When the last acceptable segment arrived: low 32 bits of milliseconds, the timestamp clock. */
+export const TCB_HEARD_MS = 28
 /** Slow path: most bytes in flight. */
 export const TCB_CWND = 29
 /** Slow path: pacing rate in kbit/s; 0 for none. */
 export const TCB_RATE_KBPS = 30
-/** Slow path: its own mark, never read by workers. */
-export const TCB_SLOW = 31
+/** Start of the transmit buffer in the application's region, in BUFFER_UNIT_BYTES. */
+export const TCB_TX_BUFFER = 31
 
 /** Nobody's. */
 export const FLOW_FREE = 0
@@ -157,6 +155,20 @@ export const FLAG_REMOVING = 1 << 14
 
 /** In the worker's list of flows whose acknowledgment may wait for data to carry it. */
 export const FLAG_ACK_DELAYED = 1 << 15
+
+/** Both sides permit selective acknowledgments (RFC 2018, 2). */
+export const FLAG_SACK = 1 << 16
+/** Small segments wait while something is in flight (RFC 9293, 3.7.4). */
+export const FLAG_NAGLE = 1 << 17
+/** Acknowledgments carry ECE (RFC 3168, 6.1.3). */
+export const FLAG_ECE_OWED = 1 << 18
+/** The next new data carries CWR (RFC 3168, 6.1.2). */
+export const FLAG_CWR_OWED = 1 << 19
+/** The peer is an address of our own: frames go by the worker's loopback port. */
+export const FLAG_LOOPBACK = 1 << 20
+
+/** The upper eight bits of the flags are the TOS byte of what is sent: DSCP, and ECT(0) in data where FLAG_ECN says so. */
+export const FLAGS_TOS_SHIFT = 24
 
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
 export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED

@@ -1,6 +1,6 @@
 /** TCP connections (struct flextcp_connection). */
 import {
-  AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE,
+  AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE, AS_TX_BUFFER,
   BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_MOVE,
 } from '../memif/index.js'
 import { formatAddress } from './address.js'
@@ -259,10 +259,9 @@ export class Connection {
     const sizes = words[at + AS_SIZES]
     this.segmentBytes = sizes >>> 16
     const start = (words[at + AS_BUFFER] >>> 0) * BUFFER_UNIT_BYTES
-    const middle = start + 2 ** (sizes & 0xff)
-    const end = middle + 2 ** ((sizes >>> 8) & 0xff)
-    this.rx.open(bytes.subarray(start, middle), words[at + AS_RX_BASE])
-    this.tx.open(bytes.subarray(middle, end), words[at + AS_TX_BASE])
+    const txStart = (words[at + AS_TX_BUFFER] >>> 0) * BUFFER_UNIT_BYTES
+    this.rx.open(bytes.subarray(start, start + 2 ** (sizes & 0xff)), words[at + AS_RX_BASE])
+    this.tx.open(bytes.subarray(txStart, txStart + 2 ** ((sizes >>> 8) & 0xff)), words[at + AS_TX_BASE])
     // Closed meanwhile: the slow path knows it by its handle, so that the request that is on its way still ends it.
     if (this.current !== 'closing') this.current = 'open'
   }

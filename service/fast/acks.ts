@@ -9,11 +9,8 @@ import {
   FLAG_IN_RECOVERY,
   FLAG_RTT_TIMING,
   TCB_ACKED_BYTES,
-  TCB_DUP_ACKS_U16,
   TCB_ECN_BYTES,
   TCB_FLAGS,
-  TCB_RECOVER,
-  TCB_REXMITS_U16,
   TCB_RTT_SEQ,
   TCB_RTT_START_US,
   TCB_RTTVAR_US4,
@@ -73,7 +70,7 @@ function advance(fast: FastPath, flow: number, tcb: number, segment: Segment, ac
   if (((words[tcb + TCB_SND_NXT] - ack) | 0) < 0) words[tcb + TCB_SND_NXT] = ack
   words[tcb + TCB_ACKED_BYTES] = (words[tcb + TCB_ACKED_BYTES] + acked) | 0
   if ((segment.flags & TCP_ECE) !== 0) words[tcb + TCB_ECN_BYTES] = (words[tcb + TCB_ECN_BYTES] + acked) | 0
-  fast.halves[tcb * 2 + TCB_DUP_ACKS_U16] = 0
+  fast.dupAcks[flow] = 0
   let flags = words[tcb + TCB_FLAGS]
   if ((flags & FLAG_RTT_TIMING) !== 0 && ((ack - words[tcb + TCB_RTT_SEQ]) | 0) >= 0) {
     flags &= ~FLAG_RTT_TIMING
@@ -82,7 +79,7 @@ function advance(fast: FastPath, flow: number, tcb: number, segment: Segment, ac
   const finAcked = (flags & FLAG_FIN_QUEUED) !== 0 && ack === ((words[tcb + TCB_SND_END] + 1) | 0)
   if (finAcked) flags |= FLAG_FIN_ACKED
   const recovering = (flags & FLAG_IN_RECOVERY) !== 0
-  const recovered = recovering && ((ack - words[tcb + TCB_RECOVER]) | 0) >= 0
+  const recovered = recovering && ((ack - fast.recover[flow]) | 0) >= 0
   if (recovered) flags &= ~FLAG_IN_RECOVERY
   words[tcb + TCB_FLAGS] = flags
   if (finAcked) fast.tellSlow(flow, tcb, WHAT_FIN_ACKED)
@@ -126,10 +123,10 @@ function measureRtt(fast: FastPath, tcb: number): void {
 
 /** RFC 5681, 3.2, and RFC 6582, 3.2 step 2: the third duplicate in a row, once for each window. */
 function duplicate(fast: FastPath, flow: number, tcb: number): void {
-  const { words, halves } = fast
+  const { words } = fast
   fast.count(counters.RX_DUPLICATE_ACKS, 1)
-  const duplicates = Math.min(halves[tcb * 2 + TCB_DUP_ACKS_U16] + 1, 0xffff)
-  halves[tcb * 2 + TCB_DUP_ACKS_U16] = duplicates
+  const duplicates = Math.min(fast.dupAcks[flow] + 1, 0xffff)
+  fast.dupAcks[flow] = duplicates
   const flags = words[tcb + TCB_FLAGS]
   if ((flags & FLAG_IN_RECOVERY) !== 0) {
     // Each further duplicate says that a segment has left the network.
@@ -138,10 +135,9 @@ function duplicate(fast: FastPath, flow: number, tcb: number): void {
   }
   if (duplicates !== DUPLICATES_FOR_RETRANSMIT) return
   // After a timeout, resent data that the peer had causes duplicates too: they mean no new loss.
-  if (((words[tcb + TCB_SND_UNA] - words[tcb + TCB_RECOVER]) | 0) < 0) return
-  words[tcb + TCB_RECOVER] = words[tcb + TCB_SND_MAX]
+  if (((words[tcb + TCB_SND_UNA] - fast.recover[flow]) | 0) < 0) return
+  fast.recover[flow] = words[tcb + TCB_SND_MAX]
   words[tcb + TCB_FLAGS] = (flags | FLAG_IN_RECOVERY) & ~FLAG_CWND_LIMITED
-  halves[tcb * 2 + TCB_REXMITS_U16]++
   fast.count(counters.FAST_RETRANSMITS, 1)
   retransmitFirst(fast, flow, tcb)
   fast.tellSlow(flow, tcb, WHAT_LOSS)

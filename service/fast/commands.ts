@@ -22,7 +22,6 @@ import {
   TCB_FLAGS,
   TCB_GEN_U16,
   TCB_RCV_NXT,
-  TCB_RECOVER,
   TCB_SND_END,
   TCB_SND_MAX,
   TCB_SND_NXT,
@@ -166,7 +165,7 @@ export class Commands {
     if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_HANDED) return
     fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_OWNED
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
-    fast.words[tcb + TCB_RECOVER] = fast.words[tcb + TCB_SND_UNA]
+    fast.recover[flow] = fast.words[tcb + TCB_SND_UNA]
     this.resetHeapState(flow, tcb)
     fast.flows.insert(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)

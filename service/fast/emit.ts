@@ -10,7 +10,6 @@ import {
   STATE_LOCAL_ADDRESSES,
   STATE_MAC,
   TCB_APP_U16,
-  TCB_BUFFER,
   TCB_FLAGS,
   TCB_LOCAL_IP_U8,
   TCB_MSS_U16,
@@ -24,6 +23,7 @@ import {
   TCB_RX_LOG2_U8,
   TCB_TS_RECENT,
   TCB_TX_BASE,
+  TCB_TX_BUFFER,
   TCB_TX_LOG2_U8,
 } from '../../lib/memif/index.js'
 import {
@@ -63,8 +63,6 @@ export class Emitter {
   /** Our MAC address does not change while the worker runs: its bytes 0 to 3, then 4 and 5 with the EtherType. */
   private readonly macFirst: number
   private readonly macRestAndType: number
-  /** Region units between a flow's receive and transmit buffer are the receive buffer's length: log2 minus this. */
-  private static readonly UNIT_LOG2 = 6
 
   constructor(fast: FastPath) {
     this.fast = fast
@@ -154,10 +152,9 @@ export class Emitter {
     desc[at + TX_GSO] = 0
     if (len === 0) return
     const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
-    const rxLog2 = fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     const size = 1 << fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]
     desc[at + TX_REGION] = fast.halves[tcb * 2 + TCB_APP_U16]
-    desc[at + TX_BUFFER] = (fast.words[tcb + TCB_BUFFER] + (1 << (rxLog2 - Emitter.UNIT_LOG2))) | 0
+    desc[at + TX_BUFFER] = fast.words[tcb + TCB_TX_BUFFER]
     desc[at + TX_BUFFER_LEN] = size
     desc[at + TX_POS] = (seq - fast.words[tcb + TCB_TX_BASE]) & (size - 1)
     if (len > mss) desc[at + TX_GSO] = mss

@@ -10,6 +10,7 @@ import {
   TCB_APP_U16,
   TCB_BUFFER,
   TCB_FLAGS,
+  TCB_HEARD_MS,
   TCB_MSS_U16,
   TCB_OOO_END,
   TCB_OOO_START,
@@ -173,6 +174,7 @@ export class Receiver {
       this.slow.packet(frame, eth, len, rxFlags, gso, flow)
       return
     }
+    words[tcb + TCB_HEARD_MS] = fast.tsNow
     if (!processAck(fast, flow, tcb, segment)) return
     // RFC 7323, 4.3: TS.Recent follows segments that cover the last acknowledgment we sent.
     if (segment.hasTimestamps && ((segment.seq - words[tcb + TCB_RCV_NXT]) | 0) <= 0) {

@@ -12,12 +12,9 @@ import {
   FLAG_TX_LISTED,
   FLAG_WATCHED,
   TCB_CWND,
-  TCB_DUP_ACKS_U16,
   TCB_FLAGS,
   TCB_MSS_U16,
   TCB_RCV_NXT,
-  TCB_RECOVER,
-  TCB_REXMITS_U16,
   TCB_RTT_SEQ,
   TCB_RTT_START_US,
   TCB_SND_END,
@@ -63,11 +60,11 @@ function transmitFlow(fast: FastPath, flow: number, tcb: number): void {
 }
 
 /** Most bytes in flight: the peer's window or cwnd, in recovery inflated by what duplicates say has left (RFC 5681, 3.2 step 4). */
-function sendLimit(fast: FastPath, tcb: number, flags: number): number {
+function sendLimit(fast: FastPath, flow: number, tcb: number, flags: number): number {
   const words = fast.words
   let cwnd = words[tcb + TCB_CWND]
   if ((flags & FLAG_IN_RECOVERY) !== 0) {
-    cwnd += fast.halves[tcb * 2 + TCB_DUP_ACKS_U16] * fast.halves[tcb * 2 + TCB_MSS_U16]
+    cwnd += fast.dupAcks[flow] * fast.halves[tcb * 2 + TCB_MSS_U16]
   }
   return Math.min(words[tcb + TCB_SND_WND], cwnd)
 }
@@ -83,7 +80,7 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   if (dataLeft <= 0 && !finLeft) return false
   watch(fast, flow, tcb, flags)
   const inFlight = (nxt - una) | 0
-  const allowed = sendLimit(fast, tcb, flags) - inFlight
+  const allowed = sendLimit(fast, flow, tcb, flags) - inFlight
   const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
   if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) return false
   const len = segmentLength(fast, Math.min(allowed, dataLeft), dataLeft, mss)
@@ -157,10 +154,9 @@ export function goBack(fast: FastPath, flow: number, tcb: number): void {
   const words = fast.words
   if (words[tcb + TCB_SND_UNA] === words[tcb + TCB_SND_MAX]) return
   words[tcb + TCB_SND_NXT] = words[tcb + TCB_SND_UNA]
-  words[tcb + TCB_RECOVER] = words[tcb + TCB_SND_MAX]
+  fast.recover[flow] = words[tcb + TCB_SND_MAX]
   words[tcb + TCB_FLAGS] &= ~(FLAG_IN_RECOVERY | FLAG_RTT_TIMING | FLAG_CWND_LIMITED)
-  fast.halves[tcb * 2 + TCB_DUP_ACKS_U16] = 0
-  fast.halves[tcb * 2 + TCB_REXMITS_U16]++
+  fast.dupAcks[flow] = 0
   fast.count(counters.TIMEOUT_RETRANSMITS, 1)
   fast.listTx(flow, tcb)
 }

@@ -1,7 +1,7 @@
 /** An application and its contexts, as the slow path sees them. */
 import {
   AS_BUFFER, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
-  AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TYPE, APP_SLOW_ENTRY_WORDS, buffersOffset, CONTEXTS_MAX, Doorbell,
+  AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TX_BUFFER, AS_TYPE, APP_SLOW_ENTRY_WORDS, buffersOffset, CONTEXTS_MAX, Doorbell,
   placeContext, RingConsumer, RingProducer, type AppRegionShape, type Wakeable,
 } from '../../lib/memif/index.js'
 import { BufferAllocator } from './buffers.js'
@@ -27,6 +27,7 @@ export interface AppEvent {
   /** Generation in the low, worker in the high 16 bits. */
   readonly genWorker?: number
   readonly buffer?: number
+  readonly txBuffer?: number
   readonly sizes?: number
   readonly rxBase?: number
   readonly txBase?: number
@@ -122,6 +123,7 @@ export class AppContext {
     words[entry + AS_FLOW] = event.flow ?? -1
     words[entry + AS_GEN_WORKER] = event.genWorker ?? 0
     words[entry + AS_BUFFER] = event.buffer ?? 0
+    words[entry + AS_TX_BUFFER] = event.txBuffer ?? 0
     words[entry + AS_SIZES] = event.sizes ?? 0
     words[entry + AS_RX_BASE] = event.rxBase ?? 0
     words[entry + AS_TX_BASE] = event.txBase ?? 0

@@ -3,7 +3,7 @@
  * most half used; then 1/4 and at last 1/16 of them, so that default options serve a few fast connections and
  * many slow ones alike. A receive buffer never gets smaller than the window that our SYN has promised.
  */
-import { log2Ceil } from '../../lib/memif/index.js'
+import { BUFFER_UNIT_BYTES, log2Ceil } from '../../lib/memif/index.js'
 import type { App } from './app.js'
 import type { SlowConfig, TcpConfig } from './config.js'
 import type { Connection } from './connection.js'
@@ -45,6 +45,11 @@ export function takeBuffers(stack: Stack, app: App, connection: Connection): boo
     connection.txLog2 = sizes.txLog2
   }
   return connection.buffer >= 0
+}
+
+/** Start of the transmit buffer in BUFFER_UNIT_BYTES: right behind the receive buffer. */
+export function txBufferOf({ buffer, rxLog2 }: Connection): number {
+  return buffer + 2 ** rxLog2 / BUFFER_UNIT_BYTES
 }
 
 /** A function that gives the connection's buffers back to `app`; the connection has none from now on. */

@@ -7,7 +7,7 @@ import {
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
-  TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
+  TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter,
 } from '../../lib/memif/index.js'
@@ -185,6 +185,7 @@ export class FastHarness {
     words[tcb + TCB_CWND] = options.cwnd ?? 1 << 20
     words[tcb + TCB_TS_RECENT] = 100
     words[tcb + TCB_BUFFER] = (1 << 21) / 64 + flow * 1024
+    words[tcb + TCB_TX_BUFFER] = words[tcb + TCB_BUFFER] + (1 << (rxLog2 - 6))
     bytes[tcb * 4 + TCB_RX_LOG2_U8] = rxLog2
     bytes[tcb * 4 + TCB_TX_LOG2_U8] = txLog2
     bytes[tcb * 4 + TCB_SND_WSCALE_U8] = 0
@@ -298,7 +299,7 @@ export class FastHarness {
     const end = this.word(flow, TCB_SND_END)
     const tcb = this.tcb(flow)
     const size = 1 << this.state.bytes[tcb * 4 + TCB_TX_LOG2_U8]
-    const start = this.state.words[tcb + TCB_BUFFER] * 64 + (1 << this.state.bytes[tcb * 4 + TCB_RX_LOG2_U8])
+    const start = this.state.words[tcb + TCB_TX_BUFFER] * 64
     data.forEach((byte, i) => {
       this.appBytes[start + ((end + i - this.state.words[tcb + TCB_TX_BASE]) & (size - 1))] = byte
     })

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import * as memif from '../../lib/memif/index.js'
 
 const words = ['REMOTE_IP', 'PORTS', 'FLAGS', 'RCV_NXT', 'RCV_READ', 'RCV_ADV', 'SND_UNA', 'SND_NXT', 'SND_MAX', 'SND_END', 'SND_WND',
-  'TS_RECENT', 'RX_BASE', 'TX_BASE', 'BUFFER', 'OOO_START', 'OOO_END', 'RECOVER', 'RTT_SEQ', 'RTT_START_US', 'SRTT_US8',
-  'RTTVAR_US4', 'ACKED_BYTES', 'ECN_BYTES', 'CWND', 'RATE_KBPS', 'SLOW'] as const
+  'TS_RECENT', 'RX_BASE', 'TX_BASE', 'BUFFER', 'OOO_START', 'OOO_END', 'SND_LIMIT', 'RTT_SEQ', 'RTT_START_US', 'SRTT_US8',
+  'RTTVAR_US4', 'ACKED_BYTES', 'ECN_BYTES', 'HEARD_MS', 'CWND', 'RATE_KBPS', 'TX_BUFFER'] as const
 
 /** [first byte, length] of every TCB field, read off the exported names. */
 function tcbFields(): [string, number, number][] {

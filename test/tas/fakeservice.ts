@@ -1,6 +1,6 @@
 /** Plays slow path and workers on the rings of an application's region, in this thread. */
 import {
-  APP_SLOW_ENTRY_WORDS, AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
+  APP_SLOW_ENTRY_WORDS, AS_BUFFER, AS_TX_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
   AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TYPE, BUFFER_UNIT_BYTES, buffersOffset, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN,
   BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, DOORBELL_PAGE_BYTES, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT,
   EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_SND_UNA,
@@ -178,7 +178,8 @@ export class FakeService implements LocalService {
     return {
       [AS_TYPE]: type, [AS_HANDLE]: handle, [AS_FLOW]: flow.flow, [AS_GEN_WORKER]: flow.gen | (flow.worker << 16),
       [AS_REMOTE_IP]: PEER_IP | 0, [AS_LOCAL_IP]: LOCAL_IP, [AS_PORTS]: (4000 << 16) | 80,
-      [AS_BUFFER]: flow.start / BUFFER_UNIT_BYTES, [AS_SIZES]: flow.rxLog2 | (flow.txLog2 << 8) | (1448 << 16),
+      [AS_BUFFER]: flow.start / BUFFER_UNIT_BYTES, [AS_TX_BUFFER]: (flow.start + 2 ** flow.rxLog2) / BUFFER_UNIT_BYTES,
+      [AS_SIZES]: flow.rxLog2 | (flow.txLog2 << 8) | (1448 << 16),
       [AS_RX_BASE]: flow.rxBase, [AS_TX_BASE]: flow.txBase,
     }
   }
