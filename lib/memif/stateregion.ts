@@ -4,7 +4,7 @@
  *   header page | neighbour table | TCB table | for each worker: flow table, to-slow ring, to-fast ring, own words
  */
 import {
-  CACHE_LINE_BYTES,
+  CACHE_LINE_WORDS,
   LAYOUT_VERSION,
   LOCAL_ADDRESSES_MAX,
   log2Ceil,
@@ -22,6 +22,11 @@ export const NEIGHBOR_WORDS = 2
 
 /** Words of a flow table entry: hash, flow index plus one (0 marks an empty place). */
 export const FLOW_ENTRY_WORDS = 2
+
+/** Copies that a worker's journal holds: more than a port's largest burst and what may come on top. */
+export const JOURNAL_ENTRIES = 2048
+/** First entry behind the count; an entry is two words (service/fast/copyjournal.ts). */
+export const JOURNAL_FIRST_WORD = 16
 
 /** What both sides must agree on to find everything. */
 export interface StateRegionShape {
@@ -61,6 +66,8 @@ export interface WorkerPlaces {
   readonly toFast: PacketRingPlace
   /** 16 words of the worker's own that must outlive it (ring position of its port, say). */
   readonly ownWord: number
+  /** Word index of the journal of copies that are under way. */
+  readonly journalWord: number
 }
 
 /** Where everything stands in the state region. */
@@ -89,8 +96,10 @@ export function placeState(shape: StateRegionShape): StatePlaces {
     at = roundUp(at + packetRingBytes(shape.toSlowEntries, shape.packetAreaBytes), PAGE_BYTES)
     const toFast = placePacketRing(at, shape.toFastEntries, shape.packetAreaBytes)
     at = roundUp(at + packetRingBytes(shape.toFastEntries, shape.packetAreaBytes), PAGE_BYTES)
-    workers.push({ flowTableWord, flowTableEntries, toSlow, toFast, ownWord: at / 4 })
-    at = roundUp(at + CACHE_LINE_BYTES, PAGE_BYTES)
+    const ownWord = at / 4
+    const journalWord = ownWord + CACHE_LINE_WORDS
+    workers.push({ flowTableWord, flowTableEntries, toSlow, toFast, ownWord, journalWord })
+    at = roundUp((journalWord + JOURNAL_FIRST_WORD + JOURNAL_ENTRIES * 2) * 4, PAGE_BYTES)
   }
   return { neighborsWord: neighborsOffset / 4, tcbOffset, workers, totalBytes: at }
 }

@@ -260,6 +260,7 @@ export class Commands {
    */
   adoptFlows(): void {
     const { fast } = this
+    fast.journal.undo()
     const flows = new Int32Array(fast.state.shape.flows)
     const count = fast.flows.list(flows)
     for (let i = 0; i < count; i++) {

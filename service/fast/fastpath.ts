@@ -18,6 +18,7 @@ import {
   type WorkerPlaces,
 } from '../../lib/memif/index.js'
 import type { Port, RegionTable } from '../../native/port.js'
+import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
@@ -50,6 +51,7 @@ export class FastPath {
   readonly counterBase: number
   readonly flows: FlowTable
   readonly emitter: Emitter
+  readonly journal: CopyJournal
 
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
@@ -99,6 +101,7 @@ export class FastPath {
     this.counterBase = workerCounterBase(worker)
     this.flows = new FlowTable(state, this.places)
     this.emitter = new Emitter(this)
+    this.journal = new CopyJournal(state.words, this.places.journalWord)
     const flows = state.shape.flows
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)

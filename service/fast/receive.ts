@@ -260,6 +260,7 @@ export class Receiver {
   private copy(tcb: number, frame: number, from: number, seq: number, len: number): void {
     const { fast } = this
     const desc = this.copyDesc
+    fast.journal.note(tcb)
     const at = fast.copies * COPY_DESC_WORDS
     const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     desc[at + COPY_FRAME] = frame

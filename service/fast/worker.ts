@@ -88,6 +88,7 @@ export class Worker {
     if (this.fast.copies === 0) return
     this.fast.port.deliver(this.fast.copies)
     this.fast.copies = 0
+    this.fast.journal.clear()
   }
 
   private hasListed(): boolean {

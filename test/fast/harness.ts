@@ -1,4 +1,5 @@
 /** One worker with a fake slow path, a fake application and a fake peer; time is an argument. */
+import { expect } from 'vitest'
 import {
   BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES,
   Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
@@ -74,7 +75,7 @@ export class FastHarness {
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly doorbells = new Int32Array(DOORBELL_PAGE_BYTES / 4)
   readonly port: MemoryPort
-  readonly worker: Worker
+  worker: Worker
   readonly toFast: PacketRingProducer
   readonly toSlow: PacketRingConsumer
   readonly appMemory: SharedArrayBuffer
@@ -90,6 +91,7 @@ export class FastHarness {
   private readonly frames: { frame: Uint8Array; gso: number }[] = []
   private readonly regionAt = new Map<number, ArrayBufferLike>()
   private flowMade = 0
+  private readonly makeWorker: () => Worker
 
   constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean } = {}) {
     const stateShape = { workers: 1, flows: 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
@@ -118,7 +120,8 @@ export class FastHarness {
       memory: (region) => new Uint8Array(this.regionAt.get(region) ?? new ArrayBuffer(0)),
       onTransmit: (frame, gso) => void this.frames.push({ frame, gso }),
     })
-    this.worker = this.makeWorker(appShape, options.vlanStrip ?? false)
+    this.makeWorker = () => this.newWorker(appShape, options.vlanStrip ?? false)
+    this.worker = this.makeWorker()
     this.toFast = new PacketRingProducer(this.state.words, this.state.places.workers[0].toFast)
     this.toSlow = new PacketRingConsumer(this.state.words, this.state.places.workers[0].toSlow)
     this.command(TO_FAST_APP_ADD, { app: APP })
@@ -126,7 +129,7 @@ export class FastHarness {
     this.pass()
   }
 
-  private makeWorker(shape: AppRegionShape, vlanStrip: boolean): Worker {
+  private newWorker(shape: AppRegionShape, vlanStrip: boolean): Worker {
     return new Worker({
       state: this.state, worker: 0, port: this.port, counters: this.counters, vlanStrip,
       regions: { add: (index, memory) => void this.regionAt.set(index, memory), remove: (index) => void this.regionAt.delete(index) },
@@ -137,6 +140,19 @@ export class FastHarness {
         release: (app) => void this.released.push(app),
       },
     })
+  }
+
+  /** A pass in which the worker is killed before payload is copied; another takes over. */
+  killBeforeCopy(...segments: SegmentOptions[]): void {
+    const { deliver } = this.port
+    this.port.deliver = () => {
+      throw new Error('killed')
+    }
+    expect(() => this.receive(...segments)).toThrow('killed')
+    this.port.deliver = deliver
+    this.port.release()
+    this.worker = this.makeWorker()
+    this.worker.takeOver([{ app: APP, contexts: [CONTEXT] }])
   }
 
   /** Orders `type` of the worker, as the slow path does. */
