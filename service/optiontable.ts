@@ -140,6 +140,9 @@ const pollDeparture = 'the original (undocumented there) spins for 10,000, which
 export const CC_ALGORITHMS = ['dctcp-rate', 'dctcp-win', 'timely', 'const-rate'] as const
 export type CcAlgorithm = (typeof CC_ALGORITHMS)[number]
 
+/** Modes of --tcp-ecn. */
+export const ECN_MODES = ['off', 'passive', 'on'] as const
+
 /** Levels of --log-level, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
 export type LogLevelName = (typeof LOG_LEVELS)[number]
@@ -208,6 +211,9 @@ export const OPTION_TABLE = {
     meaning: 'Time until a SYN or SYN-ACK is sent again; doubles with every retry.' }, 10_000, 100, 60_000_000),
   tcpHandshakeRetries: integer({ ...tcp, name: 'tcp-handshake-retries', value: 'RETRIES',
     meaning: 'Most retries of a handshake.' }, 10, 0, 255),
+  tcpEcn: choice({ ...tcp, name: 'tcp-ecn', value: 'MODE', departure: NEW,
+    meaning: 'Explicit congestion notification (RFC 3168): off (never), passive (where the peer asks for it), on (asked for in ' +
+      'connections that are opened here, too).' }, 'passive', ECN_MODES),
 
   cc: choice({ ...cc, name: 'cc', value: 'ALGORITHM', inactive: true,
     meaning: 'Congestion-control algorithm: dctcp-rate (DCTCP adapted to rates), dctcp-win (DCTCP, its window made a rate), ' +

@@ -17,6 +17,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       handshakeRetries: options.tcpHandshakeRetries,
       rttInitUs: options.tcpRttInit,
       linkBwGbps: options.tcpLinkBw,
+      ecn: options.tcpEcn,
     },
     arp: { timeoutUs: options.arpTimeout, timeoutMaxUs: options.arpTimeoutMax },
     cc: {

@@ -16,6 +16,9 @@ import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { Timer } from './timers.js'
 
+/** How often a SYN that asks for ECN is repeated as it is: it may just have been lost. */
+const ECN_RETRIES = 2
+
 /** A request to connect. `localIp` and `localPort` 0 leave the choice to TAS. */
 export interface OpenRequest extends FourTuple {
   readonly handle: number
@@ -50,6 +53,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   connection.handle = request.handle
   connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
   connection.sndNxt = (connection.iss + 1) | 0
+  connection.asksEcn = stack.config.tcp.ecn === 'on'
   return equip(stack, context, connection, route.nextHop)
 }
 
@@ -88,6 +92,8 @@ function retrySyn(stack: Stack, connection: Connection): void {
     return failOpening(stack, connection, ETIMEDOUT)
   }
   connection.retries++
+  // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
+  if (connection.retries > ECN_RETRIES) connection.asksEcn = false
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
   sendSyn(stack, connection)
@@ -109,8 +115,16 @@ export function receiveInSynSent(stack: Stack, connection: Connection, segment: 
 }
 
 function receiveRefusal(stack: Stack, connection: Connection): void {
+  if (connection.asksEcn) return askWithoutEcn(stack, connection)
   stack.stats.add('resetsReceived')
   failOpening(stack, connection, ECONNREFUSED)
+}
+
+/** RFC 3168, 6.1.1.1: a RST in answer to a SYN with ECN may mean the ECN bits only. */
+function askWithoutEcn(stack: Stack, connection: Connection): void {
+  connection.asksEcn = false
+  stack.stats.add('handshakeRetransmits')
+  sendSyn(stack, connection)
 }
 
 function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): void {

@@ -14,6 +14,11 @@ export interface Route {
   readonly nextHop: number
 }
 
+/**
+ * Explicit congestion notification (RFC 3168): never, where the peer asks for it, or asked for in our SYNs as well.
+ */
+export type EcnMode = 'off' | 'passive' | 'on'
+
 export interface TcpConfig {
   /** Receive buffer of a connection in bytes: a power of two, 64 to 2^30. */
   readonly rxBufLen: number
@@ -31,6 +36,7 @@ export interface TcpConfig {
   readonly timeWaitUs: number
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
+  readonly ecn: EcnMode
 }
 
 export interface ArpConfig {
@@ -103,6 +109,7 @@ export const DEFAULT_TCP: TcpConfig = {
   linkBwGbps: 10,
   timeWaitUs: 60_000_000,
   finWait2Us: 60_000_000,
+  ecn: 'passive',
 }
 
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }

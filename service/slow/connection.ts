@@ -43,6 +43,11 @@ export class Connection implements FourTuple {
   rcvWscale = 0
   timestamps = false
   tsRecent = 0
+  /** Both sides permit selective acknowledgments (RFC 2018, 2). */
+  sack = false
+  /** Every SYN that we sent asked for ECN, and ECN as agreed on (RFC 3168, 6.1.1). */
+  asksEcn = false
+  ecn = false
   /** When the last SYN or SYN-ACK was sent, and how often it was sent again. */
   sentUs = 0
   retries = 0

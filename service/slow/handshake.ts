@@ -1,5 +1,5 @@
 /** Passive open: a SYN is answered, its ACK makes a connection (RFC 9293, 3.10.7.2 and 3.10.7.4). */
-import { seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import { seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import { Connection } from './connection.js'
 import { reserveFlow } from './handover.js'
 import { HASH_SPREAD } from './isn.js'
@@ -97,6 +97,8 @@ export function receiveInSynReceived(stack: Stack, connection: Connection, segme
 function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): void {
   stack.stats.add('handshakeRetransmits')
   connection.retries = Math.max(connection.retries, 1)
+  // RFC 3168, 6.1.1.1: the peer asks again, without ECN: something on the way may not let it through.
+  if ((segment.tcp.flags & (TCP_ECE | TCP_CWR)) === 0) connection.ecn = false
   sendSynAck(stack, connection, segment.tcp.options.windowScale !== null)
 }
 

@@ -1,5 +1,10 @@
-/** What both SYNs agree on: MSS, window scale (RFC 7323, 2), timestamps (RFC 7323, 3). */
-import { NO_OPTIONS, seqDiff, TCP_ACK, TCP_SYN, type TcpOptions, type TcpParsed } from '../../lib/wire/index.js'
+/**
+ * What both SYNs agree on: MSS, window scale (RFC 7323, 2), timestamps (RFC 7323, 3), SACK (RFC 2018, 2), ECN
+ * (RFC 3168, 6.1.1).
+ */
+import {
+  NO_OPTIONS, seqDiff, TCP_ACK, TCP_CWR, TCP_ECE, TCP_SYN, type TcpOptions, type TcpParsed,
+} from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { HEADERS_BYTES } from './handover.js'
 import type { Stack } from './stack.js'
@@ -36,6 +41,19 @@ export function takeOffer(stack: Stack, connection: Connection, tcp: TcpParsed):
   connection.rcvWscale = options.windowScale === null ? 0 : windowShift(stack.config.tcp.rxBufLen)
   connection.timestamps = options.timestamps !== null
   connection.tsRecent = options.timestamps?.value ?? 0
+  connection.sack = options.sackPermitted
+  connection.ecn = agreesOnEcn(stack, connection, tcp.flags)
+}
+
+/**
+ * Whether both sides want ECN, as far as the peer's SYN or SYN-ACK with `flags` says (RFC 3168, 6.1.1). Who has sent
+ * one SYN that does not ask for it must not use it, so in a simultaneous open ours counts too.
+ */
+function agreesOnEcn(stack: Stack, connection: Connection, flags: number): boolean {
+  const offer = flags & (TCP_ECE | TCP_CWR)
+  if ((flags & TCP_ACK) !== 0) return connection.asksEcn && offer === TCP_ECE
+  if (offer !== (TCP_ECE | TCP_CWR)) return false
+  return connection.isActive ? connection.asksEcn : stack.config.tcp.ecn !== 'off'
 }
 
 function ourMss(stack: Stack): number {
@@ -45,23 +63,25 @@ function ourMss(stack: Stack): number {
 /** Sends our SYN; everything is offered. */
 export function sendSyn(stack: Stack, connection: Connection): void {
   const options: TcpOptions = {
-    mss: ourMss(stack), windowScale: windowShift(stack.config.tcp.rxBufLen), sackPermitted: false,
+    mss: ourMss(stack), windowScale: windowShift(stack.config.tcp.rxBufLen), sackPermitted: true,
     timestamps: { value: timestampValue(stack.nowUs), echo: 0 },
   }
   stack.stats.add('synSent')
   connection.sentUs = stack.nowUs
-  const segment = { seq: connection.iss, flags: TCP_SYN, window: synWindow(stack), options }
+  const flags = connection.asksEcn ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN
+  const segment = { seq: connection.iss, flags, window: synWindow(stack), options }
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
 /** Sends our SYN-ACK; only what the peer offered is answered. */
 export function sendSynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
   const options: TcpOptions = {
-    mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: false,
+    mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: connection.sack,
     timestamps: timestampsOf(stack, connection),
   }
   connection.sentUs = stack.nowUs
-  const segment = { seq: connection.iss, ack: connection.rcvNxt, flags: TCP_SYN | TCP_ACK, window: synWindow(stack), options }
+  const flags = TCP_SYN | TCP_ACK | (connection.ecn ? TCP_ECE : 0)
+  const segment = { seq: connection.iss, ack: connection.rcvNxt, flags, window: synWindow(stack), options }
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 

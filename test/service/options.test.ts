@@ -19,7 +19,7 @@ describe('options: defaults', () => {
   /** User guide 1.2, then the original's source for what it does not document; departures apart. */
   const documented: Partial<Options> = {
     fpCoresMax: 1, fpNoInts: false, fpNoXsumoffload: false, fpNoAutoscale: false, fpNoHugepages: false, fpVlanStrip: false,
-    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 10,
+    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 10, tcpEcn: 'passive',
     cc: 'dctcp-rate', ccControlInterval: 2, ccControlGranularity: 50, ccRexmitInts: 4,
     ccDctcpWeight: 0.0625, ccDctcpInit: 10_000, ccDctcpStep: 10_000, ccDctcpMimd: null, ccDctcpMin: 10_000, ccDctcpMinpkts: 50,
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,

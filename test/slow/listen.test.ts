@@ -1,7 +1,7 @@
 /** Passive open. */
 import { describe, expect, it } from 'vitest'
 import {
-  CONTEXT_NONE, EV_CONN_CLOSED, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, FLAG_TIMESTAMPS,
+  CONTEXT_NONE, EV_CONN_CLOSED, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, FLAG_SACK, FLAG_TIMESTAMPS,
   LISTEN_REUSEPORT, REQ_CONN_CLOSE, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN, TCB_BUFFER, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
@@ -83,12 +83,12 @@ describe('listener', () => {
 })
 
 describe('LISTEN', () => {
-  it('SYN with all options -> SYN-ACK answers window scale and timestamps (RFC 9293, 3.10.7.2; RFC 7323)', () => {
+  it('SYN with all options -> SYN-ACK answers window scale, SACK and timestamps (RFC 9293, 3.10.7.2; RFC 7323)', () => {
     const { host } = listening()
     host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
     expect(host.sent()).toMatchObject([{
       sourcePort: LISTEN_PORT, targetPort: PEER_PORT, ack: PEER_ISS + 1, flags: TCP_SYN | TCP_ACK, window: RX_BUF,
-      options: { mss: 1460, windowScale: 0, sackPermitted: false, timestamps: { value: host.nowUs / 1000, echo: 500 } },
+      options: { mss: 1460, windowScale: 0, sackPermitted: true, timestamps: { value: host.nowUs / 1000, echo: 500 } },
     }])
     expect(host.count('flowsSynReceived')).toBe(1)
   })
@@ -196,7 +196,7 @@ describe('SYN-RECEIVED', () => {
     for (const word of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) expect(host.tcb(flow, word)).toBe(nxt)
     expect(host.tcb(flow, TCB_RCV_ADV)).toBe(nxt + RX_BUF)
     const rest = [TCB_SND_WND, TCB_TS_RECENT, TCB_CWND, TCB_FLAGS].map((word) => host.tcb(flow, word))
-    expect(rest).toEqual([9 << 7, 510, 10 * 1448, FLAG_TIMESTAMPS])
+    expect(rest).toEqual([9 << 7, 510, 10 * 1448, FLAG_TIMESTAMPS | FLAG_SACK])
     expect(host.tcb(flow, TCB_SRTT_US8)).toBe(2400)
     expect(host.tcb(flow, TCB_REMOTE_IP)).toBe(0x0200000a)
     expect(host.tcb(flow, TCB_PORTS) >>> 0).toBe(0x50008813)
