@@ -27,8 +27,8 @@ export const COUNTERS_START_MS = 4
 export const WORKER_COUNTERS = [
   'rxPackets', 'rxBytes', 'txPackets', 'txBytes',
   'rxAcks', 'rxDuplicateAcks', 'rxOutOfOrder', 'rxDuplicateData', 'rxWindowFull',
-  'dropMalformed', 'dropChecksum', 'dropNotOurs', 'dropPaws', 'dropOutOfOrder', 'dropTruncated', 'dropPort', 'dropSlowFull',
-  'toSlowPackets', 'fromSlowMessages', 'fastRetransmits', 'timeoutRetransmits', 'windowProbes',
+  'dropMalformed', 'dropChecksum', 'dropNotOurs', 'dropPaws', 'dropOutOfOrder', 'dropOldAck', 'dropTruncated', 'dropPort', 'dropSlowFull',
+  'toSlowPackets', 'fromSlowMessages', 'retransmits', 'windowProbes',
   'appEvents', 'appBumps', 'appBadBumps', 'appWakeups', 'slowWakeups',
   'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
 ] as const
@@ -40,7 +40,7 @@ export const SLOW_COUNTERS = [
   'arpRequestsSent', 'arpRepliesSent', 'arpRequestsFailed', 'arpEntries', 'icmpEchoes',
   'synReceived', 'synDropped', 'synSent', 'resetsSent', 'resetsReceived',
   'connectionsOpened', 'connectionsAccepted', 'connectionsFailed', 'connectionsClosed', 'connectionsReset', 'connectionsTimedOut',
-  'rtoTimeouts', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
+  'rtoTimeouts', 'fastRecoveries', 'recoveriesUndone', 'tailLossProbes', 'retransmittedBytes', 'ecnReductions', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
   'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
   'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
 ] as const

@@ -45,8 +45,6 @@ export const SF_ACK_TSECR = 15
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
 export const WHAT_ACTIVE = 1 << 0
-/** Three duplicate acknowledgments: a segment was retransmitted. */
-export const WHAT_LOSS = 1 << 1
 /** The congestion window held data back. */
 export const WHAT_CWND_LIMITED = 1 << 2
 /** The peer's FIN arrived in order. */
@@ -87,8 +85,6 @@ export const TO_FAST_CONTEXT_ADD = 19
 export const TO_FAST_FLOW_ADD = 20
 /** SF_FLOW, SF_GEN: publish what the application has not been told yet, take the flow out of the table, let go. Answered. */
 export const TO_FAST_FLOW_REMOVE = 21
-/** SF_FLOW, SF_GEN: retransmission timeout: go back to SND.UNA (RFC 6298, 5.4). */
-export const TO_FAST_FLOW_RETRANSMIT = 22
 /** SF_FLOW, SF_GEN: send one byte beyond a closed window, or an old sequence number if there is nothing to send (RFC 9293, 3.8.6.1). */
 export const TO_FAST_FLOW_PROBE = 23
 /** SF_FLOW, SF_GEN: clear FLAG_WATCHED if nothing is in flight or to send; otherwise answer WHAT_ACTIVE again. */

@@ -1,9 +1,9 @@
 /**
- * Acknowledgments that arrive: SND.UNA, window, round-trip time, duplicate acknowledgments (RFC 9293, 3.10.7.4, fifth;
- * RFC 5681; RFC 6582). The congestion window itself is the slow path's.
+ * Acknowledgments that arrive: SND.UNA, window, round-trip time (RFC 9293, 3.10.7.4, fifth). What they say about losses, and the
+ * congestion window, is the slow path's: it gets duplicates, SACK blocks and, in recovery, every acknowledgment.
  */
 import {
-  FLAG_CWND_LIMITED,
+  FLAG_ECN,
   FLAG_FIN_ACKED,
   FLAG_FIN_QUEUED,
   FLAG_IN_RECOVERY,
@@ -22,18 +22,20 @@ import {
   TCB_SND_WSCALE_U8,
   TCB_SRTT_US8,
   TCB_TX_LOG2_U8,
+  WHAT_ACTIVE,
+  WHAT_ECE,
   WHAT_FIN_ACKED,
-  WHAT_LOSS,
 } from '../../lib/memif/index.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { TCP_ECE, TCP_FIN, type Segment } from './segment.js'
-import { retransmitFirst } from './transmit.js'
+import type { SlowLink } from './slowlink.js'
 
-const DUPLICATES_FOR_RETRANSMIT = 3
+/** Largest window without scaling; how old an acknowledgment may be follows from it (RFC 5961, 5.2). */
+const WINDOW_MAX = 0xffff
 
 /** Processes the acknowledgment of a segment. Returns false if the segment is to be dropped. */
-export function processAck(fast: FastPath, flow: number, tcb: number, segment: Segment): boolean {
+export function processAck(fast: FastPath, slow: SlowLink, flow: number, tcb: number, segment: Segment): boolean {
   const words = fast.words
   const una = words[tcb + TCB_SND_UNA]
   const acked = (segment.ack - una) | 0
@@ -42,24 +44,45 @@ export function processAck(fast: FastPath, flow: number, tcb: number, segment: S
     fast.listAck(flow, tcb)
     return false
   }
-  // An acknowledgment older than SND.UNA says nothing new; its payload may still be.
-  if (acked < 0) return true
-  const window = segment.window << fast.bytes[tcb * 4 + TCB_SND_WSCALE_U8]
+  const scale = fast.bytes[tcb * 4 + TCB_SND_WSCALE_U8]
+  if (acked < 0) return isRecent(fast, flow, tcb, acked, scale)
+  const isSteered = (words[tcb + TCB_FLAGS] & FLAG_IN_RECOVERY) !== 0
+  const window = segment.window << scale
   if (acked > 0) {
     fast.count(counters.RX_ACKS, 1)
-    words[tcb + TCB_SND_WND] = window
+    setWindow(fast, flow, tcb, window)
     advance(fast, flow, tcb, segment, acked)
+    if (isSteered || segment.sackBlocks !== 0) slow.ack(flow, tcb, segment, 0)
     return true
   }
-  const sameWindow = window === words[tcb + TCB_SND_WND]
-  if (sameWindow) {
+  if (window === words[tcb + TCB_SND_WND]) {
     const outstanding = ((words[tcb + TCB_SND_MAX] - una) | 0) > 0
-    if (outstanding && segment.payloadLen === 0 && (segment.flags & TCP_FIN) === 0) duplicate(fast, flow, tcb)
+    if (outstanding && segment.payloadLen === 0 && (segment.flags & TCP_FIN) === 0) duplicate(fast, slow, flow, tcb, segment)
+    else if (segment.sackBlocks !== 0) slow.ack(flow, tcb, segment, 0)
     return true
   }
-  words[tcb + TCB_SND_WND] = window
+  setWindow(fast, flow, tcb, window)
+  if (segment.sackBlocks !== 0) slow.ack(flow, tcb, segment, 0)
   fast.listTx(flow, tcb)
   return true
+}
+
+/** SND.WND changes; one that was closed ends the persist timer's long waits. */
+function setWindow(fast: FastPath, flow: number, tcb: number, window: number): void {
+  const words = fast.words
+  if (words[tcb + TCB_SND_WND] === 0 && window !== 0) fast.tellSlow(flow, tcb, WHAT_ACTIVE)
+  words[tcb + TCB_SND_WND] = window
+}
+
+/**
+ * An acknowledgment below SND.UNA says nothing new; its payload may still be. One older than the largest window the peer has
+ * had is an attempt to inject data (RFC 5961, 5.2).
+ */
+function isRecent(fast: FastPath, flow: number, tcb: number, acked: number, scale: number): boolean {
+  if (acked >= -(WINDOW_MAX << scale)) return true
+  fast.count(counters.DROP_OLD_ACK, 1)
+  fast.listAck(flow, tcb)
+  return false
 }
 
 /** SND.UNA goes on by `acked`. */
@@ -69,23 +92,19 @@ function advance(fast: FastPath, flow: number, tcb: number, segment: Segment, ac
   words[tcb + TCB_SND_UNA] = ack
   if (((words[tcb + TCB_SND_NXT] - ack) | 0) < 0) words[tcb + TCB_SND_NXT] = ack
   words[tcb + TCB_ACKED_BYTES] = (words[tcb + TCB_ACKED_BYTES] + acked) | 0
-  if ((segment.flags & TCP_ECE) !== 0) words[tcb + TCB_ECN_BYTES] = (words[tcb + TCB_ECN_BYTES] + acked) | 0
-  fast.dupAcks[flow] = 0
   let flags = words[tcb + TCB_FLAGS]
+  const isEcho = (segment.flags & TCP_ECE) !== 0 && (flags & FLAG_ECN) !== 0
+  if (isEcho) words[tcb + TCB_ECN_BYTES] = (words[tcb + TCB_ECN_BYTES] + acked) | 0
   if ((flags & FLAG_RTT_TIMING) !== 0 && ((ack - words[tcb + TCB_RTT_SEQ]) | 0) >= 0) {
     flags &= ~FLAG_RTT_TIMING
     measureRtt(fast, tcb)
   }
   const finAcked = (flags & FLAG_FIN_QUEUED) !== 0 && ack === ((words[tcb + TCB_SND_END] + 1) | 0)
   if (finAcked) flags |= FLAG_FIN_ACKED
-  const recovering = (flags & FLAG_IN_RECOVERY) !== 0
-  const recovered = recovering && ((ack - fast.recover[flow]) | 0) >= 0
-  if (recovered) flags &= ~FLAG_IN_RECOVERY
   words[tcb + TCB_FLAGS] = flags
+  if (isEcho) fast.tellSlow(flow, tcb, WHAT_ECE)
   if (finAcked) fast.tellSlow(flow, tcb, WHAT_FIN_ACKED)
-  // RFC 6582, 3.2 step 3: a partial acknowledgment names the next hole.
-  if (recovering && !recovered) retransmitFirst(fast, flow, tcb)
-  if (words[tcb + TCB_SND_END] !== words[tcb + TCB_SND_NXT] || recovering) fast.listTx(flow, tcb)
+  if (words[tcb + TCB_SND_END] !== words[tcb + TCB_SND_NXT]) fast.listTx(flow, tcb)
   if (finAcked || worthTelling(fast, flow, tcb, ack)) fast.listEvent(flow, tcb)
 }
 
@@ -121,24 +140,8 @@ function measureRtt(fast: FastPath, tcb: number): void {
   words[tcb + TCB_RTTVAR_US4] = rttvar4 + Math.abs(error) - (rttvar4 >> 2)
 }
 
-/** RFC 5681, 3.2, and RFC 6582, 3.2 step 2: the third duplicate in a row, once for each window. */
-function duplicate(fast: FastPath, flow: number, tcb: number): void {
-  const { words } = fast
+/** RFC 5681, 2: a duplicate acknowledgment, with or without SACK blocks. */
+function duplicate(fast: FastPath, slow: SlowLink, flow: number, tcb: number, segment: Segment): void {
   fast.count(counters.RX_DUPLICATE_ACKS, 1)
-  const duplicates = Math.min(fast.dupAcks[flow] + 1, 0xffff)
-  fast.dupAcks[flow] = duplicates
-  const flags = words[tcb + TCB_FLAGS]
-  if ((flags & FLAG_IN_RECOVERY) !== 0) {
-    // Each further duplicate says that a segment has left the network.
-    fast.listTx(flow, tcb)
-    return
-  }
-  if (duplicates !== DUPLICATES_FOR_RETRANSMIT) return
-  // After a timeout, resent data that the peer had causes duplicates too: they mean no new loss.
-  if (((words[tcb + TCB_SND_UNA] - fast.recover[flow]) | 0) < 0) return
-  fast.recover[flow] = words[tcb + TCB_SND_MAX]
-  words[tcb + TCB_FLAGS] = (flags | FLAG_IN_RECOVERY) & ~FLAG_CWND_LIMITED
-  fast.count(counters.FAST_RETRANSMITS, 1)
-  retransmitFirst(fast, flow, tcb)
-  fast.tellSlow(flow, tcb, WHAT_LOSS)
+  slow.ack(flow, tcb, segment, 1)
 }

@@ -11,12 +11,14 @@ import {
   FLOW_HANDED,
   FLOW_OWNED,
   SF_APP,
+  SF_CLEAR,
   SF_CONTEXT,
   SF_FLOW,
   SF_GEN,
   SF_PACKET_LEN,
   SF_PACKET_POS,
   SF_TYPE,
+  SF_VALUE,
   TCB_APP_U16,
   TCB_CONTEXT_U16,
   TCB_FLAGS,
@@ -34,9 +36,10 @@ import {
   TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_CONTEXT,
   TO_FAST_FLOW_FIN,
+  TO_FAST_FLOW_FLAGS,
   TO_FAST_FLOW_PROBE,
   TO_FAST_FLOW_REMOVE,
-  TO_FAST_FLOW_RETRANSMIT,
+  TO_FAST_FLOW_SEND,
   TO_FAST_FLOW_RX_SHUT,
   TO_FAST_FLOW_UNWATCH,
   TO_FAST_FLOW_UPDATE,
@@ -53,10 +56,13 @@ import { AppContext, type Contexts } from './contexts.js'
 import type { FastPath } from './fastpath.js'
 import type { Receiver } from './receive.js'
 import type { SlowLink } from './slowlink.js'
-import { goBack, probe } from './transmit.js'
+import { probe, retransmit } from './transmit.js'
 
 /** Commands in one pass: a packet among them may need two copy descriptors, of which there are 64 beyond the burst. */
 const COMMANDS_PER_PASS = 32
+
+/** Header slots that must be free for an order to be executed. */
+const SLOTS_FOR_ORDERS = 64
 
 /** Where a new application's region comes from: the control socket, or the simulation's own memory. */
 export interface AppSource {
@@ -103,7 +109,8 @@ export class Commands {
   read(): number {
     const ring = this.slow.commands
     let read = 0
-    for (; read < COMMANDS_PER_PASS; read++) {
+    // Retransmissions need header slots: while the port takes nothing, orders wait in the ring.
+    for (; read < COMMANDS_PER_PASS && this.fast.emitter.room > SLOTS_FOR_ORDERS; read++) {
       const entry = ring.peek()
       if (entry < 0) break
       this.execute(ring.words, entry)
@@ -122,11 +129,13 @@ export class Commands {
     else if (type === TO_FAST_APP_REMOVE) this.endings.push({ app: true, id: words[entry + SF_APP], gen: 0 })
     else if (type === TO_FAST_CONTEXT_ADD) this.addContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
     else if (type === TO_FAST_STOP) this.stopped = true
-    else this.executeFlow(type, words[entry + SF_FLOW], words[entry + SF_GEN], words[entry + SF_CONTEXT])
+    else this.executeFlow(words, entry, type)
   }
 
-  private executeFlow(type: number, flow: number, gen: number, context: number): void {
+  private executeFlow(words: Int32Array, entry: number, type: number): void {
     const { fast } = this
+    const flow = words[entry + SF_FLOW]
+    const gen = words[entry + SF_GEN]
     const tcb = fast.tcb(flow)
     if (type === TO_FAST_FLOW_ADD) {
       this.addFlow(flow, tcb)
@@ -138,14 +147,19 @@ export class Commands {
       this.endings.push({ app: false, id: flow, gen })
       return
     }
-    if (current) this.executeOwned(type, flow, tcb, context)
+    if (current) this.executeOwned(words, entry, type, flow, tcb)
   }
 
-  private executeOwned(type: number, flow: number, tcb: number, context: number): void {
+  private executeOwned(entries: Int32Array, entry: number, type: number, flow: number, tcb: number): void {
     const { fast } = this
     const words = fast.words
-    if (type === TO_FAST_FLOW_RETRANSMIT) goBack(fast, flow, tcb)
-    else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
+    const first = entries[entry + SF_VALUE]
+    const second = entries[entry + SF_CLEAR]
+    if (type === TO_FAST_FLOW_SEND) retransmit(fast, flow, tcb, first, second)
+    else if (type === TO_FAST_FLOW_FLAGS) {
+      words[tcb + TCB_FLAGS] = (words[tcb + TCB_FLAGS] & ~second) | first
+      fast.listTx(flow, tcb)
+    } else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
     else if (type === TO_FAST_FLOW_ACK) fast.listAck(flow, tcb)
     else if (type === TO_FAST_FLOW_RX_SHUT) words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
@@ -154,7 +168,7 @@ export class Commands {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_CONTEXT) {
-      fast.halves[tcb * 2 + TCB_CONTEXT_U16] = context
+      fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
       fast.listEvent(flow, tcb)
     }
   }
@@ -165,7 +179,6 @@ export class Commands {
     if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_HANDED) return
     fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_OWNED
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
-    fast.recover[flow] = fast.words[tcb + TCB_SND_UNA]
     this.resetHeapState(flow, tcb)
     fast.flows.insert(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)

@@ -80,9 +80,6 @@ export class FastPath {
   readonly reportedUna: Int32Array
   /** For each flow: free bytes of the transmit buffer that the application waits for, or 0. */
   readonly wantedFree: Int32Array
-  /** For each flow: duplicate acknowledgments in a row; SND.MAX when fast retransmit began (RFC 6582). */
-  readonly dupAcks: Uint16Array
-  readonly recover: Int32Array
   /** For each flow: WHAT_* bits for the slow path. */
   readonly slowWhat: Uint8Array
 
@@ -114,8 +111,6 @@ export class FastPath {
     this.ackDue32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)
-    this.dupAcks = new Uint16Array(flows)
-    this.recover = new Int32Array(flows)
     this.slowWhat = new Uint8Array(flows)
   }
 

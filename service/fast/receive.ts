@@ -175,7 +175,7 @@ export class Receiver {
       return
     }
     words[tcb + TCB_HEARD_MS] = fast.tsNow
-    if (!processAck(fast, flow, tcb, segment)) return
+    if (!processAck(fast, this.slow, flow, tcb, segment)) return
     // RFC 7323, 4.3: TS.Recent follows segments that cover the last acknowledgment we sent.
     if (segment.hasTimestamps && ((segment.seq - words[tcb + TCB_RCV_NXT]) | 0) <= 0) {
       words[tcb + TCB_TS_RECENT] = segment.tsVal

@@ -26,6 +26,9 @@ const ETHERTYPE_IPV4 = 0x0008
 /** NOP, NOP, timestamps, length 10: how everybody lays the option out (RFC 7323, appendix A), as a raw word. */
 const TIMESTAMPS_ALIGNED = 0x0a080101
 const ETHERNET_BYTES = 14
+/** RFC 2018, 3: kind 5; four blocks fill the longest header. */
+const OPTION_SACK = 5
+const SACK_BLOCKS_MAX = 4
 
 export class Segment {
   /** Raw words: source address, destination address, both ports. */
@@ -43,6 +46,9 @@ export class Segment {
   hasTimestamps = false
   tsVal = 0
   tsEcr = 0
+  /** SACK blocks (RFC 2018, 3), and their edges. */
+  sackBlocks = 0
+  readonly sackEdges = new Int32Array(8)
   /** ECN codepoint "congestion experienced" in the IP header (RFC 3168, 5). */
   congested = false
 }
@@ -73,6 +79,7 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   segment.window = swap16(control >>> 16)
   segment.payloadLen = payloadLen
   segment.payloadFrom = ETHERNET_BYTES + 20 + headerLen
+  segment.sackBlocks = 0
   segment.congested = ((first >>> 8) & 3) === 3
   if (headerLen === 32 && words[ip + 10] === TIMESTAMPS_ALIGNED) {
     segment.hasTimestamps = true
@@ -84,7 +91,7 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   return headerLen === 20 || parseOptions(segment, bytes, eth + 54, eth + 34 + headerLen) ? PARSED : PARSED_MALFORMED
 }
 
-/** Looks for timestamps in an option list laid out in an unusual way (RFC 9293, 3.2). Returns false if it is malformed. */
+/** Looks for timestamps and SACK blocks in an option list (RFC 9293, 3.2). Returns false if it is malformed. */
 function parseOptions(segment: Segment, bytes: Uint8Array, from: number, end: number): boolean {
   let at = from
   while (at < end) {
@@ -101,7 +108,17 @@ function parseOptions(segment: Segment, bytes: Uint8Array, from: number, end: nu
       segment.tsVal = (bytes[at + 2] << 24) | (bytes[at + 3] << 16) | (bytes[at + 4] << 8) | bytes[at + 5]
       segment.tsEcr = (bytes[at + 6] << 24) | (bytes[at + 7] << 16) | (bytes[at + 8] << 8) | bytes[at + 9]
     }
+    if (kind === OPTION_SACK) readSack(segment, bytes, at + 2, length - 2)
     at += length
   }
   return true
+}
+
+function readSack(segment: Segment, bytes: Uint8Array, from: number, length: number): void {
+  const edges = Math.min(length >> 3, SACK_BLOCKS_MAX) * 2
+  segment.sackBlocks = edges >> 1
+  for (let i = 0; i < edges; i++) {
+    const at = from + i * 4
+    segment.sackEdges[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
+  }
 }

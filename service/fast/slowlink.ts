@@ -6,6 +6,11 @@ import {
   FLAG_SLOW_LISTED,
   PacketRingConsumer,
   PacketRingProducer,
+  SF_ACK_BLOCKS,
+  SF_ACK_DUPLICATES,
+  SF_ACK_EDGES,
+  SF_ACK_SEQ,
+  SF_ACK_TSECR,
   SF_FLOW,
   SF_GEN,
   SF_PACKET_FLAGS,
@@ -16,6 +21,7 @@ import {
   SF_WHAT,
   TCB_FLAGS,
   TCB_GEN_U16,
+  TO_SLOW_ACK,
   TO_SLOW_FLOW,
   TO_SLOW_PACKET,
 } from '../../lib/memif/index.js'
@@ -31,6 +37,7 @@ import {
 } from '../../native/port.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
+import type { Segment } from './segment.js'
 
 /** Number of the state region in copy descriptors. */
 const STATE_REGION = 0
@@ -114,6 +121,29 @@ export class SlowLink {
       words[tcb + TCB_FLAGS] &= ~FLAG_SLOW_LISTED
     }
     return written
+  }
+
+  /**
+   * Passes an acknowledgment on to loss recovery; `duplicates` is how many duplicates it is. Without room it is dropped: what later
+   * ones say includes it.
+   */
+  ack(flow: number, tcb: number, segment: Segment, duplicates: number): void {
+    const { fast, up } = this
+    const entry = up.reserve()
+    if (entry < 0) {
+      fast.count(counters.DROP_SLOW_FULL, 1)
+      return
+    }
+    const words = fast.words
+    words[entry + SF_TYPE] = TO_SLOW_ACK
+    words[entry + SF_FLOW] = flow
+    words[entry + SF_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
+    words[entry + SF_ACK_SEQ] = segment.ack
+    words[entry + SF_ACK_DUPLICATES] = duplicates
+    words[entry + SF_ACK_BLOCKS] = segment.sackBlocks
+    for (let i = 0; i < segment.sackBlocks * 2; i++) words[entry + SF_ACK_EDGES + i] = segment.sackEdges[i]
+    words[entry + SF_ACK_TSECR] = segment.hasTimestamps ? segment.tsEcr : 0
+    up.pushMessage(entry)
   }
 
   /** Writes an answer about a flow or an application: word `field` is set to `value`. Returns false if there is no room now. */

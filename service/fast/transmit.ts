@@ -7,6 +7,7 @@ import {
   FLAG_CWND_LIMITED,
   FLAG_FIN_QUEUED,
   FLAG_IN_RECOVERY,
+  FLAG_NAGLE,
   FLAG_REMOVING,
   FLAG_RTT_TIMING,
   FLAG_TX_LISTED,
@@ -18,6 +19,7 @@ import {
   TCB_RTT_SEQ,
   TCB_RTT_START_US,
   TCB_SND_END,
+  TCB_SND_LIMIT,
   TCB_SND_MAX,
   TCB_SND_NXT,
   TCB_SND_UNA,
@@ -59,14 +61,15 @@ function transmitFlow(fast: FastPath, flow: number, tcb: number): void {
   fast.listTx(flow, tcb)
 }
 
-/** Most bytes in flight: the peer's window or cwnd, in recovery inflated by what duplicates say has left (RFC 5681, 3.2 step 4). */
-function sendLimit(fast: FastPath, flow: number, tcb: number, flags: number): number {
+/**
+ * How many bytes may go beyond `nxt`: what the peer's window and the congestion window leave, or in recovery the limit that the slow path
+ * keeps setting (RFC 6675, 5, step C).
+ */
+function allowedBytes(fast: FastPath, tcb: number, flags: number, nxt: number, inFlight: number): number {
   const words = fast.words
-  let cwnd = words[tcb + TCB_CWND]
-  if ((flags & FLAG_IN_RECOVERY) !== 0) {
-    cwnd += fast.dupAcks[flow] * fast.halves[tcb * 2 + TCB_MSS_U16]
-  }
-  return Math.min(words[tcb + TCB_SND_WND], cwnd)
+  const peer = words[tcb + TCB_SND_WND] - inFlight
+  const own = (flags & FLAG_IN_RECOVERY) !== 0 ? (words[tcb + TCB_SND_LIMIT] - nxt) | 0 : words[tcb + TCB_CWND] - inFlight
+  return Math.min(peer, own)
 }
 
 /** Emits the next segment if there is one and it may go. Returns whether there may be another. */
@@ -80,7 +83,7 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   if (dataLeft <= 0 && !finLeft) return false
   watch(fast, flow, tcb, flags)
   const inFlight = (nxt - una) | 0
-  const allowed = sendLimit(fast, flow, tcb, flags) - inFlight
+  const allowed = allowedBytes(fast, tcb, flags, nxt, inFlight)
   const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
   if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) return false
   const len = segmentLength(fast, Math.min(allowed, dataLeft), dataLeft, mss)
@@ -92,14 +95,20 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   return !last
 }
 
-/** Whether the window holds data back; sender's silly-window avoidance of RFC 9293, 3.8.6.2.1 included. */
+/**
+ * Whether windows or Nagle's algorithm hold data back (RFC 9293, 3.7.4); sender's silly-window avoidance of RFC 9293, 3.8.6.2.1
+ * included.
+ */
 function heldBack(
   fast: FastPath, flow: number, tcb: number, allowed: number, dataLeft: number, inFlight: number, mss: number,
 ): boolean {
-  if (allowed >= dataLeft || allowed >= mss) return false
+  if (allowed >= mss && dataLeft >= mss) return false
   const words = fast.words
-  if (words[tcb + TCB_CWND] < words[tcb + TCB_SND_WND] && (words[tcb + TCB_FLAGS] & FLAG_CWND_LIMITED) === 0) {
-    words[tcb + TCB_FLAGS] |= FLAG_CWND_LIMITED
+  const flags = words[tcb + TCB_FLAGS]
+  if (allowed >= dataLeft) return (flags & (FLAG_NAGLE | FLAG_FIN_QUEUED)) === FLAG_NAGLE && inFlight > 0
+  const isWindow = words[tcb + TCB_CWND] < words[tcb + TCB_SND_WND] && (flags & (FLAG_CWND_LIMITED | FLAG_IN_RECOVERY)) === 0
+  if (isWindow) {
+    words[tcb + TCB_FLAGS] = flags | FLAG_CWND_LIMITED
     fast.tellSlow(flow, tcb, WHAT_CWND_LIMITED)
   }
   return allowed <= 0 || inFlight > 0
@@ -134,31 +143,28 @@ function watch(fast: FastPath, flow: number, tcb: number, flags: number): void {
   fast.tellSlow(flow, tcb, WHAT_ACTIVE)
 }
 
-/** Sends the first unacknowledged segment again (RFC 5681, 3.2; RFC 6582, 3.2). */
-export function retransmitFirst(fast: FastPath, flow: number, tcb: number): void {
+/**
+ * Sends [seq, seq + len) again, FIN included, as far as it is sent and not acknowledged; the slow path decides what (service/slow/recovery).
+ * Karn: what is timed may be among it.
+ */
+export function retransmit(fast: FastPath, flow: number, tcb: number, seq: number, len: number): void {
   const words = fast.words
-  if (fast.emitter.room === 0) return
   const una = words[tcb + TCB_SND_UNA]
-  const flags = words[tcb + TCB_FLAGS]
-  const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
-  const unacked = (words[tcb + TCB_SND_MAX] - una) | 0
-  const data = Math.min((words[tcb + TCB_SND_END] - una) | 0, mss, unacked)
-  const fin = (flags & FLAG_FIN_QUEUED) !== 0 && data < unacked && ((una + Math.max(0, data)) | 0) === words[tcb + TCB_SND_END]
-  if (data <= 0 && !fin) return
-  words[tcb + TCB_FLAGS] = flags & ~FLAG_RTT_TIMING
-  fast.emitter.segment(flow, tcb, una, Math.max(0, data), TCP_PSH | (fin ? TCP_FIN : 0))
-}
-
-/** The retransmission timer has expired: everything from SND.UNA is to be sent again (RFC 6298, 5.4; RFC 5681, 3.1). */
-export function goBack(fast: FastPath, flow: number, tcb: number): void {
-  const words = fast.words
-  if (words[tcb + TCB_SND_UNA] === words[tcb + TCB_SND_MAX]) return
-  words[tcb + TCB_SND_NXT] = words[tcb + TCB_SND_UNA]
-  fast.recover[flow] = words[tcb + TCB_SND_MAX]
-  words[tcb + TCB_FLAGS] &= ~(FLAG_IN_RECOVERY | FLAG_RTT_TIMING | FLAG_CWND_LIMITED)
-  fast.dupAcks[flow] = 0
-  fast.count(counters.TIMEOUT_RETRANSMITS, 1)
-  fast.listTx(flow, tcb)
+  const max = words[tcb + TCB_SND_MAX]
+  const end = ((seq + len - max) | 0) > 0 ? max : (seq + len) | 0
+  let at = ((seq - una) | 0) < 0 ? una : seq
+  if (((end - at) | 0) <= 0) return
+  words[tcb + TCB_FLAGS] &= ~FLAG_RTT_TIMING
+  fast.count(counters.RETRANSMITS, 1)
+  while (((end - at) | 0) > 0 && fast.emitter.room > 0) {
+    const dataLeft = (words[tcb + TCB_SND_END] - at) | 0
+    const wanted = Math.max(0, Math.min((end - at) | 0, dataLeft))
+    const data = segmentLength(fast, wanted, wanted, fast.halves[tcb * 2 + TCB_MSS_U16])
+    const fin = data === wanted && ((at + data) | 0) === words[tcb + TCB_SND_END] && ((end - at) | 0) > data ? 1 : 0
+    if (data + fin === 0) return
+    fast.emitter.segment(flow, tcb, at, data, (data > 0 ? TCP_PSH : 0) | (fin === 1 ? TCP_FIN : 0))
+    at = (at + data + fin) | 0
+  }
 }
 
 /**

@@ -1,8 +1,10 @@
 /** A TCP connection as the slow path keeps it: from the first SYN to the end of TIME-WAIT. */
 import type { App, AppContext } from './app.js'
 import type { Neighbor } from './arp.js'
+import { Cubic } from './cubic.js'
 import type { FourTuple } from './isn.js'
 import type { Listener } from './listeners.js'
+import type { Recovery } from './recovery/state.js'
 import type { Timer } from './timers.js'
 
 /** States of RFC 9293, 3.3.2. */
@@ -86,12 +88,27 @@ export class Connection implements FourTuple {
   isWatched = false
   backoff = 0
   lastUna = 0
-  lastTsRecent = 0
   progressUs = 0
   /** The timer that runs is the persist timer. */
   isProbing = false
 
+  // Loss recovery (recovery/recovery.ts).
+  recovery: Recovery | null = null
+  /** The network has delivered out of order; how long a hole may wait for that (RFC 8985, 6.2 step 4). */
+  reorderSeen = false
+  reorderWindowMult = 1
+  reorderWindowPersists = 0
+  /** Least round-trip time seen, microseconds; 0 before the first. */
+  minRttUs = 0
+  /** Segments sent again. */
+  retransmits = 0
+  /** A tail loss probe is out since the last progress. */
+  hasProbed = false
+
   // Congestion window (window.ts).
+  readonly cubic = new Cubic()
+  /** SND.MAX when the window was last reduced for a congestion echo; null: never. */
+  ecnPoint: number | null = null
   cwnd = 0
   ssthresh = 0x7fffffff
   grownUs = 0

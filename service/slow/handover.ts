@@ -1,7 +1,7 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
   CONTEXT_NONE, FLAG_ECN, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND,
-  TCB_FLAGS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
+  TCB_FLAGS, TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
   TCB_WORDS, TO_FAST_FLOW_ADD,
@@ -9,6 +9,7 @@ import {
 import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers, txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
+import { timestampValue } from './negotiate.js'
 import type { Stack } from './stack.js'
 import { initialWindow } from './window.js'
 
@@ -66,6 +67,7 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   flows.setWord(connection, TCB_BUFFER, connection.buffer)
   flows.setWord(connection, TCB_TX_BUFFER, txBufferOf(connection))
   flows.setWord(connection, TCB_CWND, connection.cwnd)
+  flows.setWord(connection, TCB_HEARD_MS, timestampValue(stack.nowUs))
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
   flows.setWord(connection, TCB_SRTT_US8, connection.handshakeRttUs * 8)
   flows.setWord(connection, TCB_RTTVAR_US4, connection.handshakeRttUs * 2)

@@ -1,35 +1,52 @@
 /**
- * Retransmission and persist timers of flows that have something outstanding (RFC 6298; RFC 9293, 3.8.6.1).
- * The slow path looks at a watched flow's TCB twice in a timeout, so a timeout is noticed up to half a
- * timeout late and never early. A flow with nothing outstanding is not looked at.
+ * Retransmission timer, tail loss probe and persist timer of flows that have something outstanding (RFC 6298; RFC 8985, 7;
+ * RFC 9293, 3.8.6.1). The slow path looks at a watched flow's TCB when something would be due if nothing had happened
+ * since; if the peer was heard meanwhile, the timer goes on from there. A flow with nothing outstanding is not looked at.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_TIMESTAMPS, TCB_MSS_U16, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA,
-  TCB_SND_WND, TCB_SRTT_US8, TCB_TS_RECENT, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_RETRANSMIT, TO_FAST_FLOW_UNWATCH,
+  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
+  TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
+import { timestampValue } from './negotiate.js'
+import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
-import { intervalUs, onIdle, onTimeout } from './window.js'
+import { intervalUs, onIdle } from './window.js'
 
 /** Before the first measurement (RFC 6298, 2.1). */
 const INITIAL_RTO_US = 1_000_000
 /** Clock granularity G (RFC 6298, 2.3). */
 const GRANULARITY_US = 1_000
+/** A probe for a lost tail waits at least so long: each flow in use costs a look every so often. */
+const PROBE_TIMEOUT_MIN_US = 10_000
+/** What a peer may delay an acknowledgment, added where only one segment is in flight (RFC 8985, 7.2). */
+const DELAYED_ACK_US = 200_000
 
-/** The worker reports WHAT_ACTIVE: there is something to time. */
+/** The worker reports WHAT_ACTIVE: there is something to time, or a closed window has opened. */
 export function watch(stack: Stack, connection: Connection): void {
-  if (connection.isWatched) return
+  if (connection.isWatched) {
+    if (connection.isProbing) look(stack, connection)
+    return
+  }
   connection.isWatched = true
   connection.backoff = 0
   connection.lastUna = stack.flows.word(connection, TCB_SND_UNA)
-  connection.lastTsRecent = stack.flows.word(connection, TCB_TS_RECENT)
+  connection.hasProbed = false
   connection.progressUs = stack.nowUs
   connection.timer ??= new Timer(() => look(stack, connection))
   lookLater(stack, connection)
+}
+
+/** An acknowledgment has brought something new: the timer begins again without back-off (RFC 6298, 5.3 and 5.7). */
+export function onProgress(stack: Stack, connection: Connection): void {
+  connection.progressUs = stack.nowUs
+  if (connection.backoff === 0) return
+  connection.backoff = 0
+  if (connection.isWatched) lookLater(stack, connection)
 }
 
 /** Retransmission timeout without back-off, in microseconds (RFC 6298, 2). */
@@ -45,10 +62,21 @@ function backedOffUs(stack: Stack, connection: Connection): number {
   return Math.min(rtoUs(stack, connection) * 2 ** connection.backoff, stack.config.cc.maxRtoUs)
 }
 
+/** Probe timeout (RFC 8985, 7.2), Infinity where no probe may be sent. */
+function probeTimeoutUs(stack: Stack, connection: Connection): number {
+  const { flows } = stack
+  const srtt8 = flows.word(connection, TCB_SRTT_US8)
+  const isOpen = connection.recovery === null && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
+  const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
+  if (!isOpen || srtt8 === 0 || inFlight <= 0 || !flows.hasFlag(connection, FLAG_SACK)) return Infinity
+  const delayUs = inFlight <= flows.half(connection, TCB_MSS_U16) ? DELAYED_ACK_US : 0
+  return Math.max((2 * srtt8) >>> 3, PROBE_TIMEOUT_MIN_US) + delayUs
+}
+
 function lookLater(stack: Stack, connection: Connection): void {
-  const dueUs = connection.progressUs + backedOffUs(stack, connection)
-  const soonUs = stack.nowUs + rtoUs(stack, connection) / 2
-  if (connection.timer) stack.timers.set(connection.timer, Math.max(Math.min(dueUs, soonUs), stack.nowUs + GRANULARITY_US))
+  const waitUs = Math.min(backedOffUs(stack, connection), probeTimeoutUs(stack, connection))
+  const dueUs = Math.max(connection.progressUs + waitUs, stack.nowUs + GRANULARITY_US)
+  if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
 
 function look(stack: Stack, connection: Connection): void {
@@ -58,14 +86,25 @@ function look(stack: Stack, connection: Connection): void {
   if (una !== connection.lastUna || hasReopened) {
     connection.lastUna = una
     connection.isProbing = false
+    connection.hasProbed = false
     connection.backoff = 0
-    connection.progressUs = stack.nowUs
-  } else if (outstanding(stack, connection) === 0) {
-    return unwatch(stack, connection)
-  } else if (stack.nowUs - connection.progressUs >= backedOffUs(stack, connection)) {
-    expire(stack, connection)
+    // The last segment that arrived is the latest that can have brought the progress.
+    connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection))
+  }
+  if (outstanding(stack, connection) === 0) return unwatch(stack, connection)
+  const waitedUs = stack.nowUs - connection.progressUs
+  if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
+  else if (waitedUs >= probeTimeoutUs(stack, connection)) {
+    connection.hasProbed = true
+    sendProbe(stack, connection)
   }
   if (connection.phase === 'worker') lookLater(stack, connection)
+}
+
+/** When the peer was last heard: the end of that millisecond, so that a timer never runs out early. */
+function heardUs(stack: Stack, connection: Connection): number {
+  const agoMs = seqDiff(timestampValue(stack.nowUs), stack.flows.word(connection, TCB_HEARD_MS))
+  return agoMs <= 0 ? stack.nowUs : stack.nowUs - (agoMs - 1) * 1_000
 }
 
 /** Sequence numbers not acknowledged or not yet sent, FIN included. */
@@ -95,27 +134,19 @@ function expire(stack: Stack, connection: Connection): void {
 
 /** Persist timer: a closed window is asked about for as long as the peer answers. */
 function probe(stack: Stack, connection: Connection): void {
-  if (isPeerAnswering(stack, connection)) connection.backoff = Math.min(connection.backoff, stack.config.cc.maxRetransmits - 1)
+  const hasAnswered = heardUs(stack, connection) > connection.progressUs
+  if (hasAnswered) connection.backoff = Math.min(connection.backoff, stack.config.cc.maxRetransmits - 1)
   if (hasGivenUp(stack, connection)) return
   connection.isProbing = true
   stack.stats.add('persistProbes')
   stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection.flow, connection.gen)
 }
 
-/** Whether a segment has arrived since the last look; a peer without timestamps leaves no mark and is trusted. */
-function isPeerAnswering(stack: Stack, connection: Connection): boolean {
-  const tsRecent = stack.flows.word(connection, TCB_TS_RECENT)
-  const hasAnswered = tsRecent !== connection.lastTsRecent
-  connection.lastTsRecent = tsRecent
-  return hasAnswered || !stack.flows.hasFlag(connection, FLAG_TIMESTAMPS)
-}
-
 function retransmit(stack: Stack, connection: Connection): void {
   const isFirst = connection.backoff === 0
   if (hasGivenUp(stack, connection)) return
   stack.stats.add('rtoTimeouts')
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_RETRANSMIT, connection.flow, connection.gen)
-  onTimeout(stack, connection, isFirst)
+  onRetransmissionTimeout(stack, connection, isFirst)
   stack.arp.doubt(connection.neighbor, connection.backoff)
 }
 

@@ -2,7 +2,7 @@
 import type { Port } from '../../native/index.js'
 import {
   EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
-  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
+  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
   TO_SLOW_FLOW_REMOVED, TO_SLOW_PACKET, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
@@ -12,7 +12,7 @@ import { checkConfig, type SlowConfig } from './config.js'
 import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
-import { onFlowEvent, onRemoved } from './flowevents.js'
+import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
 import { rawWord } from './handover.js'
 import { releaseHandshake } from './handshakeend.js'
@@ -164,6 +164,7 @@ export class SlowPath {
     const type = words[entry + SF_TYPE]
     if (type === TO_SLOW_PACKET) this.receivePacket(worker, entry, flow, gen)
     else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
+    else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
     else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP])
   }

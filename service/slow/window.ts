@@ -1,10 +1,11 @@
 /**
- * The conservative sender (RFC 5681, RFC 6928): a window that doubles each round trip until something is lost, is
- * halved then, and grows by one segment a round trip after that. The worker says when the window holds data
- * back; only then it may grow, and only by what was acknowledged since.
+ * The congestion window: slow start (RFC 5681, RFC 6928) until something is lost, CUBIC (RFC 9438) after that. The worker says
+ * when the window holds data back; only then it may grow, and only by what was acknowledged since. What happens between a
+ * loss and its repair is recovery's (recovery/recovery.ts).
  */
 import {
-  FLAG_CWND_LIMITED, TCB_ACKED_BYTES, TCB_CWND, TCB_MSS_U16, TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_UPDATE,
+  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_MSS_U16, TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_FLAGS,
+  TO_FAST_FLOW_UPDATE,
 } from '../../lib/memif/index.js'
 import { seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
@@ -18,24 +19,49 @@ export function initialWindow(mss: number): number {
 
 /** Intervals without any acknowledgment double up to this power, so that a dead peer costs little. */
 const WAITS_MAX = 10
+const GROWTHS_PER_RTT = 4
 
-/** The worker reports WHAT_CWND_LIMITED: the window grows now, or when the control interval has passed. */
+/** The worker reports WHAT_CWND_LIMITED: the window grows now, or when part of a round trip has passed. */
 export function onWindowLimited(stack: Stack, connection: Connection): void {
-  const dueUs = connection.grownUs + intervalUs(stack, connection)
+  if (connection.recovery !== null) return
+  const dueUs = connection.grownUs + growthIntervalUs(stack, connection)
   if (stack.nowUs >= dueUs) grow(stack, connection)
   else growLater(stack, connection, dueUs)
 }
 
-/** The worker reports WHAT_LOSS, a fast retransmit (RFC 5681, 3.2; RFC 6582). */
-export function onLoss(stack: Stack, connection: Connection): void {
-  halve(stack, connection)
-  setWindow(stack, connection, connection.ssthresh)
+/** A segment is lost (RFC 5681, 3.2; RFC 6937): ssthresh is set, recovery brings the window there. */
+export function lossReduces(stack: Stack, connection: Connection): void {
+  connection.ssthresh = connection.cubic.reduce(connection.cwnd, mssOf(stack, connection))
 }
 
 /** A retransmission timeout (RFC 5681, 3.1): start again with one segment. `isFirst`: not yet backed off. */
-export function onTimeout(stack: Stack, connection: Connection, isFirst: boolean): void {
-  if (isFirst) halve(stack, connection)
-  setWindow(stack, connection, mssOf(stack, connection))
+export function timeoutReduces(stack: Stack, connection: Connection, isFirst: boolean): void {
+  if (isFirst) lossReduces(stack, connection)
+  connection.cwnd = mssOf(stack, connection)
+}
+
+/** The reduction had no reason (RFC 4015): the window is what it was. */
+export function undoReduction(stack: Stack, connection: Connection, cwnd: number, ssthresh: number): void {
+  connection.cubic.restore()
+  connection.cwnd = Math.max(connection.cwnd, cwnd)
+  connection.ssthresh = Math.max(connection.ssthresh, ssthresh)
+  connection.grownUs = stack.nowUs
+}
+
+/**
+ * The peer echoes a congestion mark (RFC 3168, 6.1.2): the window is reduced as after a loss, once for each window of data, and
+ * the next new data says so.
+ */
+export function onCongestionEcho(stack: Stack, connection: Connection): void {
+  const { flows } = stack
+  if (connection.recovery !== null) return
+  const isAnswered = connection.ecnPoint !== null && seqDiff(flows.word(connection, TCB_SND_UNA), connection.ecnPoint) < 0
+  if (isAnswered) return
+  connection.ecnPoint = flows.sndMax(connection)
+  lossReduces(stack, connection)
+  setWindow(stack, connection, connection.ssthresh)
+  stack.stats.add('ecnReductions')
+  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, FLAG_CWR_OWED, 0)
 }
 
 /** The connection has been idle: what the window said about the path is stale (RFC 5681, 4.1). */
@@ -44,32 +70,37 @@ export function onIdle(stack: Stack, connection: Connection): void {
   if (connection.cwnd > restart) setWindow(stack, connection, restart)
 }
 
-/** How often the window is looked at, microseconds. */
+/** The control interval, microseconds. */
 export function intervalUs(stack: Stack, connection: Connection): number {
-  const rttUs = (stack.flows.word(connection, TCB_SRTT_US8) >>> 3) || stack.config.tcp.rttInitUs
-  return Math.max(stack.config.cc.controlIntervalRtts * rttUs, stack.config.cc.controlGranularityUs)
+  return Math.max(stack.config.cc.controlIntervalRtts * rttUs(stack, connection), stack.config.cc.controlGranularityUs)
 }
 
-function mssOf(stack: Stack, connection: Connection): number {
+/** A window that is the limit grows several times in a round trip, or acknowledgments would wait for it. */
+function growthIntervalUs(stack: Stack, connection: Connection): number {
+  return Math.max(rttUs(stack, connection) / GROWTHS_PER_RTT, stack.config.cc.controlGranularityUs)
+}
+
+function rttUs(stack: Stack, connection: Connection): number {
+  return (stack.flows.word(connection, TCB_SRTT_US8) >>> 3) || stack.config.tcp.rttInitUs
+}
+
+/** Payload bytes of a full segment. */
+export function mssOf(stack: Stack, connection: Connection): number {
   return stack.flows.half(connection, TCB_MSS_U16)
-}
-
-function halve(stack: Stack, connection: Connection): void {
-  const inFlight = Math.max(seqDiff(stack.flows.sndMax(connection), stack.flows.word(connection, TCB_SND_UNA)), 0)
-  connection.ssthresh = Math.max(Math.floor(inFlight / 2), 2 * mssOf(stack, connection))
 }
 
 function grow(stack: Stack, connection: Connection): void {
   const acked = (stack.flows.word(connection, TCB_ACKED_BYTES) - connection.ackedAtGrowth) >>> 0
   if (acked === 0) {
     connection.growthWaits = Math.min(connection.growthWaits + 1, WAITS_MAX)
-    return growLater(stack, connection, stack.nowUs + intervalUs(stack, connection) * 2 ** connection.growthWaits)
+    return growLater(stack, connection, stack.nowUs + growthIntervalUs(stack, connection) * 2 ** connection.growthWaits)
   }
   const { cwnd, ssthresh } = connection
   // What was acknowledged while the window was not the limit says nothing: at most double.
   const credit = Math.min(acked, cwnd)
-  const step = cwnd < ssthresh ? credit : Math.max(1, Math.floor(mssOf(stack, connection) * credit / cwnd))
-  setWindow(stack, connection, cwnd + step)
+  const mss = mssOf(stack, connection)
+  const grown = cwnd < ssthresh ? cwnd + credit : connection.cubic.grow(cwnd, credit, mss, rttUs(stack, connection), stack.nowUs)
+  setWindow(stack, connection, grown)
 }
 
 /** The wait ends early if the flow is gone; the worker reports anew after each update. */
@@ -79,11 +110,13 @@ function growLater(stack: Stack, connection: Connection, dueUs: number): void {
 }
 
 function lookAgain(stack: Stack, connection: Connection): void {
-  if (connection.phase === 'worker' && stack.flows.hasFlag(connection, FLAG_CWND_LIMITED)) grow(stack, connection)
+  const isSteady = connection.phase === 'worker' && connection.recovery === null
+  if (isSteady && stack.flows.hasFlag(connection, FLAG_CWND_LIMITED)) grow(stack, connection)
 }
 
 function setWindow(stack: Stack, connection: Connection, bytes: number): void {
-  connection.cwnd = Math.min(bytes, 2 ** connection.txLog2)
+  // More than the transmit buffer holds is never used; twice leaves room for a buffer that grows.
+  connection.cwnd = Math.min(bytes, 2 * 2 ** connection.txLog2)
   connection.grownUs = stack.nowUs
   connection.growthWaits = 0
   connection.ackedAtGrowth = stack.flows.word(connection, TCB_ACKED_BYTES)

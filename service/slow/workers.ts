@@ -1,7 +1,7 @@
 /** The slow path's end of the rings to and from one worker. */
 import {
-  BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
-  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, TO_FAST_PACKET, type Doorbell, type StateView,
+  BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_PACKET, type Doorbell, type StateView,
   type Wakeable,
 } from '../../lib/memif/index.js'
 
@@ -30,13 +30,16 @@ interface Command {
   readonly gen: number
   readonly app: number
   context: number
+  /** Of TO_FAST_FLOW_SEND and others with values: words SF_VALUE and behind it. */
+  readonly first: number
+  readonly second: number
   readonly units: number
   readonly packet: Uint8Array | null
   readonly rxFlags: number
   readonly gso: number
 }
 
-const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
+const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, first: 0, second: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
 
 /**
  * Commands to a worker are never lost: what the ring cannot take waits here, in order. The queue is
@@ -71,6 +74,11 @@ export class WorkerChannel {
     }
     const command = { ...PLAIN, type, flow, gen, context }
     if (!this.send(command)) this.waitingFlows.set(key, command)
+  }
+
+  /** A command about a flow with two values, whose order among others of its kind counts. */
+  value(type: number, flow: number, gen: number, first: number, second: number): void {
+    this.send({ ...PLAIN, type, flow, gen, first, second })
   }
 
   /** A command about an application, or to the worker itself. */
@@ -127,6 +135,8 @@ export class WorkerChannel {
     words[entry + SF_TYPE] = command.type
     words[entry + SF_FLOW] = command.flow
     words[entry + SF_GEN] = command.gen
+    words[entry + SF_VALUE] = command.first
+    words[entry + SF_CLEAR] = command.second
     words[entry + SF_APP] = command.app
     words[entry + SF_CONTEXT] = command.context
     words[entry + SF_REGION_UNITS] = command.units

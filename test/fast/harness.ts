@@ -4,12 +4,12 @@ import {
   BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES,
   Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
   FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer, placeContext, placeState, RingConsumer,
-  RingProducer, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_WHAT,
+  RingProducer, SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
   TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
-  TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
+  TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import {
@@ -59,6 +59,7 @@ export interface SegmentOptions {
   readonly data?: Uint8Array | string
   readonly timestamps?: { readonly value: number; readonly echo: number }
   readonly peerPort?: number
+  readonly sackBlocks?: readonly { readonly start: number; readonly end: number }[]
 }
 
 /** A segment that the worker sent. */
@@ -156,12 +157,14 @@ export class FastHarness {
   }
 
   /** Orders `type` of the worker, as the slow path does. */
-  command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number } = {}): void {
+  command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number; first?: number; second?: number } = {}): void {
     const entry = this.toFast.reserve()
     const { words } = this.toFast
     words[entry + SF_TYPE] = type
     words[entry + SF_FLOW] = fields.flow ?? 0
     words[entry + SF_GEN] = fields.gen ?? GEN
+    words[entry + SF_VALUE] = fields.first ?? 0
+    words[entry + SF_CLEAR] = fields.second ?? 0
     words[entry + SF_APP] = fields.app ?? 0
     words[entry + SF_CONTEXT] = fields.context ?? 0
     this.toFast.pushMessage(entry)
@@ -227,7 +230,7 @@ export class FastHarness {
   /** A frame from the peer. */
   frame(options: SegmentOptions): Uint8Array {
     const data = typeof options.data === 'string' ? new TextEncoder().encode(options.data) : options.data ?? new Uint8Array(0)
-    const tcpOptions: TcpOptions = { ...NO_OPTIONS, timestamps: options.timestamps ?? null }
+    const tcpOptions: TcpOptions = { ...NO_OPTIONS, timestamps: options.timestamps ?? null, sackBlocks: options.sackBlocks ?? [] }
     const header = {
       sourcePort: options.peerPort ?? PEER_PORT, targetPort: LOCAL_PORT, seq: options.seq ?? IRS1, ack: options.ack ?? ISS1,
       flags: options.flags ?? TCP_ACK, window: options.window ?? 65535, urgent: 0, options: tcpOptions,
@@ -293,6 +296,21 @@ export class FastHarness {
     }
     this.toSlow.release()
     return messages
+  }
+
+  /** Acknowledgments that the worker passes on to loss recovery. */
+  toldAcks(): { flow: number; ack: number; duplicates: number; edges: number[]; tsEcr: number }[] {
+    const acks: { flow: number; ack: number; duplicates: number; edges: number[]; tsEcr: number }[] = []
+    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
+      const w = this.toSlow.words
+      if (w[entry + SF_TYPE] === TO_SLOW_ACK) {
+        const edges = [...w.subarray(entry + SF_ACK_EDGES, entry + SF_ACK_EDGES + 2 * w[entry + SF_ACK_BLOCKS])]
+        acks.push({ flow: w[entry + SF_FLOW], ack: w[entry + SF_ACK_SEQ], duplicates: w[entry + SF_ACK_DUPLICATES], edges, tsEcr: w[entry + SF_ACK_TSECR] })
+      }
+      this.toSlow.pass(entry)
+    }
+    this.toSlow.release()
+    return acks
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_TX_CLOSED, FLAG_IN_RECOVERY, FLAG_WATCHED, TCB_CWND, TCB_FLAGS, TCB_SND_NXT, TCB_SND_UNA, TCB_SRTT_US8,
-  TO_FAST_FLOW_FIN, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_RETRANSMIT, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE,
-  WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_LOSS,
+  EVENT_TX_CLOSED, FLAG_IN_RECOVERY, FLAG_NAGLE, FLAG_WATCHED, TCB_CWND, TCB_FLAGS, TCB_SND_LIMIT, TCB_SND_NXT, TCB_SND_UNA, TCB_SRTT_US8,
+  TO_FAST_FLOW_FIN, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE,
+  WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_FIN_ACKED, WHAT_FIN_QUEUED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH } from '../../lib/wire/index.js'
 import { FastHarness, IRS1, ISS1 } from './harness.js'
@@ -151,65 +151,115 @@ describe('acknowledgments', () => {
 })
 
 describe('loss', () => {
+  const MSS = 1448
+
   /** Five segments in flight, the first one lost. */
   function lossy(): { h: FastHarness; flow: number } {
     const h = new FastHarness()
     const flow = h.addFlow()
-    h.write(flow, filled(5 * 1448))
+    h.write(flow, filled(5 * MSS))
     for (let i = 0; i < 3; i++) h.pass()
     expect(h.sent()).toHaveLength(5)
     h.told()
     return { h, flow }
   }
 
-  it('third duplicate -> the first segment again, once; the slow path hears of it (RFC 5681, 3.2)', () => {
-    const { h, flow } = lossy()
-    h.receive({}, {})
-    expect(h.sent()).toEqual([])
-    h.receive({})
-    expect(h.sent()).toMatchObject([{ seq: ISS1, payloadLen: 1448 }])
-    expect(h.told()).toMatchObject([{ flow, what: WHAT_LOSS }])
-    h.receive({}, {})
-    expect(h.sent()).toEqual([])
-    expect(h.count('fastRetransmits')).toBe(1)
-  })
-
-  it('partial acknowledgment in recovery -> the next hole; a full one ends it (RFC 6582, 3.2)', () => {
+  it('duplicate -> the slow path hears of each; nothing is sent again by itself', () => {
     const { h, flow } = lossy()
     h.receive({}, {}, {})
-    h.sent()
-    h.receive({ ack: ISS1 + 2 * 1448 })
-    expect(h.sent()).toMatchObject([{ seq: ISS1 + 2 * 1448, payloadLen: 1448 }])
-    expect(h.word(flow, TCB_FLAGS) & FLAG_IN_RECOVERY).not.toBe(0)
-    h.receive({ ack: ISS1 + 5 * 1448 })
-    expect(h.word(flow, TCB_FLAGS) & FLAG_IN_RECOVERY).toBe(0)
     expect(h.sent()).toEqual([])
+    expect(h.toldAcks()).toEqual(Array.from({ length: 3 }, () => ({ flow, ack: ISS1, duplicates: 1, edges: [], tsEcr: 0 })))
   })
 
-  it('timeout -> everything from SND.UNA again as far as cwnd lets, no round-trip measurement (RFC 6298, 5.4; Karn)', () => {
+  it('SACK blocks -> passed on in their order (RFC 2018, 3)', () => {
     const { h, flow } = lossy()
-    h.state.words[h.tcb(flow) + TCB_CWND] = 1448
-    h.command(TO_FAST_FLOW_RETRANSMIT, { flow })
+    const sack = [{ start: ISS1 + 3 * MSS, end: ISS1 + 4 * MSS }, { start: ISS1 + MSS, end: ISS1 + 2 * MSS }]
+    h.receive({ sackBlocks: sack })
+    expect(h.toldAcks()).toEqual([{ flow, ack: ISS1, duplicates: 1, edges: sack.flatMap(({ start, end }) => [start, end]), tsEcr: 0 }])
+  })
+
+  it('order to send a range -> this range, cut to what is in flight, no round-trip measurement (Karn)', () => {
+    const { h, flow } = lossy()
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1 - 100, second: 100 + MSS })
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1 + 4 * MSS, second: 10 * MSS })
     h.pass()
-    expect(h.sent()).toMatchObject([{ seq: ISS1, payloadLen: 1448 }])
-    h.receive({ ack: ISS1 + 1448 })
+    expect(h.sent()).toMatchObject([{ seq: ISS1, payloadLen: MSS }, { seq: ISS1 + 4 * MSS, payloadLen: MSS }])
+    h.receive({ ack: ISS1 + 5 * MSS })
     expect(h.word(flow, TCB_SRTT_US8)).toBe(0)
-    expect(h.sent()).toMatchObject([{ seq: ISS1 + 1448 }])
-    // The peer had the rest: SND.NXT jumps ahead.
-    h.receive({ ack: ISS1 + 5 * 1448 })
-    expect(h.word(flow, TCB_SND_NXT)).toBe(ISS1 + 5 * 1448)
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1, second: MSS })
+    h.pass()
     expect(h.sent()).toEqual([])
   })
 
-  it('duplicates caused by a timeout’s retransmissions -> no fast retransmit (RFC 6582, 4)', () => {
+  it('order to send a range with the FIN -> the FIN too', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, filled(10), { fin: true })
+    h.pass()
+    h.sent()
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1, second: 11 })
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1 + 10, second: 1 })
+    h.pass()
+    expect(h.sent()).toMatchObject([
+      { seq: ISS1, payloadLen: 10, flags: TCP_ACK | TCP_PSH | TCP_FIN }, { seq: ISS1 + 10, payloadLen: 0, flags: TCP_ACK | TCP_FIN },
+    ])
+  })
+
+  it('in recovery -> every acknowledgment goes up, new data only to the limit (RFC 6675, 5)', () => {
     const { h, flow } = lossy()
-    h.command(TO_FAST_FLOW_RETRANSMIT, { flow })
-    for (let i = 0; i < 3; i++) h.pass()
-    h.sent()
-    h.receive({ ack: ISS1 + 1448 })
-    h.sent()
-    h.receive(...Array.from({ length: 4 }, () => ({ ack: ISS1 + 1448 })))
-    expect(h.count('fastRetransmits')).toBe(0)
+    h.write(flow, filled(3 * MSS))
+    h.state.words[h.tcb(flow) + TCB_CWND] = 5 * MSS
+    h.state.words[h.tcb(flow) + TCB_SND_LIMIT] = ISS1 + 6 * MSS
+    h.command(TO_FAST_FLOW_FLAGS, { flow, first: FLAG_IN_RECOVERY })
+    h.pass()
+    expect(h.sent()).toMatchObject([{ seq: ISS1 + 5 * MSS, payloadLen: MSS }])
+    h.receive({ ack: ISS1 + 2 * MSS, timestamps: { value: 200, echo: 77 } })
+    expect(h.toldAcks()).toEqual([{ flow, ack: ISS1 + 2 * MSS, duplicates: 0, edges: [], tsEcr: 77 }])
+    expect(h.sent()).toEqual([])
+    h.command(TO_FAST_FLOW_FLAGS, { flow, second: FLAG_IN_RECOVERY })
+    h.pass()
+    expect(h.sent()).toMatchObject([{ seq: ISS1 + 6 * MSS, payloadLen: MSS }])
+  })
+
+  it('acknowledgment far older than any window -> dropped with its data (RFC 5961, 5.2)', () => {
+    const { h, flow } = lossy()
+    h.receive({ ack: ISS1 - 70_000, data: 'forged' })
+    expect(h.seen()).toEqual([])
+    expect(h.count('dropOldAck')).toBe(1)
+    expect(h.word(flow, TCB_SND_UNA)).toBe(ISS1)
+    expect(h.sent()).toMatchObject([{ payloadLen: 0, ack: IRS1 }])
+  })
+})
+
+describe('Nagle (RFC 9293, 3.7.4)', () => {
+  it('small data while something is in flight -> waits for the acknowledgment', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.command(TO_FAST_FLOW_FLAGS, { flow, first: FLAG_NAGLE })
+    h.write(flow, filled(10))
+    h.pass()
+    expect(h.sent()).toMatchObject([{ payloadLen: 10 }])
+    h.write(flow, filled(5))
+    h.pass()
+    h.write(flow, filled(6))
+    h.pass()
+    expect(h.sent()).toEqual([])
+    h.receive({ ack: ISS1 + 10 })
+    expect(h.sent()).toMatchObject([{ payloadLen: 11 }])
+  })
+
+  it('a full segment, or the last data before the FIN -> sent at once', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.command(TO_FAST_FLOW_FLAGS, { flow, first: FLAG_NAGLE })
+    h.write(flow, filled(10))
+    h.pass()
+    h.write(flow, filled(1448 + 7))
+    h.pass()
+    expect(h.sent().map(({ payloadLen }) => payloadLen)).toEqual([10, 1448])
+    h.write(flow, filled(3), { fin: true })
+    h.pass()
+    expect(h.sent()).toMatchObject([{ payloadLen: 10, flags: TCP_ACK | TCP_PSH | TCP_FIN }])
   })
 })
 
@@ -269,7 +319,7 @@ describe('our FIN', () => {
     h.command(TO_FAST_FLOW_FIN, { flow })
     h.pass()
     expect(h.sent()).toMatchObject([{ seq: ISS1, flags: TCP_ACK | TCP_FIN }])
-    h.command(TO_FAST_FLOW_RETRANSMIT, { flow })
+    h.command(TO_FAST_FLOW_SEND, { flow, first: ISS1, second: 1 })
     h.pass()
     expect(h.sent()).toMatchObject([{ seq: ISS1, flags: TCP_ACK | TCP_FIN }])
   })

@@ -66,7 +66,7 @@ describe('two TAS hosts', () => {
     net.run(() => false, 3 * MINUTE_US)
     expectNothingLeft(server)
     expectNothingLeft(client)
-    expect(client.fastCount('timeoutRetransmits')).toBe(0)
+    expect(client.slowCount('rtoTimeouts')).toBe(0)
   })
 
   it('nobody listens -> refused', () => {

@@ -1,10 +1,11 @@
 /** Applications: limits, bad requests, full rings, death; and rings to workers that are full. */
 import { describe, expect, it } from 'vitest'
 import {
+  TCB_ACKED_BYTES,
   APPS_MAX, CONTEXT_NONE, CONTEXTS_MAX, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_CLOSED,
   EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, REQ_CONN_CLOSE, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN,
   TCB_CONTEXT_U16, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, TO_FAST_FLOW_CONTEXT,
-  TO_FAST_FLOW_REMOVE, TO_FAST_PACKET, WHAT_LOSS,
+  TO_FAST_FLOW_REMOVE, TO_FAST_PACKET, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
 import { RegistryError } from '../../service/slow/index.js'
 import { Host, LISTEN_PORT, PEER_IP } from './harness.js'
@@ -155,7 +156,11 @@ describe('full command ring', () => {
 
   it('the same command for a flow again -> waits once', () => {
     const { host, flow, gen } = accepted({ toFastEntries: 2 })
-    for (let i = 0; i < 50; i++) host.report(flow, gen, WHAT_LOSS)
+    for (let i = 1; i <= 50; i++) {
+      host.nowUs += 1000
+      host.setTcb(flow, TCB_ACKED_BYTES, i)
+      host.report(flow, gen, WHAT_CWND_LIMITED)
+    }
     const all: number[] = []
     for (let i = 0; i < 10; i++) all.push(...host.work().map(({ type }) => type))
     expect(all).toHaveLength(3)

@@ -2,7 +2,7 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
   AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE, AS_BUFFER, AS_SIZES, AS_RX_BASE, AS_TX_BASE, FLOW_HANDED, FLOW_OWNED,
-  PacketRingConsumer, PacketRingProducer, placeContext, RingConsumer, RingProducer, SF_APP, SF_CONTEXT, SF_FLOW,
+  PacketRingConsumer, PacketRingProducer, placeContext, RingConsumer, RingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_VALUE, SF_FLOW,
   SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, StateView, TCB_BYTES, TCB_STATE_U8,
   TO_FAST_FLOW_ADD, TO_SLOW_PACKET, type AppRegionShape, type ContextPlaces,
 } from '../../lib/memif/index.js'
@@ -14,6 +14,9 @@ export interface Command {
   readonly gen: number
   readonly app: number
   readonly context: number
+  /** SF_VALUE and the word behind it. */
+  readonly first: number
+  readonly second: number
   readonly packet: Uint8Array | null
   readonly rxFlags: number
 }
@@ -148,6 +151,7 @@ export class FakeWorker {
       const flow = words[entry + SF_FLOW]
       commands.push({
         type, flow, gen: words[entry + SF_GEN], app: words[entry + SF_APP], context: words[entry + SF_CONTEXT],
+        first: words[entry + SF_VALUE], second: words[entry + SF_CLEAR],
         packet: type === 16 ? bytes.slice(at, at + words[entry + SF_PACKET_LEN]) : null,
           rxFlags: words[entry + SF_PACKET_FLAGS],
       })

@@ -1,9 +1,9 @@
 /** Retransmission, persist timer and congestion window. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, FLAG_CWND_LIMITED, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
-  TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TCB_TS_RECENT, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_REMOVE,
-  TO_FAST_FLOW_RETRANSMIT, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE, WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_LOSS,
+  EV_CONN_CLOSED, FLAG_CWND_LIMITED, SF_ACK_BLOCKS, SF_ACK_SEQ, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
+  TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_REMOVE,
+  TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE, TO_SLOW_ACK, WHAT_ACTIVE, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
 import { DEFAULT_TCP } from '../../service/slow/index.js'
 import { TX_BUF } from './harness.js'
@@ -26,6 +26,14 @@ function inFlight(open: Open, bytes: number, rttUs = 1000): Open {
 function acknowledge(open: Open, bytes: number): void {
   open.host.setTcb(open.flow, TCB_SND_UNA, open.host.tcb(open.flow, TCB_SND_UNA) + bytes)
   open.host.setTcb(open.flow, TCB_ACKED_BYTES, open.host.tcb(open.flow, TCB_ACKED_BYTES) + bytes)
+  open.host.setTcb(open.flow, TCB_HEARD_MS, Math.floor(open.host.nowUs / 1000))
+}
+
+/** The worker passes on an acknowledgment of all that SND.UNA says, as it does in recovery. */
+function reportAck({ host, flow, gen }: Open): void {
+  const ack = host.tcb(flow, TCB_SND_UNA)
+  host.worker.message(TO_SLOW_ACK, { [SF_FLOW]: flow, [SF_GEN]: gen, [SF_ACK_SEQ]: ack, [SF_ACK_BLOCKS]: 0 })
+  host.poll()
 }
 
 /** Times at which `type` is sent while nothing else happens, relative to now. */
@@ -46,30 +54,31 @@ describe('retransmission timer', () => {
   it('nothing acknowledged -> RETRANSMIT after RTO, backed off by two (RFC 6298, 5.5)', () => {
     const open = inFlight(accepted(), 5000)
     report(open, WHAT_ACTIVE)
-    expect(timesOf(open, TO_FAST_FLOW_RETRANSMIT, 3_200_000, 10_000)).toEqual([200_000, 600_000, 1_400_000, 3_000_000])
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 3_200_000, 10_000)).toEqual([200_000, 600_000, 1_400_000, 3_000_000])
     expect(open.host.count('rtoTimeouts')).toBe(4)
   })
 
   it('before the first measurement -> one second (RFC 6298, 2.1)', () => {
     const open = inFlight(accepted(), 5000, 0)
     report(open, WHAT_ACTIVE)
-    expect(timesOf(open, TO_FAST_FLOW_RETRANSMIT, 1_100_000, 10_000)).toEqual([1_000_000])
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 1_100_000, 10_000)).toEqual([1_000_000])
   })
 
   it('a long round trip -> SRTT + 4 RTTVAR, and at least the control intervals asked for (RFC 6298, 2.3)', () => {
     const open = inFlight(accepted(), 5000, 300_000)
     report(open, WHAT_ACTIVE)
-    expect(timesOf(open, TO_FAST_FLOW_RETRANSMIT, 3_000_000, 10_000)).toEqual([2_400_000])
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 3_000_000, 10_000)).toEqual([2_400_000])
   })
 
   it('progress -> the timer begins again and the back-off is forgotten (RFC 6298, 5.3)', () => {
     const open = inFlight(accepted(), 5000)
     report(open, WHAT_ACTIVE)
-    expect(timesOf(open, TO_FAST_FLOW_RETRANSMIT, 700_000, 10_000)).toEqual([200_000, 600_000])
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 700_000, 10_000)).toEqual([200_000, 600_000])
     acknowledge(open, 1000)
-    const [first] = timesOf(open, TO_FAST_FLOW_RETRANSMIT, 600_000, 10_000)
-    expect(first).toBeGreaterThanOrEqual(200_000)
-    expect(first).toBeLessThanOrEqual(300_000)
+    reportAck(open)
+    // What is lost goes on at once, as the window allows; the timer counts from the progress.
+    const [next, timeout] = timesOf(open, TO_FAST_FLOW_SEND, 600_000, 10_000)
+    expect([next, timeout]).toEqual([10_000, 210_000])
   })
 
   it('all acknowledged -> UNWATCH, no timer left', () => {
@@ -85,7 +94,7 @@ describe('retransmission timer', () => {
   it('never anything -> ETIMEDOUT after 15 retransmissions, no RST (RFC 9293, 3.8.3)', () => {
     const open = inFlight(accepted(), 5000)
     report(open, WHAT_ACTIVE)
-    const times = timesOf(open, TO_FAST_FLOW_RETRANSMIT, 1_000_000_000, 100_000)
+    const times = timesOf(open, TO_FAST_FLOW_SEND, 1_000_000_000, 100_000)
     expect(times).toHaveLength(15)
     types(open)
     expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 110 }])
@@ -114,7 +123,7 @@ describe('persist timer', () => {
       host.setTcb(flow, TCB_SND_END, host.tcb(flow, TCB_SND_END) + 100)
       report(open, WHAT_ACTIVE)
       const answer = (): void => {
-        if (isAlive) host.setTcb(flow, TCB_TS_RECENT, host.tcb(flow, TCB_TS_RECENT) + 1)
+        if (isAlive) host.setTcb(flow, TCB_HEARD_MS, Math.floor(host.nowUs / 1000) + 1)
       }
       const probes = timesOf(open, TO_FAST_FLOW_PROBE, 1_500_000_000, 100_000, answer)
       if (isAlive) expect(probes.length).toBeGreaterThan(25)
@@ -132,7 +141,8 @@ describe('persist timer', () => {
     timesOf(open, TO_FAST_FLOW_PROBE, 3_100_000, 10_000)
     host.setTcb(flow, TCB_SND_WND, 5000)
     host.setTcb(flow, TCB_SND_MAX, host.tcb(flow, TCB_SND_END))
-    const [retransmitted] = timesOf(open, TO_FAST_FLOW_RETRANSMIT, 1_000_000, 10_000)
+    report(open, WHAT_ACTIVE)
+    const [retransmitted] = timesOf(open, TO_FAST_FLOW_SEND, 1_000_000, 10_000)
     expect(retransmitted).toBeLessThanOrEqual(300_000)
   })
 })
@@ -142,15 +152,15 @@ describe('congestion window', () => {
   const MSS = 1460
   const offer = { mss: MSS }
 
-  it('start -> ten segments, never more than the transmit buffer (RFC 6928, 2)', () => {
+  it('start -> ten segments, never more than twice the transmit buffer (RFC 6928, 2)', () => {
     expect(cwnd(accepted(BIG, offer))).toBe(10 * MSS)
     const small = inFlight(accepted({}, offer), 14_600)
     acknowledge(small, 14_600)
     report(small, WHAT_CWND_LIMITED)
-    expect(cwnd(small)).toBe(TX_BUF)
+    expect(cwnd(small)).toBe(2 * TX_BUF)
   })
 
-  it('limited, everything acknowledged -> doubled at once, then once a control interval (RFC 5681, 3.1)', () => {
+  it('limited, everything acknowledged -> doubled at once, then several times a round trip (RFC 5681, 3.1)', () => {
     const open = inFlight(accepted(BIG, offer), 10 * MSS)
     acknowledge(open, 10 * MSS)
     report(open, WHAT_CWND_LIMITED)
@@ -158,7 +168,7 @@ describe('congestion window', () => {
     acknowledge(open, 5 * MSS)
     open.host.setTcb(open.flow, TCB_FLAGS, FLAG_CWND_LIMITED)
     report(open, WHAT_CWND_LIMITED)
-    open.host.advance(1999)
+    open.host.advance(249)
     expect(cwnd(open)).toBe(20 * MSS)
     open.host.advance(1)
     expect(cwnd(open)).toBe(25 * MSS)
@@ -182,32 +192,8 @@ describe('congestion window', () => {
     for (const end = open.host.nowUs + 1_000_000; open.host.nowUs < end; looks++) {
       open.host.advance(open.host.slow.nextDeadlineUs() - open.host.nowUs)
     }
-    expect(looks).toBeLessThan(12)
+    expect(looks).toBeLessThan(15)
     expect(cwnd(open)).toBe(10 * MSS)
-  })
-
-  it('WHAT_LOSS -> half of what was in flight; growth one segment a window after (RFC 5681, 3.2)', () => {
-    const open = inFlight(accepted(BIG, offer), 40 * MSS)
-    report(open, WHAT_LOSS)
-    expect([cwnd(open), types(open)]).toEqual([20 * MSS, [TO_FAST_FLOW_UPDATE]])
-    acknowledge(open, 20 * MSS)
-    open.host.nowUs += 3000
-    report(open, WHAT_CWND_LIMITED)
-    expect(cwnd(open)).toBe(21 * MSS)
-  })
-
-  it('timeout -> one segment, ssthresh half of what was in flight, also after more timeouts (RFC 5681, 3.1)', () => {
-    const open = inFlight(accepted(BIG, offer), 40 * MSS)
-    report(open, WHAT_ACTIVE)
-    timesOf(open, TO_FAST_FLOW_RETRANSMIT, 700_000, 10_000)
-    expect(cwnd(open)).toBe(MSS)
-    for (let i = 0; i < 8; i++) {
-      acknowledge(open, cwnd(open))
-      open.host.nowUs += 3000
-      report(open, WHAT_CWND_LIMITED)
-    }
-    // 1, 2, 4, 8, 16, 32: slow start goes on until it has passed 20, then one segment at a time.
-    expect(cwnd(open)).toBe(35 * MSS)
   })
 
   it('idle -> back to the initial window (RFC 5681, 4.1)', () => {
@@ -224,7 +210,7 @@ describe('congestion window', () => {
     const open = inFlight(accepted(), 100)
     open.host.send({ seq: 1001, flags: 4 }, open.flow, open.gen)
     expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
-    for (const what of [WHAT_ACTIVE, WHAT_LOSS, WHAT_CWND_LIMITED]) report(open, what)
+    for (const what of [WHAT_ACTIVE, WHAT_CWND_LIMITED]) report(open, what)
     expect(types(open)).toEqual([])
     expect(open.host.slow.nextDeadlineUs()).toBe(Infinity)
   })
