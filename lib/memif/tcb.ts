@@ -88,7 +88,7 @@ export const TCB_CONTEXT_U16 = 35
 export const TCB_MSS_U16 = 36
 /** Index of the next hop in the neighbour table. */
 export const TCB_NEIGHBOR_U16 = 37
-/** First byte of the out-of-order interval. */
+/** First byte of the lowest out-of-order interval; the worker's heap has the others (RFC 2018, 8 permits to lose them). */
 export const TCB_OOO_START = 19
 /** Behind its last byte; no interval when equal to oooStart. */
 export const TCB_OOO_END = 20
@@ -166,6 +166,11 @@ export const FLAG_ECE_OWED = 1 << 18
 export const FLAG_CWR_OWED = 1 << 19
 /** The peer is an address of our own: frames go by the worker's loopback port. */
 export const FLAG_LOOPBACK = 1 << 20
+/**
+ * Something has arrived before what must come first (oooStart, a FIN), or came twice and is to be reported: data in order may
+ * close a gap, and what acknowledgments say of it (RFC 5681, 4.2; RFC 2018, 4; RFC 2883) no data segment can carry.
+ */
+export const FLAG_GAP = 1 << 23
 
 /** The upper eight bits of the flags are the TOS byte of what is sent: DSCP, and ECT(0) in data where FLAG_ECN says so. */
 export const FLAGS_TOS_SHIFT = 24

@@ -158,8 +158,9 @@ void Burst::fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload
   VirtioHeader virtio{};
   if (offload) {
     const bool cut = gso > 0 && payloadLen > static_cast<size_t>(gso);
+    const uint8_t ecn = (tcp[13] & kTcpCwr) != 0 ? kVirtioGsoEcn : uint8_t{0};
     virtio = {kVirtioNeedsChecksum,
-              cut ? kVirtioGsoTcp4 : uint8_t{0},
+              cut ? static_cast<uint8_t>(kVirtioGsoTcp4 | ecn) : uint8_t{0},
               static_cast<uint16_t>(headerLen),
               static_cast<uint16_t>(cut ? gso : 0),
               kTcpStart,

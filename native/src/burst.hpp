@@ -36,6 +36,9 @@ static_assert(sizeof(VirtioHeader) == kVirtioLen);
 constexpr uint8_t kVirtioNeedsChecksum = 1;
 constexpr uint8_t kVirtioDataValid = 2;
 constexpr uint8_t kVirtioGsoTcp4 = 1;
+// The frame has CWR set: only the first segment cut from it may (RFC 3168, 6.1.2).
+constexpr uint8_t kVirtioGsoEcn = 0x80;
+constexpr uint8_t kTcpCwr = 0x80;
 
 // A stretch of a ring buffer: in two parts if it wraps.
 struct Stretch {

@@ -192,6 +192,8 @@ export class Commands {
     fast.wantedFree[flow] = 0
     fast.lastAck[flow] = fast.words[tcb + TCB_RCV_NXT]
     fast.reportedUna[flow] = fast.words[tcb + TCB_SND_UNA]
+    fast.reassembly.reset(flow, tcb)
+    fast.sackBlocks.reset(flow)
   }
 
   /** A flow that is quiet is watched no longer; one that is not says so again. The worker decides, so nothing is missed. */

@@ -1,11 +1,17 @@
 /**
  * Builds one segment: headers in a slot of the port, payload named by the descriptor, never copied.
  *
- *   slot   | 8 free | virtio 10 | Ethernet 14 | IPv4 20 | TCP 20 or 32 |
+ *   slot   | 8 free | virtio 10 | Ethernet 14 | IPv4 20 | TCP 20 or 32 | SACK |
  *                               ^ byte 18      ^ byte 32
  */
 import {
+  FLAG_CWR_OWED,
+  FLAG_ECE_OWED,
+  FLAG_ECN,
+  FLAG_GAP,
+  FLAG_SACK,
   FLAG_TIMESTAMPS,
+  FLAGS_TOS_SHIFT,
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
   STATE_MAC,
@@ -40,17 +46,24 @@ import {
 import { swap16, swap32 } from './bytes.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
-import { TCP_ACK } from './segment.js'
+import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
+import { SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE } from './segment.js'
 
 const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const TIMESTAMPS_BYTES = 12
-/** IPv4, 20 bytes of header, TOS 0; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL 64, TCP. */
+/** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL 64, TCP. */
 const IP_FIRST = 0x45
 const IP_FRAGMENT = 0x40
 const IP_TTL_TCP = 0x0640
 const ETHERTYPE_IPV4 = 0x0008
 const TIMESTAMPS_ALIGNED = 0x0a080101
+/** NOP, NOP, SACK; the option's length goes into the upper byte. */
+const SACK_ALIGNED = 0x00050101
+/** DSCP in a TOS byte; the two bits below are ECN's (RFC 3168, 5), of which ECT(0) is set in data. */
+const DSCP_MASK = 0xfc
+const ECT_0 = 2
+const FLAG_BITS = 0xff
 
 /** Writes headers into the port's slots. */
 export class Emitter {
@@ -83,18 +96,19 @@ export class Emitter {
 
   /**
    * Emits the segment [seq, seq + len) with an acknowledgment. Only if there is room. About 25 ns.
-   * `tcpFlags` are added to ACK.
+   * `tcpFlags` are added to ACK; SEGMENT_NEW_DATA may be among them. May clear FLAG_GAP and FLAG_CWR_OWED of the flow.
    */
   segment(flow: number, tcb: number, seq: number, len: number, tcpFlags: number): void {
     const fast = this.fast
     const state = fast.words
     const slot = fast.txEnd++
-    const timestamps = (state[tcb + TCB_FLAGS] & FLAG_TIMESTAMPS) !== 0
+    const flags = state[tcb + TCB_FLAGS]
+    const timestamps = (flags & FLAG_TIMESTAMPS) !== 0
     const tcpLen = timestamps ? TCP_BYTES + TIMESTAMPS_BYTES : TCP_BYTES
     this.ethernet(slot, fast.halves[tcb * 2 + TCB_NEIGHBOR_U16])
     const at = (slot * TX_SLOT_BYTES + 32) >> 2
     const words = this.words
-    words[at] = IP_FIRST | (swap16(20 + tcpLen + len) << 16)
+    words[at] = IP_FIRST | (((flags >>> FLAGS_TOS_SHIFT) & DSCP_MASK) << 8) | (swap16(20 + tcpLen + len) << 16)
     words[at + 1] = IP_FRAGMENT << 16
     words[at + 2] = IP_TTL_TCP & 0xffff
     words[at + 3] = state[STATE_LOCAL_ADDRESSES + fast.bytes[tcb * 4 + TCB_LOCAL_IP_U8]]
@@ -103,7 +117,7 @@ export class Emitter {
     words[at + 5] = (ports << 16) | (ports >>> 16)
     words[at + 6] = swap32(seq)
     words[at + 7] = swap32(state[tcb + TCB_RCV_NXT])
-    words[at + 8] = (tcpLen << 2) | ((tcpFlags | TCP_ACK) << 8) | (swap16(this.window(tcb)) << 16)
+    words[at + 8] = (tcpLen << 2) | (((tcpFlags & FLAG_BITS) | TCP_ACK) << 8) | (swap16(this.window(tcb)) << 16)
     words[at + 9] = 0
     if (timestamps) {
       words[at + 10] = TIMESTAMPS_ALIGNED
@@ -112,7 +126,55 @@ export class Emitter {
     }
     this.describe(slot, tcb, seq, len, ETHERNET_BYTES + 20 + tcpLen)
     fast.lastAck[flow] = state[tcb + TCB_RCV_NXT]
+    if ((flags & (FLAG_GAP | FLAG_ECN)) === 0) fast.ackCount[flow] = 0
+    else this.uncommon(flow, tcb, slot, at, len, tcpFlags, flags)
+  }
+
+  /** What a segment needs besides on a flow with ECN or with a gap; the rest stands in the slot, IP header at word `at`. */
+  private uncommon(flow: number, tcb: number, slot: number, at: number, len: number, tcpFlags: number, flags: number): void {
+    if ((flags & FLAG_ECN) !== 0) this.ecn(tcb, at, len > 0 && (tcpFlags & SEGMENT_NEW_DATA) !== 0, flags)
+    if ((flags & FLAG_GAP) === 0) this.fast.ackCount[flow] = 0
+    // A data segment is no duplicate acknowledgment (RFC 5681, 2) and has no blocks: what is owed goes out behind it.
+    else if (len === 0) this.gap(flow, tcb, slot, at, flags)
+  }
+
+  /**
+   * ECT(0) on new data only, since a retransmission or probe must not carry it (RFC 3168, 6.1.5 and 6.1.6), with it CWR
+   * once (6.1.2); ECE on everything until the peer's CWR (6.1.3).
+   */
+  private ecn(tcb: number, at: number, newData: boolean, flags: number): void {
+    const { words } = this
+    let bits = (flags & FLAG_ECE_OWED) === 0 ? 0 : TCP_ECE
+    if (newData) {
+      words[at] |= ECT_0 << 8
+      if ((flags & FLAG_CWR_OWED) !== 0) {
+        bits |= TCP_CWR
+        this.fast.words[tcb + TCB_FLAGS] = flags & ~FLAG_CWR_OWED
+      }
+    }
+    words[at + 8] |= bits << 8
+  }
+
+  /** A pure acknowledgment while something waits behind a gap, or a duplicate has come. */
+  private gap(flow: number, tcb: number, slot: number, at: number, flags: number): void {
+    const { fast } = this
     fast.ackCount[flow] = 0
+    if ((flags & FLAG_SACK) === 0) fast.reassembly.forgetTwice(flow)
+    else this.sack(flow, slot, at, (flags & FLAG_TIMESTAMPS) !== 0)
+    if (!fast.reassembly.isWaiting(flow)) fast.words[tcb + TCB_FLAGS] &= ~FLAG_GAP
+  }
+
+  /** Adds a SACK option behind the options there are (RFC 2018, 3), if there is something to report. */
+  private sack(flow: number, slot: number, at: number, timestamps: boolean): void {
+    const { words } = this
+    const option = at + ((20 + TCP_BYTES) >> 2) + (timestamps ? TIMESTAMPS_BYTES >> 2 : 0)
+    const blocks = this.fast.sackBlocks.write(flow, words, option + 1, timestamps ? BLOCKS_MAX_TIMESTAMPS : BLOCKS_MAX)
+    if (blocks === 0) return
+    words[option] = SACK_ALIGNED | ((2 + 8 * blocks) << 24)
+    const optionBytes = 4 + 8 * blocks
+    words[at] = (words[at] & 0xffff) | (swap16(swap16(words[at] >>> 16) + optionBytes) << 16)
+    words[at + 8] += optionBytes << 2
+    this.desc[slot * TX_DESC_WORDS + TX_HEADER_LEN] += optionBytes
   }
 
   /**

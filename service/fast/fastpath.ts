@@ -22,6 +22,8 @@ import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
+import { Reassembly } from './reassembly.js'
+import { SackBlocks } from './sackblocks.js'
 
 /** What a worker is made of. */
 export interface FastPathParts {
@@ -52,6 +54,8 @@ export class FastPath {
   readonly flows: FlowTable
   readonly emitter: Emitter
   readonly journal: CopyJournal
+  readonly reassembly: Reassembly
+  readonly sackBlocks: SackBlocks
 
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
@@ -74,6 +78,8 @@ export class FastPath {
   readonly ackCount: Uint8Array
   /** For each flow: RCV.NXT when we last sent an acknowledgment. */
   readonly lastAck: Int32Array
+  /** For each flow: when a segment without data that is not acceptable was last answered, low 32 bits of microseconds. */
+  readonly answered32: Int32Array
   /** For each flow: when a delayed acknowledgment is due, low 32 bits of microseconds. */
   readonly ackDue32: Int32Array
   /** For each flow: SND.UNA that the application was last told. */
@@ -97,9 +103,11 @@ export class FastPath {
     this.counters = parts.counters
     this.counterBase = workerCounterBase(worker)
     this.flows = new FlowTable(state, this.places)
-    this.emitter = new Emitter(this)
     this.journal = new CopyJournal(state.words, this.places.journalWord)
     const flows = state.shape.flows
+    this.reassembly = new Reassembly(state.words, flows)
+    this.sackBlocks = new SackBlocks(this.reassembly, flows)
+    this.emitter = new Emitter(this)
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)
     this.acks = new FlowFifo(capacity)
@@ -108,6 +116,7 @@ export class FastPath {
     this.slowEvents = new FlowFifo(capacity)
     this.ackCount = new Uint8Array(flows)
     this.lastAck = new Int32Array(flows)
+    this.answered32 = new Int32Array(flows)
     this.ackDue32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)
@@ -158,6 +167,12 @@ export class FastPath {
   /** One more duplicate acknowledgment, for a segment behind a gap: the peer counts them to three (RFC 5681, 4.2). */
   listDuplicateAck(flow: number, tcb: number): void {
     if (this.ackCount[flow] < 3) this.ackCount[flow]++
+    this.enterAck(flow, tcb)
+  }
+
+  /** At least `count` acknowledgments, which say different things, are to be sent at the end of this pass. */
+  listAcks(flow: number, tcb: number, count: number): void {
+    if (this.ackCount[flow] < count) this.ackCount[flow] = count
     this.enterAck(flow, tcb)
   }
 

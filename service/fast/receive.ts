@@ -3,17 +3,19 @@
  * Whatever is not common goes to the slow path with its packet.
  */
 import {
+  FLAG_ECE_OWED,
+  FLAG_ECN,
   FLAG_FIN_RECEIVED,
+  FLAG_GAP,
   FLAG_REMOVING,
   FLAG_RX_SHUT,
+  FLAG_SACK,
   FLAG_TIMESTAMPS,
   TCB_APP_U16,
   TCB_BUFFER,
   TCB_FLAGS,
   TCB_HEARD_MS,
   TCB_MSS_U16,
-  TCB_OOO_END,
-  TCB_OOO_START,
   TCB_RCV_NXT,
   TCB_RCV_READ,
   TCB_RX_BASE,
@@ -40,13 +42,18 @@ import {
 import { processAck } from './acks.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
-import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_FIN } from './segment.js'
+import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
+import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN } from './segment.js'
 import type { SlowLink } from './slowlink.js'
 
 const ETHERNET_BYTES = 14
 /** 802.1Q, 9.6: the tag stands between addresses and type. */
 const VLAN_TAG_BYTES = 4
 const VLAN_TAG_AT = 12
+/** Least time between two answers to segments without data that are not acceptable (RFC 5961, 7 in spirit). */
+const ANSWER_INTERVAL_US = 100_000
+/** How long TS.Recent is good for: it may have wrapped since (RFC 7323, 5.5). */
+const TS_RECENT_MS = 24 * 24 * 3_600_000
 
 /** Takes an 802.1Q tag that still stands in frame `index` out of it: the addresses move up to the type. */
 function takeTagOut(port: Port, index: number): void {
@@ -145,26 +152,62 @@ export class Receiver {
     const { fast, segment } = this
     const words = fast.words
     if (segment.hasTimestamps && (words[tcb + TCB_FLAGS] & FLAG_TIMESTAMPS) !== 0) {
-      if (((segment.tsVal - words[tcb + TCB_TS_RECENT]) | 0) < 0) {
+      if (((segment.tsVal - words[tcb + TCB_TS_RECENT]) | 0) < 0 && this.isRecentGood(tcb)) {
         fast.count(counters.DROP_PAWS, 1)
-        fast.listAck(flow, tcb)
+        this.answer(flow, tcb)
         return false
       }
     }
     const old = (words[tcb + TCB_RCV_NXT] - segment.seq) | 0
     const sequenceLen = segment.payloadLen + (segment.flags & TCP_FIN)
     if (old > 0 && old >= sequenceLen) {
-      fast.count(counters.RX_DUPLICATE_DATA, 1)
-      fast.listAck(flow, tcb)
+      this.duplicate(flow, tcb)
       return false
     }
     const windowEnd = words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
     if (old < 0 && ((segment.seq - windowEnd) | 0) > 0) {
       fast.count(counters.RX_WINDOW_FULL, 1)
-      fast.listAck(flow, tcb)
+      this.answer(flow, tcb)
       return false
     }
     return true
+  }
+
+  /** RFC 7323, 5.5: after a silence longer than a timestamp takes to come round, TS.Recent says nothing. */
+  private isRecentGood(tcb: number): boolean {
+    const silentMs = (this.fast.tsNow - this.fast.words[tcb + TCB_HEARD_MS]) | 0
+    return silentMs >= 0 && silentMs < TS_RECENT_MS
+  }
+
+  /** A segment that has arrived before, wholly. */
+  private duplicate(flow: number, tcb: number): void {
+    const { fast, segment } = this
+    fast.count(counters.RX_DUPLICATE_DATA, 1)
+    if (segment.payloadLen > 0) this.cameTwice(flow, tcb, segment.seq, (segment.seq + segment.payloadLen) | 0)
+    this.answer(flow, tcb)
+  }
+
+  /** Payload [from, to) has arrived before: a peer that understands it is told (RFC 2883, 4). */
+  private cameTwice(flow: number, tcb: number, from: number, to: number): void {
+    const { fast } = this
+    if ((fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0) return
+    fast.words[tcb + TCB_FLAGS] |= FLAG_GAP
+    fast.reassembly.noteTwice(flow, from, to)
+    this.listReports(flow, tcb)
+  }
+
+  /**
+   * RFC 9293, 3.10.7.4, first: what is not acceptable is answered with an ACK. Without data or FIN not each time: two ends of which each
+   * finds the other's acknowledgments unacceptable would go on for ever.
+   */
+  private answer(flow: number, tcb: number): void {
+    const { fast, segment } = this
+    if (segment.payloadLen === 0 && (segment.flags & TCP_FIN) === 0) {
+      const sinceUs = (fast.now32 - fast.answered32[flow]) | 0
+      if (sinceUs >= 0 && sinceUs < ANSWER_INTERVAL_US) return
+      fast.answered32[flow] = fast.now32
+    }
+    fast.listAck(flow, tcb)
   }
 
   private step(flow: number, tcb: number, frame: number, eth: number, len: number, rxFlags: number, gso: number): void {
@@ -176,16 +219,25 @@ export class Receiver {
     }
     words[tcb + TCB_HEARD_MS] = fast.tsNow
     if (!processAck(fast, this.slow, flow, tcb, segment)) return
+    if (segment.congested || (segment.flags & TCP_CWR) !== 0) this.ecn(tcb)
     // RFC 7323, 4.3: TS.Recent follows segments that cover the last acknowledgment we sent.
-    if (segment.hasTimestamps && ((segment.seq - words[tcb + TCB_RCV_NXT]) | 0) <= 0) {
+    if (segment.hasTimestamps && ((segment.seq - fast.lastAck[flow]) | 0) <= 0) {
       words[tcb + TCB_TS_RECENT] = segment.tsVal
     }
-    if (segment.payloadLen > 0) this.payload(flow, tcb, frame, frame < 0 ? eth : 0)
+    if (segment.payloadLen > 0) this.payload(flow, tcb, frame, frame < 0 ? eth : 0, gso)
     if ((segment.flags & TCP_FIN) !== 0) this.fin(flow, tcb)
   }
 
-  /** Places payload in the receive buffer. `base` is added to the payload's offset in the copy descriptor. */
-  private payload(flow: number, tcb: number, frame: number, base: number): void {
+  /** RFC 3168, 6.1.3: from CE on ECE is owed until CWR comes; a segment with both says CE once more. Not acceptable ones never get here (6.1.6). */
+  private ecn(tcb: number): void {
+    const { fast, segment } = this
+    const flags = fast.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_ECN) === 0) return
+    fast.words[tcb + TCB_FLAGS] = segment.congested ? flags | FLAG_ECE_OWED : flags & ~FLAG_ECE_OWED
+  }
+
+  /** Places payload in the receive buffer. `base` is added to the payload's offset in the copy descriptor; `gso` as the port says. */
+  private payload(flow: number, tcb: number, frame: number, base: number, gso: number): void {
     const { fast, segment } = this
     const words = fast.words
     if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0) {
@@ -194,6 +246,7 @@ export class Receiver {
     }
     const rcvNxt = words[tcb + TCB_RCV_NXT]
     const trim = Math.max(0, (rcvNxt - segment.seq) | 0)
+    if (trim > 0) this.cameTwice(flow, tcb, segment.seq, rcvNxt)
     const start = (segment.seq + trim) | 0
     const windowEnd = (words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])) | 0
     let len = segment.payloadLen - trim
@@ -204,8 +257,8 @@ export class Receiver {
       segment.flags &= ~TCP_FIN
       len = room
       fast.listAck(flow, tcb)
-      if (len <= 0) return
     }
+    if (len <= 0) return
     if (start !== rcvNxt) {
       this.outOfOrder(flow, tcb, frame, base + segment.payloadFrom, start, len)
       return
@@ -215,48 +268,55 @@ export class Receiver {
     words[tcb + TCB_RCV_NXT] = end
     // Frames arrive out of order even on lossless links: a gap that closes within the burst causes no duplicates.
     if (fast.ackCount[flow] > 1) fast.ackCount[flow] = 1
-    if (words[tcb + TCB_OOO_START] !== words[tcb + TCB_OOO_END]) this.closeGap(flow, tcb, end)
+    if ((words[tcb + TCB_FLAGS] & FLAG_GAP) !== 0) this.closeGap(flow, tcb, end)
+    // RFC 5681, 4.2: at least every second full-sized segment. The peer's may be smaller than ours, which only a super-segment shows.
     const unacked = (words[tcb + TCB_RCV_NXT] - fast.lastAck[flow]) | 0
-    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16]) fast.listAck(flow, tcb)
+    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16] || (gso !== 0 && len >= 2 * gso)) fast.listAck(flow, tcb)
     fast.listArrival(flow, tcb)
   }
 
-  /** RCV.NXT reached `end`: the interval behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once. */
+  /** RCV.NXT reached `end`: what waited behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once. */
   private closeGap(flow: number, tcb: number, end: number): void {
-    const words = this.fast.words
-    if (((words[tcb + TCB_OOO_START] - end) | 0) <= 0) {
-      const oooEnd = words[tcb + TCB_OOO_END]
-      if (((oooEnd - end) | 0) > 0) words[tcb + TCB_RCV_NXT] = oooEnd
-      words[tcb + TCB_OOO_START] = 0
-      words[tcb + TCB_OOO_END] = 0
-    }
-    this.fast.listAck(flow, tcb)
+    const { fast } = this
+    const next = fast.reassembly.advance(flow, tcb, end)
+    fast.words[tcb + TCB_RCV_NXT] = next
+    this.listReports(flow, tcb)
+    if (fast.reassembly.takeFin(flow, next)) this.closed(flow, tcb, next)
   }
 
-  /** One interval behind a gap is kept; a segment that does not touch it is dropped. Either way a duplicate ACK goes out. */
+  /** Data behind a gap. RFC 5681, 4.2: a duplicate ACK goes out at once. Without a place for it, it has to come again. */
   private outOfOrder(flow: number, tcb: number, frame: number, from: number, start: number, len: number): void {
-    const { fast } = this
-    const words = fast.words
+    const { fast, segment } = this
     const end = (start + len) | 0
-    const oooStart = words[tcb + TCB_OOO_START]
-    const oooEnd = words[tcb + TCB_OOO_END]
     fast.count(counters.RX_OUT_OF_ORDER, 1)
-    fast.listDuplicateAck(flow, tcb)
-    // The FIN of an out-of-order segment comes again once the gap is closed.
-    this.segment.flags &= ~TCP_FIN
-    if (oooStart === oooEnd) {
-      words[tcb + TCB_OOO_START] = start
-      words[tcb + TCB_OOO_END] = end
-    } else if (((start - oooEnd) | 0) <= 0 && ((end - oooStart) | 0) >= 0) {
-      if (((start - oooStart) | 0) < 0) words[tcb + TCB_OOO_START] = start
-      if (((end - oooEnd) | 0) > 0) words[tcb + TCB_OOO_END] = end
-    } else {
-      fast.count(counters.DROP_OUT_OF_ORDER, 1)
+    fast.words[tcb + TCB_FLAGS] |= FLAG_GAP
+    if ((segment.flags & TCP_FIN) !== 0) fast.reassembly.noteFin(flow, end)
+    segment.flags &= ~TCP_FIN
+    // The copy is noted in the journal before the TCB counts the bytes. It harms nothing if they are known or find no place.
+    this.copy(tcb, frame, from, start, len)
+    if (!fast.reassembly.hold(flow, tcb, start, end)) fast.count(counters.DROP_OUT_OF_ORDER, 1)
+    this.listDuplicate(flow, tcb)
+  }
+
+  /** With SACK one acknowledgment stands for all segments of a pass, if its blocks can name them all; without, the peer counts. */
+  private listDuplicate(flow: number, tcb: number): void {
+    if ((this.fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0) this.fast.listDuplicateAck(flow, tcb)
+    else this.listReports(flow, tcb)
+  }
+
+  /** Lists as many acknowledgments as it takes to report what has changed behind gaps. */
+  private listReports(flow: number, tcb: number): void {
+    const { fast } = this
+    const flags = fast.words[tcb + TCB_FLAGS]
+    if ((flags & FLAG_SACK) === 0) {
+      fast.listAck(flow, tcb)
       return
     }
-    this.copy(tcb, frame, from, start, len)
+    const most = (flags & FLAG_TIMESTAMPS) === 0 ? BLOCKS_MAX : BLOCKS_MAX_TIMESTAMPS
+    fast.listAcks(flow, tcb, fast.sackBlocks.acksNeeded(flow, most))
   }
 
+  /** The one place where received payload gets its copy descriptor. */
   private copy(tcb: number, frame: number, from: number, seq: number, len: number): void {
     const { fast } = this
     const desc = this.copyDesc
@@ -273,18 +333,32 @@ export class Receiver {
     fast.copies++
   }
 
-  /** RFC 9293, 3.10.7.4, eighth: the FIN counts once everything before it is there. */
+  /** RFC 9293, 3.10.7.4, eighth: the FIN counts once everything before it is there; until then it is remembered. */
   private fin(flow: number, tcb: number): void {
     const { fast, segment } = this
     const words = fast.words
-    const flags = words[tcb + TCB_FLAGS]
     const finSeq = (segment.seq + segment.payloadLen) | 0
-    if ((flags & FLAG_FIN_RECEIVED) !== 0 || finSeq !== words[tcb + TCB_RCV_NXT]) {
+    const missing = (finSeq - words[tcb + TCB_RCV_NXT]) | 0
+    if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0 || missing < 0) {
       fast.listAck(flow, tcb)
       return
     }
+    if (missing === 0) {
+      this.closed(flow, tcb, finSeq)
+      return
+    }
+    words[tcb + TCB_FLAGS] |= FLAG_GAP
+    fast.reassembly.noteFin(flow, finSeq)
+    this.listDuplicate(flow, tcb)
+  }
+
+  /** The peer's FIN at `finSeq` is in order: its stream has ended. */
+  private closed(flow: number, tcb: number, finSeq: number): void {
+    const { fast } = this
+    const words = fast.words
+    fast.reassembly.forget(flow, tcb)
     words[tcb + TCB_RCV_NXT] = (finSeq + 1) | 0
-    words[tcb + TCB_FLAGS] = flags | FLAG_FIN_RECEIVED
+    words[tcb + TCB_FLAGS] |= FLAG_FIN_RECEIVED
     fast.listEvent(flow, tcb)
     fast.listAck(flow, tcb)
     fast.tellSlow(flow, tcb, WHAT_FIN_RECEIVED)

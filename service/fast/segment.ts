@@ -15,6 +15,9 @@ export const TCP_URG = 0x20
 export const TCP_ECE = 0x40
 export const TCP_CWR = 0x80
 
+/** Beside TCP_* in Emitter.segment's flags: the segment carries data that has never been sent (RFC 3168, 6.1.4 and 6.1.5). */
+export const SEGMENT_NEW_DATA = 0x100
+
 /** What `parseSegment` found. */
 export const PARSED = 0
 /** Not for the fast path: not TCP over IPv4, a fragment, IP options, or unusual TCP flags. */
@@ -26,9 +29,9 @@ const ETHERTYPE_IPV4 = 0x0008
 /** NOP, NOP, timestamps, length 10: how everybody lays the option out (RFC 7323, appendix A), as a raw word. */
 const TIMESTAMPS_ALIGNED = 0x0a080101
 const ETHERNET_BYTES = 14
-/** RFC 2018, 3: kind 5; four blocks fill the longest header. */
-const OPTION_SACK = 5
+/** Blocks that fit into 40 bytes of options. */
 const SACK_BLOCKS_MAX = 4
+const OPTION_SACK = 5
 
 export class Segment {
   /** Raw words: source address, destination address, both ports. */
@@ -46,11 +49,12 @@ export class Segment {
   hasTimestamps = false
   tsVal = 0
   tsEcr = 0
-  /** SACK blocks (RFC 2018, 3), and their edges. */
-  sackBlocks = 0
-  readonly sackEdges = new Int32Array(8)
   /** ECN codepoint "congestion experienced" in the IP header (RFC 3168, 5). */
   congested = false
+  /** Blocks of a SACK option (RFC 2018, 3), as they came: unchecked. */
+  sackBlocks = 0
+  /** Their edges, left and right in turn. */
+  readonly sackEdges = new Int32Array(2 * SACK_BLOCKS_MAX)
 }
 
 /** Parses the frame of `len` bytes at byte `eth` into `segment`. About 10 ns. */
@@ -79,8 +83,8 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   segment.window = swap16(control >>> 16)
   segment.payloadLen = payloadLen
   segment.payloadFrom = ETHERNET_BYTES + 20 + headerLen
-  segment.sackBlocks = 0
   segment.congested = ((first >>> 8) & 3) === 3
+  segment.sackBlocks = 0
   if (headerLen === 32 && words[ip + 10] === TIMESTAMPS_ALIGNED) {
     segment.hasTimestamps = true
     segment.tsVal = swap32(words[ip + 11])
@@ -105,20 +109,19 @@ function parseOptions(segment: Segment, bytes: Uint8Array, from: number, end: nu
     if (length < 2 || at + length > end) return false
     if (kind === 8 && length === 10) {
       segment.hasTimestamps = true
-      segment.tsVal = (bytes[at + 2] << 24) | (bytes[at + 3] << 16) | (bytes[at + 4] << 8) | bytes[at + 5]
-      segment.tsEcr = (bytes[at + 6] << 24) | (bytes[at + 7] << 16) | (bytes[at + 8] << 8) | bytes[at + 9]
-    }
-    if (kind === OPTION_SACK) readSack(segment, bytes, at + 2, length - 2)
+      segment.tsVal = wordAt(bytes, at + 2)
+      segment.tsEcr = wordAt(bytes, at + 6)
+    } else if (kind === OPTION_SACK && length >= 10 && (length & 7) === 2) readBlocks(segment, bytes, at + 2, (length - 2) >> 3)
     at += length
   }
   return true
 }
 
-function readSack(segment: Segment, bytes: Uint8Array, from: number, length: number): void {
-  const edges = Math.min(length >> 3, SACK_BLOCKS_MAX) * 2
-  segment.sackBlocks = edges >> 1
-  for (let i = 0; i < edges; i++) {
-    const at = from + i * 4
-    segment.sackEdges[i] = (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
-  }
+function readBlocks(segment: Segment, bytes: Uint8Array, at: number, blocks: number): void {
+  segment.sackBlocks = blocks
+  for (let edge = 0; edge < 2 * blocks; edge++) segment.sackEdges[edge] = wordAt(bytes, at + 4 * edge)
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]
 }

@@ -29,7 +29,7 @@ import {
 } from '../../lib/memif/index.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
-import { TCP_FIN, TCP_PSH } from './segment.js'
+import { SEGMENT_NEW_DATA, TCP_FIN, TCP_PSH } from './segment.js'
 
 /** Most payload bytes of a super-segment: the IPv4 length field holds 65,535 with headers (RFC 791, 3.1). */
 const SUPER_SEGMENT_BYTES = 65_535 - 20 - 60
@@ -90,8 +90,9 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   const last = len === dataLeft
   const fin = last && finLeft
   const end = (nxt + len) | 0
+  const newData = nxt === words[tcb + TCB_SND_MAX] ? SEGMENT_NEW_DATA : 0
   sent(fast, tcb, nxt, end, fin ? 1 : 0)
-  fast.emitter.segment(flow, tcb, nxt, len, (last && len > 0 ? TCP_PSH : 0) | (fin ? TCP_FIN : 0))
+  fast.emitter.segment(flow, tcb, nxt, len, newData | (last && len > 0 ? TCP_PSH : 0) | (fin ? TCP_FIN : 0))
   return !last
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../../lib/memif/index.js'
 import {
   emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES,
-  NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP, TCP_ACK, tcpChecksumGood, tcpHeaderLen, type TcpOptions, type
+  NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP, TCP_ACK, tcpChecksumGood, tcpHeaderLen, type SackBlock, type TcpOptions, type
   TcpParsed,
 } from '../../lib/wire/index.js'
 import { MemoryPort } from '../../native/memoryport.js'
@@ -46,6 +46,8 @@ export interface FlowOptions {
   readonly cwnd?: number
   readonly mss?: number
   readonly timestamps?: boolean
+  /** FLAG_* bits and TOS byte besides. */
+  readonly flags?: number
   readonly irs1?: number
   readonly iss1?: number
   readonly context?: number
@@ -58,14 +60,17 @@ export interface SegmentOptions {
   readonly window?: number
   readonly data?: Uint8Array | string
   readonly timestamps?: { readonly value: number; readonly echo: number }
+  readonly sackBlocks?: readonly SackBlock[]
+  /** TOS byte of the IP header. */
+  readonly tos?: number
   readonly peerPort?: number
-  readonly sackBlocks?: readonly { readonly start: number; readonly end: number }[]
 }
 
 /** A segment that the worker sent. */
 export interface Sent extends TcpParsed {
   readonly data: Uint8Array
   readonly gso: number
+  readonly tos: number
 }
 
 /** An event that the application saw. */
@@ -196,7 +201,7 @@ export class FastHarness {
     words[tcb + TCB_REMOTE_IP] = raw(PEER_IP)
     words[tcb + TCB_PORTS] = raw(((PEER_PORT + flow) << 16) | LOCAL_PORT)
     halves[tcb * 2 + TCB_GEN_U16] = GEN
-    words[tcb + TCB_FLAGS] = options.timestamps === true ? FLAG_TIMESTAMPS : 0
+    words[tcb + TCB_FLAGS] = (options.timestamps === true ? FLAG_TIMESTAMPS : 0) | (options.flags ?? 0)
     for (const field of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) words[tcb + field] = irs1
     for (const field of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) words[tcb + field] = iss1
     words[tcb + TCB_RCV_ADV] = irs1 + (1 << rxLog2)
@@ -238,7 +243,7 @@ export class FastHarness {
     const tcpLen = tcpHeaderLen(header) + data.length
     const frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES + tcpLen)
     emitEthernet(frame, { target: LOCAL_MAC, source: PEER_MAC, etherType: ETHERTYPE_IPV4 })
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: 0, payloadLen: tcpLen })
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: options.tos ?? 0, payloadLen: tcpLen })
     const at = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
     emitTcp(frame, at, header)
     frame.set(data, at + tcpHeaderLen(header))
@@ -250,6 +255,11 @@ export class FastHarness {
   receive(...segments: SegmentOptions[]): void {
     for (const segment of segments) this.port.inject(this.frame(segment), RX_CHECKSUM_GOOD)
     this.pass()
+  }
+
+  /** The peer sends segments, each of which arrives in a burst of its own. */
+  receiveEach(...segments: SegmentOptions[]): void {
+    for (const segment of segments) this.receive(segment)
   }
 
   pass(afterUs = 10): number {
@@ -266,7 +276,7 @@ export class FastHarness {
       if (gso === 0 && !this.port.offload && !tcpChecksumGood(frame, at, ip.payloadLen, ip.sourceIp, ip.targetIp)) throw new Error('bad TCP checksum sent')
       const tcp = parseTcp(frame, at, ip.payloadLen)
       if (tcp === null) throw new Error('bad TCP header sent')
-      return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso }
+      return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso, tos: frame[ETHERNET_HEADER_BYTES + 1] }
     })
   }
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
+  EVENT_RX_CLOSED, FLAG_GAP, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
   TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
+import { RX_CHECKSUM_GOOD } from '../../native/port.js'
 import { FastHarness, IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './harness.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -57,6 +58,34 @@ describe('in-order data', () => {
     h.receive({ data: filled(1448) }, { seq: IRS1 + 1448, data: filled(1448) })
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 2896 }])
     expect(h.seen()).toHaveLength(1)
+  })
+
+  it('a super-segment of two full ones and more -> acknowledged at once (RFC 5681, 4.2)', () => {
+    const h = new FastHarness()
+    h.addFlow({ rxLog2: 16 })
+    h.port.inject(h.frame({ data: filled(1448 * 3) }), RX_CHECKSUM_GOOD, 1448)
+    h.pass()
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 3 * 1448 }])
+  })
+
+  it('a super-segment of two that are smaller than ours may be -> acknowledged at once all the same', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    h.port.inject(h.frame({ data: filled(2 * 536) }), RX_CHECKSUM_GOOD, 536)
+    h.pass()
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 2 * 536 }])
+  })
+
+  it('a full segment in each pass -> every second is acknowledged at once, none later than 2 ms', () => {
+    const h = new FastHarness()
+    h.addFlow({ rxLog2: 16 })
+    for (let i = 0; i < 4; i++) {
+      h.receive({ seq: IRS1 + i * 1448, data: filled(1448) })
+      expect(h.sent()).toHaveLength(i % 2)
+    }
+    h.receive({ seq: IRS1 + 4 * 1448, data: filled(1448) })
+    h.pass(2_000)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 5 * 1448 }])
   })
 
   it('stream longer than the buffer, at a wrapping sequence number -> every byte right', () => {
@@ -123,6 +152,38 @@ describe('window and old data', () => {
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4096, window: 2048 }])
   })
 
+  it('out of order and partly beyond the window -> what fits is held, the FIN behind it is not', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ rxLog2: 10 })
+    h.receive({ seq: IRS1 + 1000, data: filled(100), flags: TCP_ACK | TCP_FIN })
+    expect(h.word(flow, TCB_OOO_END)).toBe(IRS1 + 1024)
+    h.receive({ data: filled(1000) })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1024)
+    expect(h.told()).toEqual([])
+  })
+
+  it('a probe at a closed window -> its ACK counts, its byte does not, answered (RFC 9293, 3.10.7.4)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ rxLog2: 10 })
+    h.write(flow, filled(10))
+    h.receive({ data: filled(1024) })
+    h.sent()
+    h.receive({ seq: IRS1 + 1024, ack: ISS1 + 10, data: 'p' })
+    expect(h.word(flow, TCB_SND_UNA)).toBe(ISS1 + 10)
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1024)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 1024, window: 0 }])
+  })
+
+  it('old, without data, again and again -> answered ten times a second: two ends must not answer each other for ever', () => {
+    const h = new FastHarness()
+    h.addFlow()
+    for (let i = 0; i < 100; i++) h.receive({ seq: IRS1 - 1 })
+    expect(h.sent()).toHaveLength(1)
+    h.pass(100_000)
+    h.receive({ seq: IRS1 - 1 })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 }])
+  })
+
   it('wholly beyond the window -> dropped, acknowledged', () => {
     const h = new FastHarness()
     h.addFlow({ rxLog2: 10 })
@@ -155,12 +216,15 @@ describe('out of order', () => {
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 16 }])
   })
 
-  it('a second gap -> that segment is dropped, the first interval stays', () => {
+  it('a second gap -> both intervals are kept, the lower one in the TCB', () => {
     const h = new FastHarness()
     const flow = h.addFlow()
     h.receive({ seq: IRS1 + 10, data: 'aa' }, { seq: IRS1 + 20, data: 'bb' })
-    expect(h.count('dropOutOfOrder')).toBe(1)
+    expect(h.count('dropOutOfOrder')).toBe(0)
     expect([h.word(flow, TCB_OOO_START), h.word(flow, TCB_OOO_END)]).toEqual([IRS1 + 10, IRS1 + 12])
+    h.receive({ data: '0123456789' }, { seq: IRS1 + 12, data: '23456789' })
+    expect(text(h.received(flow, IRS1, 22))).toBe('0123456789aa23456789bb')
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 22)
   })
 
   it('interval grows at its front and overlaps -> union', () => {
@@ -194,16 +258,54 @@ describe('FIN', () => {
     expect(h.told()).toEqual([])
   })
 
-  it('before missing data -> waits for it', () => {
+  it('before missing data -> counts when that comes', () => {
     const h = new FastHarness()
     const flow = h.addFlow()
     h.receive({ seq: IRS1 + 4, data: 'last', flags: TCP_ACK | TCP_FIN })
     expect(h.told()).toEqual([])
+    expect(h.sent()).toMatchObject([{ ack: IRS1 }])
+    h.receive({ data: 'miss' })
+    expect(h.told()).toMatchObject([{ what: WHAT_FIN_RECEIVED }])
+    expect(h.seen().at(-1)).toMatchObject({ flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 8 })
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 9 }])
+    expect(h.word(flow, TCB_OOO_START)).toBe(h.word(flow, TCB_OOO_END))
+  })
+
+  it('alone, before missing data that comes without a gap of its own -> counts', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 4, flags: TCP_ACK | TCP_FIN })
+    h.receive({ data: 'miss' })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 5)
+    expect(h.told()).toMatchObject([{ what: WHAT_FIN_RECEIVED }])
+  })
+
+  it('said to stand where data goes on -> the data counts and nothing is closed', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 6, flags: TCP_ACK | TCP_FIN }, { seq: IRS1 + 4, data: 'abcd' })
     h.receive({ data: 'miss' })
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 8)
-    h.receive({ seq: IRS1 + 4, data: 'last', flags: TCP_ACK | TCP_FIN })
-    expect(h.told()).toMatchObject([{ what: WHAT_FIN_RECEIVED }])
-    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 9)
+    expect(h.told()).toEqual([])
+    expect(h.word(flow, TCB_FLAGS) & FLAG_GAP).toBe(0)
+  })
+
+  it('with data that is known but for the FIN -> no bytes, the FIN counts', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'bye' })
+    h.seen()
+    h.receive({ data: 'bye', flags: TCP_ACK | TCP_FIN })
+    expect(h.seen()).toMatchObject([{ flow, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3 }])
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
+  })
+
+  it('at a closed window -> accepted, since it takes no buffer', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ rxLog2: 10 })
+    h.receive({ data: filled(1024) }, { seq: IRS1 + 1024, flags: TCP_ACK | TCP_FIN })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1025)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 1025, window: 0 }])
   })
 })
 
@@ -225,6 +327,25 @@ describe('timestamps', () => {
     h.receive({ data: 'a', timestamps: ts(99) })
     expect(h.count('dropPaws')).toBe(1)
     expect(h.sent()).toMatchObject([{ ack: IRS1 }])
+  })
+
+  it('two segments before an acknowledgment -> the first is echoed, so that the wait is measured too (RFC 7323, 4.3)', () => {
+    const h = new FastHarness()
+    h.addFlow({ timestamps: true })
+    h.receive({ data: 'a', timestamps: ts(200) }, { seq: IRS1 + 1, data: 'b', timestamps: ts(201) })
+    h.worker.flushDelayedAcks()
+    expect(h.sent()[0].options.timestamps?.echo).toBe(200)
+  })
+
+  it('older than TS.Recent after 24 days of silence -> taken (RFC 7323, 5.5)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ timestamps: true })
+    h.receive({ data: 'a', timestamps: ts(200) })
+    h.worker.flushDelayedAcks()
+    h.pass(24.5 * 86_400_000_000)
+    h.receive({ seq: IRS1 + 1, data: 'b', timestamps: ts(-5) })
+    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 2)
+    expect(h.word(flow, TCB_TS_RECENT)).toBe(-5)
   })
 
   it('beyond a gap -> TS.Recent stays', () => {

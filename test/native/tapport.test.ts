@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { interfaceInfo } from '../../native/interfaces.js'
 import { PacketPort } from '../../native/packetport.js'
-import { RX_CHECKSUM_PARTIAL, RX_SPLIT } from '../../native/port.js'
+import { RX_CHECKSUM_PARTIAL, RX_SPLIT, TX_SLOT_VIRTIO } from '../../native/port.js'
 import { TapPort } from '../../native/tapport.js'
 import { waitReadable } from '../../native/wake.js'
 import { ip, makeRegions, takeFrames, whyNoDevices } from './devices.js'
@@ -12,6 +12,10 @@ import {
 
 const { regions, state, app } = makeRegions()
 const NAME = `tn${process.pid}t`
+const TCP_CWR = 0x80
+/** gso_type of a virtio_net_hdr. */
+const VIRTIO_GSO_TCPV4 = 1
+const VIRTIO_GSO_ECN = 0x80
 const open: { close(): void }[] = []
 
 function whyNoTap(): string | null {
@@ -95,6 +99,21 @@ describe.skipIf(refused !== null)(`TAP port${refused === null ? '' : ` (skipped:
       tap.deliver(1)
     })
     expect(getRing(app, target(60_000))).toEqual(pattern(60_000, 4))
+  })
+
+  test('super-segment with CWR, cut up by the kernel -> CWR on the first alone (RFC 3168, 6.1.2)', () => {
+    const { tap, host } = bothSides(false)
+    const payload: Payload = { region: 0, buffer: 65536, bufferLen: 65536, pos: 0, len: 5 * 1448 }
+    const head = headers(MAC_A, MAC_B, payload.len, 1)
+    const flagsAt = 14 + 20 + 13
+    head[flagsAt] |= TCP_CWR
+    fillSlot(host, 0, head, payload, 1448)
+    expect(host.transmit(0, 1)).toBe(1)
+    expect(host.txHeaders[TX_SLOT_VIRTIO + 1]).toBe(VIRTIO_GSO_TCPV4 | VIRTIO_GSO_ECN)
+    takeFrames(tap, 5, (i, nth) => {
+      expect(frameBytes(tap, i)[flagsAt] & TCP_CWR).toBe(nth === 0 ? TCP_CWR : 0)
+      expect(tap.verifyTcp(i)).toBe(true)
+    })
   })
 
   test('super-segment from the host, no offload -> cut up in order, every checksum right', () => {

@@ -96,8 +96,13 @@ describe('malformed bytes', () => {
     ['an option of length 1', [30, 1, 0, 0]],
     ['an option longer than the header', [8, 10, 0, 0]],
     ['an option without its length', [1, 1, 1, 8]],
+    ['a SACK option without a block', [5, 2, 1, 1]],
   ])('TCP: %s -> null', (_name, options) => {
     expect(wire.parseTcp(withOptions(...options), 0, 24)).toBeNull()
+  })
+
+  it('TCP: a SACK option with half a block -> null', () => {
+    expect(wire.parseTcp(withOptions(5, 6, 0, 0, 0, 1, 1, 1), 0, 28)).toBeNull()
   })
 
   it('TCP: an unknown option -> skipped; END stops; a shift over 14 -> 14 (RFC 7323, 2.3)', () => {
@@ -140,6 +145,16 @@ describe('malformed bytes', () => {
 })
 
 describe('round trips', () => {
+  it('TCP: SACK blocks behind timestamps -> 40 bytes of options, read again the same (RFC 2018, 3)', () => {
+    const sackBlocks = [{ start: -10, end: 10 }, { start: 0x7fffffff, end: -0x80000000 }, { start: 1, end: 2 }]
+    const options = { ...wire.NO_OPTIONS, timestamps: { value: 1, echo: 2 }, sackBlocks }
+    const header = { sourcePort: 1, targetPort: 2, seq: 3, ack: 4, flags: wire.TCP_ACK, window: 5, urgent: 0, options }
+    const bytes = new Uint8Array(60)
+    expect(wire.emitTcp(bytes, 0, header)).toBe(60)
+    expect([...bytes.subarray(32, 40)]).toEqual([1, 1, 5, 26, 0xff, 0xff, 0xff, 0xf6])
+    expect(wire.parseTcp(bytes, 0, 60)?.options).toEqual(options)
+  })
+
   it('TCP: any header -> emitted and read again the same', () => {
     const u16 = fc.integer({ min: 0, max: 0xffff })
     const word = fc.integer({ min: -0x80000000, max: 0x7fffffff })
