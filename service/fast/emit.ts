@@ -5,6 +5,7 @@
  *                               ^ byte 18      ^ byte 32
  */
 import {
+  FLAG_LOOPBACK,
   FLAG_TIMESTAMPS,
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
@@ -89,7 +90,9 @@ export class Emitter {
     const fast = this.fast
     const state = fast.words
     const slot = fast.txEnd++
-    const timestamps = (state[tcb + TCB_FLAGS] & FLAG_TIMESTAMPS) !== 0
+    const flags = state[tcb + TCB_FLAGS]
+    if ((flags & FLAG_LOOPBACK) !== 0) fast.loopback.mark(slot)
+    const timestamps = (flags & FLAG_TIMESTAMPS) !== 0
     const tcpLen = timestamps ? TCP_BYTES + TIMESTAMPS_BYTES : TCP_BYTES
     this.ethernet(slot, fast.halves[tcb * 2 + TCB_NEIGHBOR_U16])
     const at = (slot * TX_SLOT_BYTES + 32) >> 2

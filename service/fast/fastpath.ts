@@ -17,17 +17,21 @@ import {
   type StateView,
   type WorkerPlaces,
 } from '../../lib/memif/index.js'
+import type { LoopPort } from '../../native/loopport.js'
 import type { Port, RegionTable } from '../../native/port.js'
 import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
+import { Loopback } from './loopback.js'
 
 /** What a worker is made of. */
 export interface FastPathParts {
   readonly state: StateView
   readonly worker: number
   readonly port: Port
+  /** For connections between applications of this worker; beside `port`. */
+  readonly loop: LoopPort
   readonly regions: RegionTable
   /** The counters region. */
   readonly counters: Float64Array
@@ -41,6 +45,7 @@ export class FastPath {
   readonly places: WorkerPlaces
   readonly worker: number
   readonly port: Port
+  readonly loop: LoopPort
   readonly regions: RegionTable
   readonly words: Int32Array
   private readonly tcbWord: number
@@ -50,6 +55,7 @@ export class FastPath {
   /** Index of this worker's block of counters. */
   readonly counterBase: number
   readonly flows: FlowTable
+  readonly loopback: Loopback
   readonly emitter: Emitter
   readonly journal: CopyJournal
 
@@ -92,6 +98,7 @@ export class FastPath {
     this.places = state.places.workers[worker]
     this.worker = worker
     this.port = parts.port
+    this.loop = parts.loop
     this.regions = parts.regions
     this.words = state.words
     this.tcbWord = state.tcbWord
@@ -100,6 +107,7 @@ export class FastPath {
     this.counters = parts.counters
     this.counterBase = workerCounterBase(worker)
     this.flows = new FlowTable(state, this.places)
+    this.loopback = new Loopback(this)
     this.emitter = new Emitter(this)
     this.journal = new CopyJournal(state.words, this.places.journalWord)
     const flows = state.shape.flows
