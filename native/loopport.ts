@@ -21,14 +21,16 @@ const SLOT_UNUSED_WORDS = TX_SLOT_ETHERNET >> 2
 /** Where the IPv4 header starts in a slot, as a word; it has no options (service/fast/emit.ts). */
 const IP_WORD = (TX_SLOT_ETHERNET + 14) >> 2
 
-/** Frames that can wait: twice what a worker with the usual number of slots can send in a pass. */
-const DEFAULT_QUEUE_SLOTS = 512
+/** Frames that can wait unless the caller says otherwise: twice what fits into the header slots, as a power of two. */
+function queueSlotsFor(txSlots: number): number {
+  return 2 ** (Math.ceil(Math.log2(txSlots)) + 1)
+}
 
 export interface LoopPortOptions {
   /** The port whose header slots and copy descriptors this one shares. */
-  readonly beside: Pick<Port, 'burst' | 'txHeaderWords' | 'txDesc' | 'copyDesc'>
+  readonly beside: Pick<Port, 'burst' | 'txSlots' | 'txHeaderWords' | 'txDesc' | 'copyDesc'>
   readonly regions: Regions
-  /** Frames that can wait, a power of two; 512. */
+  /** Frames that can wait, a power of two; twice the header slots. */
   readonly queueSlots?: number
 }
 
@@ -57,7 +59,7 @@ export class LoopPort extends PortArrays implements ReceivePort {
 
   /** Throws RangeError for sizes that cannot be, NativeError without the addon. */
   constructor(options: LoopPortOptions) {
-    const { beside, regions, queueSlots = DEFAULT_QUEUE_SLOTS } = options
+    const { beside, regions, queueSlots = queueSlotsFor(beside.txSlots) } = options
     super(beside.burst, queueSlots)
     if ((queueSlots & (queueSlots - 1)) !== 0) throw new RangeError(`queueSlots ${queueSlots}: a power of two`)
     this.sourceWords = beside.txHeaderWords

@@ -10,6 +10,7 @@ import { MINUTE_US, start, type Running } from './scene.js'
 
 const IP = 0x0a000001
 const OTHER_IP = 0x0a000101
+const FAR_IP = 0x0a000002
 const PORT = 80
 const ECONNREFUSED = 111
 const GAUGES: readonly SlowCounter[] = [
@@ -131,6 +132,22 @@ describe('loopback', () => {
       expect([call.status, answer.status, same(call.received, response), same(answer.received, request)]).toEqual([0, 0, true, true])
       expectNothingLeft(scene, [server, client])
     }), { numRuns: Number(process.env.SIM_RUNS ?? 40) })
+  })
+
+  it('beside a faulty link, any seed -> inside and outside every byte', { timeout: 600_000 }, () => {
+    fc.assert(fc.property(fc.integer(), fc.integer({ min: 1, max: 60_000 }), (seed, len) => {
+      const scene = lone(seed)
+      const far = start(new SimHost(scene.net, { ip: FAR_IP, bufLen: 1 << 13 }), 'far')
+      const [server, near] = [start(scene.host, 'server'), start(scene.host, 'near')]
+      const response = scene.net.random.bytes(len)
+      listen(scene, server, () => response)
+      scene.net.faults = { loss: 0.05, duplicate: 0.05, reorder: 0.2, reorderUs: 500, corrupt: 0.01, delayUs: 30 }
+      const calls = [far, near, far, near].map(({ program }) => program.connect(IP, PORT, scene.net.random.bytes(len)))
+      const done = (): boolean => calls.every((call) => call.closed) && closed(server.program).length === calls.length
+      expect(scene.net.run(done, 60 * MINUTE_US)).toBe(true)
+      expect(calls.map((call) => [call.status, same(call.received, response)])).toEqual(calls.map(() => [0, true]))
+      expect(closed(server.program).map(({ status, received }) => [status, received.length])).toEqual(calls.map(() => [0, len]))
+    }), { numRuns: Number(process.env.SIM_RUNS ?? 20) })
   })
 
   it('the other application is gone in the middle -> reset, its own end of all is freed', () => {
