@@ -15,7 +15,7 @@ import {
 import {
   emitEthernet, emitIpv4, emitTcp, ETHERTYPE_IPV4, NO_OPTIONS, PROTOCOL_TCP, TCP_ACK, TCP_PSH, tcpHeaderLen,
 } from '../lib/wire/index.js'
-import { Clock, Regions } from '../native/index.js'
+import { Clock, LoopPort, Regions } from '../native/index.js'
 import { Worker } from '../service/fast/worker.js'
 import { FRAME_START, FRAME_STRIDE, StepPort } from './stepport.js'
 
@@ -108,7 +108,7 @@ function makeBench(size: number): Bench {
   writeFrames(port, size)
   const never = { wake: () => undefined }
   const worker = new Worker({
-    state, worker: 0, port, regions, counters: new Float64Array(COUNTERS_BYTES / 8),
+    state, worker: 0, port, loop: new LoopPort({ beside: port, regions }), regions, counters: new Float64Array(COUNTERS_BYTES / 8),
     slowDoorbell: new Doorbell(new Int32Array(DOORBELL_PAGE_BYTES / 4), DOORBELL_SLOW, never),
     apps: { region: () => ({ memory, shape }), contextWake: () => never, release: () => undefined },
   })

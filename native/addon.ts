@@ -52,6 +52,11 @@ export interface TapHandle extends SendHandle {
   release(): void
 }
 
+/** The native half of a LoopPort. */
+export interface LoopHandle {
+  deliver(count: number, frames: number, first: number): void
+}
+
 /** The functions of the addon. Failed system calls throw Error with code, errno (negative) and syscall. */
 export interface Addon {
   createRegion(name: string, lenBytes: number): { fd: number; buffer: ArrayBuffer }
@@ -107,6 +112,7 @@ export interface Addon {
   tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
   tapName(fd: number): string
   tapPort(fd: number, options: BurstOptions): TapHandle
+  loopPort(options: BurstOptions): LoopHandle
 }
 
 /** From native/, from dist/native/ or a bundle in dist/service/ or dist/bench/, and from a bundle in dist/lib/tas/. */

@@ -67,6 +67,9 @@ export const RX_TRUNCATED = 1 << 3
 /** rxFlags: the kernel has taken an 802.1Q tag off the frame (AF_PACKET). Other ports leave it in the frame. */
 export const RX_VLAN = 1 << 4
 
+/** rxFlags: the frame has not left this host: it came by the loop port, or the slow path made it for an address of our own. */
+export const RX_LOOPBACK = 1 << 5
+
 /** A port, as fast path and slow path use it. */
 export interface Port {
   /** Largest IP packet without segmentation, in bytes. */
@@ -129,3 +132,6 @@ export interface RegionTable {
   /** Takes it out again. */
   remove(index: number): void
 }
+
+/** What handling a received frame needs of the port that it came by. */
+export type ReceivePort = Pick<Port, 'frames' | 'frameWords' | 'rxOffset' | 'rxLen' | 'rxFlags' | 'rxGso' | 'verifyTcp'>

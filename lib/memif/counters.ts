@@ -31,6 +31,7 @@ export const WORKER_COUNTERS = [
   'toSlowPackets', 'fromSlowMessages', 'retransmits', 'windowProbes',
   'appEvents', 'appBumps', 'appBadBumps', 'appWakeups', 'slowWakeups',
   'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
+  'loopPackets', 'loopBytes', 'dropLoopFull',
 ] as const
 export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
 

@@ -66,7 +66,7 @@ export const WHAT_TX_MOVED = 1 << 9
 export const SF_PACKET_POS = 5
 /** Length of the frame in bytes. */
 export const SF_PACKET_LEN = 6
-/** RX_* bits of the port (native/port.ts), so that checksums are not asked for twice. */
+/** RX_* bits of the port (native/port.ts), so that checksums are not asked for twice; down, RX_LOOPBACK says where the packet came from. */
 export const SF_PACKET_FLAGS = 7
 /** gso_size of the frame, 0 for an ordinary one. */
 export const SF_PACKET_GSO = 8

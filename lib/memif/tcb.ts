@@ -164,7 +164,7 @@ export const FLAG_NAGLE = 1 << 17
 export const FLAG_ECE_OWED = 1 << 18
 /** The next new data carries CWR (RFC 3168, 6.1.2). */
 export const FLAG_CWR_OWED = 1 << 19
-/** The peer is an address of our own: frames go by the worker's loopback port. */
+/** The peer is an address of our own: frames go by the worker's loop port, and none is accepted from the network. */
 export const FLAG_LOOPBACK = 1 << 20
 /**
  * Something has arrived before what must come first (oooStart, a FIN), or came twice and is to be reported: data in order may

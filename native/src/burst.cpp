@@ -127,16 +127,30 @@ bool Burst::copyFromMemory(const Copy& copy, size_t length) {
   return true;
 }
 
+bool Burst::checkLengths(int32_t headerLen, int32_t payloadLen) {
+  if (headerLen < kHeaderMin || headerLen > kHeaderMax) return fail("header length " + std::to_string(headerLen));
+  if (payloadLen > 65535 - (headerLen - kIpStart)) return fail(std::to_string(payloadLen) + " bytes of payload");
+  return true;
+}
+
+bool Burst::readQueued(int slot, Queued& queued) {
+  const int32_t* words = txDesc + slot * kDescWords;
+  queued.headers = txHeaders + slot * kSlotBytes + kSlotEthernet;
+  queued.headerLen = static_cast<size_t>(words[kTxHeaderLen]);
+  queued.payload = {nullptr, 0, nullptr, 0};
+  if (!checkLengths(words[kTxHeaderLen], words[kTxPayloadLen])) return false;
+  return words[kTxPayloadLen] == 0 || stretch(words + kTxRegion, queued.payload);
+}
+
 bool Burst::prepare(int slot, TxFrame& frame) {
   const int32_t* words = txDesc + slot * kDescWords;
   const int32_t headerLen = words[kTxHeaderLen], payloadLen = words[kTxPayloadLen], gso = words[kTxGso];
-  if (headerLen < kHeaderMin || headerLen > kHeaderMax) return fail("header length " + std::to_string(headerLen));
   if (gso < 0 || gso > 65535 || (gso > 0 && !offload)) {
     return fail("segment size " + std::to_string(gso) + (offload ? "" : " on a port without offload"));
   }
+  if (!checkLengths(headerLen, payloadLen)) return false;
   Stretch payload{nullptr, 0, nullptr, 0};
   if (payloadLen != 0 && !stretch(words + kTxRegion, payload)) return false;
-  if (headerLen - kIpStart + payloadLen > 65535) return fail(std::to_string(payloadLen) + " bytes of payload");
   uint8_t* virtio = txHeaders + slot * kSlotBytes + kSlotVirtio;
   fillHeaders(virtio, headerLen, payload, gso);
   frame.parts[0] = {virtio, kVirtioLen + static_cast<size_t>(headerLen)};

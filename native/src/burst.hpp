@@ -55,6 +55,13 @@ struct Copy {
   Stretch to;
 };
 
+// A frame in the loop port's queue: its headers and where its payload stands.
+struct Queued {
+  const uint8_t* headers;
+  size_t headerLen;
+  Stretch payload;
+};
+
 // A frame ready for a system call.
 struct TxFrame {
   iovec parts[3];
@@ -70,6 +77,7 @@ class Burst {
   bool readCopy(int index, int frames, Copy& copy);
   bool copyFromMemory(const Copy& copy, size_t length);
   bool prepare(int slot, TxFrame& frame);
+  bool readQueued(int slot, Queued& queued);
 
   // Bytes of copy descriptor `index`; after readCopy has checked it.
   size_t copyLength(int index) const { return static_cast<size_t>(copyDesc[index * 8 + 6]); }
@@ -97,6 +105,7 @@ class Burst {
 
  private:
   bool stretch(const int32_t* words, Stretch& out);
+  bool checkLengths(int32_t headerLen, int32_t payloadLen);
   bool fail(const std::string& what);
   void fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload, int gso) const;
 };

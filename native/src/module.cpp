@@ -14,6 +14,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initChecksum(env, exports);
   tasjs::initPacketPort(env, exports);
   tasjs::initTapPort(env, exports);
+  tasjs::initLoopPort(env, exports);
   return exports;
 }
 

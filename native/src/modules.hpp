@@ -12,4 +12,5 @@ void initInterfaces(Napi::Env env, Napi::Object exports);
 void initChecksum(Napi::Env env, Napi::Object exports);
 void initPacketPort(Napi::Env env, Napi::Object exports);
 void initTapPort(Napi::Env env, Napi::Object exports);
+void initLoopPort(Napi::Env env, Napi::Object exports);
 }  // namespace tasjs

@@ -15,6 +15,7 @@ import {
   SF_CONTEXT,
   SF_FLOW,
   SF_GEN,
+  SF_PACKET_FLAGS,
   SF_PACKET_LEN,
   SF_PACKET_POS,
   SF_TYPE,
@@ -51,6 +52,7 @@ import {
   type AppRegionShape,
   type Wakeable,
 } from '../../lib/memif/index.js'
+import { RX_LOOPBACK } from '../../native/port.js'
 import * as counters from './counterindex.js'
 import { AppContext, type Contexts } from './contexts.js'
 import type { FastPath } from './fastpath.js'
@@ -93,15 +95,20 @@ export class Commands {
   private readonly slow: SlowLink
   private readonly contexts: Contexts
   private readonly receiver: Receiver
+  private readonly inside: Receiver
   private readonly source: AppSource
   private readonly apps = new Map<number, KnownApp>()
   private endings: Ending[] = []
 
-  constructor(fast: FastPath, slow: SlowLink, contexts: Contexts, receiver: Receiver, source: AppSource) {
+  /** `receiver` is that of the port, `inside` that of the loop port. */
+  constructor(
+    fast: FastPath, slow: SlowLink, contexts: Contexts, receiver: Receiver, inside: Receiver, source: AppSource,
+  ) {
     this.fast = fast
     this.slow = slow
     this.contexts = contexts
     this.receiver = receiver
+    this.inside = inside
     this.source = source
   }
 
@@ -124,7 +131,8 @@ export class Commands {
     const type = words[entry + SF_TYPE]
     if (type === TO_FAST_PACKET) {
       const eth = this.slow.commands.areaOffset + words[entry + SF_PACKET_POS]
-      this.receiver.handedBack(eth, words[entry + SF_PACKET_LEN])
+      const receiver = (words[entry + SF_PACKET_FLAGS] & RX_LOOPBACK) === 0 ? this.receiver : this.inside
+      receiver.handedBack(eth, words[entry + SF_PACKET_LEN])
     } else if (type === TO_FAST_APP_ADD) this.addApp(words[entry + SF_APP])
     else if (type === TO_FAST_APP_REMOVE) this.endings.push({ app: true, id: words[entry + SF_APP], gen: 0 })
     else if (type === TO_FAST_CONTEXT_ADD) this.addContext(words[entry + SF_APP], words[entry + SF_CONTEXT])

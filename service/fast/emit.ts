@@ -9,6 +9,7 @@ import {
   FLAG_ECE_OWED,
   FLAG_ECN,
   FLAG_GAP,
+  FLAG_LOOPBACK,
   FLAG_SACK,
   FLAG_TIMESTAMPS,
   FLAGS_TOS_SHIFT,
@@ -103,6 +104,7 @@ export class Emitter {
     const state = fast.words
     const slot = fast.txEnd++
     const flags = state[tcb + TCB_FLAGS]
+    if ((flags & FLAG_LOOPBACK) !== 0) fast.loopback.mark(slot)
     const timestamps = (flags & FLAG_TIMESTAMPS) !== 0
     const tcpLen = timestamps ? TCP_BYTES + TIMESTAMPS_BYTES : TCP_BYTES
     this.ethernet(slot, fast.halves[tcb * 2 + TCB_NEIGHBOR_U16])

@@ -17,6 +17,7 @@ import {
   type StateView,
   type WorkerPlaces,
 } from '../../lib/memif/index.js'
+import type { LoopPort } from '../../native/loopport.js'
 import type { Port, RegionTable } from '../../native/port.js'
 import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
@@ -24,12 +25,15 @@ import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
 import { Reassembly } from './reassembly.js'
 import { SackBlocks } from './sackblocks.js'
+import { Loopback } from './loopback.js'
 
 /** What a worker is made of. */
 export interface FastPathParts {
   readonly state: StateView
   readonly worker: number
   readonly port: Port
+  /** For connections between applications of this worker; beside `port`. */
+  readonly loop: LoopPort
   readonly regions: RegionTable
   /** The counters region. */
   readonly counters: Float64Array
@@ -43,6 +47,7 @@ export class FastPath {
   readonly places: WorkerPlaces
   readonly worker: number
   readonly port: Port
+  readonly loop: LoopPort
   readonly regions: RegionTable
   readonly words: Int32Array
   private readonly tcbWord: number
@@ -52,6 +57,7 @@ export class FastPath {
   /** Index of this worker's block of counters. */
   readonly counterBase: number
   readonly flows: FlowTable
+  readonly loopback: Loopback
   readonly emitter: Emitter
   readonly journal: CopyJournal
   readonly reassembly: Reassembly
@@ -95,6 +101,7 @@ export class FastPath {
     this.places = state.places.workers[worker]
     this.worker = worker
     this.port = parts.port
+    this.loop = parts.loop
     this.regions = parts.regions
     this.words = state.words
     this.tcbWord = state.tcbWord
@@ -103,6 +110,7 @@ export class FastPath {
     this.counters = parts.counters
     this.counterBase = workerCounterBase(worker)
     this.flows = new FlowTable(state, this.places)
+    this.loopback = new Loopback(this)
     this.journal = new CopyJournal(state.words, this.places.journalWord)
     const flows = state.shape.flows
     this.reassembly = new Reassembly(state.words, flows)

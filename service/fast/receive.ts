@@ -7,6 +7,7 @@ import {
   FLAG_ECN,
   FLAG_FIN_RECEIVED,
   FLAG_GAP,
+  FLAG_LOOPBACK,
   FLAG_REMOVING,
   FLAG_RX_SHUT,
   FLAG_SACK,
@@ -34,10 +35,11 @@ import {
   COPY_REGION,
   RX_CHECKSUM_GOOD,
   RX_CHECKSUM_PARTIAL,
+  RX_LOOPBACK,
   RX_SPLIT,
   RX_TRUNCATED,
   RX_VLAN,
-  type Port,
+  type ReceivePort,
 } from '../../native/port.js'
 import { processAck } from './acks.js'
 import * as counters from './counterindex.js'
@@ -56,7 +58,7 @@ const ANSWER_INTERVAL_US = 100_000
 const TS_RECENT_MS = 24 * 24 * 3_600_000
 
 /** Takes an 802.1Q tag that still stands in frame `index` out of it: the addresses move up to the type. */
-function takeTagOut(port: Port, index: number): void {
+function takeTagOut(port: ReceivePort, index: number): void {
   const eth = port.rxOffset[index]
   const { frames } = port
   const isTagged = frames[eth + VLAN_TAG_AT] === 0x81 && frames[eth + VLAN_TAG_AT + 1] === 0
@@ -71,16 +73,26 @@ export class Receiver {
   private readonly slow: SlowLink
   private readonly vlanStrip: boolean
   private readonly segment = new Segment()
-  private readonly port: Port
+  private readonly port: ReceivePort
   private readonly copyDesc: Int32Array
+  /** Flows with one of these flags get nothing from here. */
+  private readonly refused: number
+  private readonly handedBackFlags: number
 
-  /** With `vlanStrip` frames with an 802.1Q tag are handled as if they had none; otherwise they are not for us. */
-  constructor(fast: FastPath, slow: SlowLink, vlanStrip: boolean) {
+  /**
+   * Takes frames of `port`: the worker's port or its loop port. With `vlanStrip` frames with an 802.1Q tag are handled as if they
+   * had none; otherwise they are not for us.
+   */
+  constructor(fast: FastPath, slow: SlowLink, port: ReceivePort, vlanStrip: boolean) {
+    const isInside = port === fast.loop
     this.fast = fast
     this.slow = slow
     this.vlanStrip = vlanStrip
-    this.port = fast.port
+    this.port = port
     this.copyDesc = fast.port.copyDesc
+    // From outside nobody can have one of our addresses (RFC 1122, 3.2.1.3).
+    this.refused = isInside ? FLAG_REMOVING : FLAG_REMOVING | FLAG_LOOPBACK
+    this.handedBackFlags = isInside ? RX_CHECKSUM_GOOD | RX_LOOPBACK : RX_CHECKSUM_GOOD
   }
 
   /** Handles frame `index` of the port's last burst. 40 to 50 ns without the copy. */
@@ -102,7 +114,7 @@ export class Receiver {
 
   /** Handles a packet that the slow path handed back: it stands in the state region, checked. */
   handedBack(eth: number, len: number): void {
-    this.handle(this.fast.bytes, this.fast.words, eth, len, RX_CHECKSUM_GOOD, 0, -1)
+    this.handle(this.fast.bytes, this.fast.words, eth, len, this.handedBackFlags, 0, -1)
   }
 
   private handle(
@@ -130,7 +142,7 @@ export class Receiver {
       return
     }
     const tcb = fast.tcb(flow)
-    if ((fast.words[tcb + TCB_FLAGS] & FLAG_REMOVING) !== 0) return
+    if ((fast.words[tcb + TCB_FLAGS] & this.refused) !== 0) return
     if (this.acceptable(flow, tcb)) this.step(flow, tcb, frame, eth, len, rxFlags, gso)
   }
 

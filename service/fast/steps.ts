@@ -12,6 +12,8 @@ import { transmitAcks, transmitReady } from './transmit.js'
 export interface Steps {
   /** Takes the first `count` frames of the port's burst; returns their bytes. */
   readonly frames: (count: number) => number
+  /** The same for the loop port. */
+  readonly localFrames: (count: number) => number
   readonly bumps: () => number
   readonly events: () => number
   /** Emits what flows have to send, then the acknowledgments that no data has carried. */
@@ -19,14 +21,24 @@ export interface Steps {
   readonly dueAcks: (all: boolean) => void
 }
 
-export function bindSteps(fast: FastPath, contexts: Contexts, receiver: Receiver): Steps {
+/** `receiver` takes the port's frames, `inside` the loop port's. */
+export function bindSteps(fast: FastPath, contexts: Contexts, receiver: Receiver, inside: Receiver): Steps {
   const { rxLen } = fast.port
+  const localLen = fast.loop.rxLen
   return {
     frames: (count) => {
       let bytes = 0
       for (let i = 0; i < count; i++) {
         bytes += rxLen[i]
         receiver.frame(i)
+      }
+      return bytes
+    },
+    localFrames: (count) => {
+      let bytes = 0
+      for (let i = 0; i < count; i++) {
+        bytes += localLen[i]
+        inside.frame(i)
       }
       return bytes
     },

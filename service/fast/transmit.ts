@@ -7,6 +7,7 @@ import {
   FLAG_CWND_LIMITED,
   FLAG_FIN_QUEUED,
   FLAG_IN_RECOVERY,
+  FLAG_LOOPBACK,
   FLAG_NAGLE,
   FLAG_REMOVING,
   FLAG_RTT_TIMING,
@@ -86,7 +87,8 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   const allowed = allowedBytes(fast, tcb, flags, nxt, inFlight)
   const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
   if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) return false
-  const len = segmentLength(fast, Math.min(allowed, dataLeft), dataLeft, mss)
+  const mayMerge = fast.port.offload || (flags & FLAG_LOOPBACK) !== 0
+  const len = segmentLength(Math.min(allowed, dataLeft), dataLeft, mss, mayMerge)
   const last = len === dataLeft
   const fin = last && finLeft
   const end = (nxt + len) | 0
@@ -115,10 +117,10 @@ function heldBack(
   return allowed <= 0 || inFlight > 0
 }
 
-/** Length of the next segment: one MSS, or with offload as many whole ones as there are up to 64 KiB. */
-function segmentLength(fast: FastPath, allowed: number, dataLeft: number, mss: number): number {
+/** Length of the next segment: one MSS, or if they may be merged as many whole ones as there are up to 64 KiB. */
+function segmentLength(allowed: number, dataLeft: number, mss: number, mayMerge: boolean): number {
   if (allowed <= mss) return Math.max(0, allowed)
-  if (!fast.port.offload) return mss
+  if (!mayMerge) return mss
   const most = Math.min(allowed, SUPER_SEGMENT_BYTES)
   return most === dataLeft ? most : most - (most % mss)
 }
@@ -157,10 +159,11 @@ export function retransmit(fast: FastPath, flow: number, tcb: number, seq: numbe
   if (((end - at) | 0) <= 0) return
   words[tcb + TCB_FLAGS] &= ~FLAG_RTT_TIMING
   fast.count(counters.RETRANSMITS, 1)
+  const mayMerge = fast.port.offload || (words[tcb + TCB_FLAGS] & FLAG_LOOPBACK) !== 0
   while (((end - at) | 0) > 0 && fast.emitter.room > 0) {
     const dataLeft = (words[tcb + TCB_SND_END] - at) | 0
     const wanted = Math.max(0, Math.min((end - at) | 0, dataLeft))
-    const data = segmentLength(fast, wanted, wanted, fast.halves[tcb * 2 + TCB_MSS_U16])
+    const data = segmentLength(wanted, wanted, fast.halves[tcb * 2 + TCB_MSS_U16], mayMerge)
     const fin = data === wanted && ((at + data) | 0) === words[tcb + TCB_SND_END] && ((end - at) | 0) > data ? 1 : 0
     if (data + fin === 0) return
     fast.emitter.segment(flow, tcb, at, data, (data > 0 ? TCP_PSH : 0) | (fin === 1 ? TCP_FIN : 0))
@@ -217,8 +220,13 @@ export function sendSequence(words: Int32Array, tcb: number): number {
   return ((max - windowEnd) | 0) > 0 ? windowEnd : max
 }
 
-/** Hands the filled header slots to the port. What it does not take stays for the next pass. Returns frames taken. */
+/** Hands the filled header slots to loop port and port. What the port does not take stays for the next pass. Returns frames taken. */
 export function flushPort(fast: FastPath): number {
+  if (fast.loopback.marked > 0) return fast.loopback.divert() + flushNetwork(fast)
+  return flushNetwork(fast)
+}
+
+function flushNetwork(fast: FastPath): number {
   const waiting = fast.txEnd - fast.txFirst
   if (waiting === 0) return 0
   const taken = fast.port.transmit(fast.txFirst, waiting)

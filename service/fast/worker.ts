@@ -2,7 +2,7 @@
  * A fast-path worker: `pass` does one round of everything there is to do and says how much it was. It reads no clock and
  * does not wait; the process around it (service/fastprocess.ts) or a simulation does.
  *
- *   commands -> frames -> bumps -> copies -> events -> segments and acknowledgments -> port
+ *   commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
  */
 import type { Doorbell } from '../../lib/memif/index.js'
 import { Commands, type AppSource } from './commands.js'
@@ -36,9 +36,10 @@ export class Worker {
     this.fast = new FastPath(parts)
     this.slow = new SlowLink(this.fast, parts.slowDoorbell)
     this.contexts = new Contexts(this.fast)
-    const receiver = new Receiver(this.fast, this.slow, parts.vlanStrip ?? false)
-    this.commands = new Commands(this.fast, this.slow, this.contexts, receiver, parts.apps)
-    this.steps = bindSteps(this.fast, this.contexts, receiver)
+    const receiver = new Receiver(this.fast, this.slow, parts.port, parts.vlanStrip ?? false)
+    const inside = new Receiver(this.fast, this.slow, parts.loop, false)
+    this.commands = new Commands(this.fast, this.slow, this.contexts, receiver, inside, parts.apps)
+    this.steps = bindSteps(this.fast, this.contexts, receiver, inside)
   }
 
   /** Goes on where an earlier worker on the same state region stopped. `known` are the applications with their contexts. */
@@ -64,6 +65,7 @@ export class Worker {
     fast.setTime(us32, ms32)
     let work = this.commands.read()
     work += this.receive()
+    if (fast.loop.pending > 0 || fast.loopback.marked > 0) work += this.receiveLocal()
     work += this.steps.bumps()
     if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output(false)
     fast.count(counters.PASSES, 1)
@@ -84,9 +86,37 @@ export class Worker {
     return frames
   }
 
+  /**
+   * Takes all frames that connections of this worker have sent each other. Those that commands of this pass have built come
+   * along: what a flow that is now to be removed has sent must not name its buffer any more when it ends.
+   */
+  private receiveLocal(): number {
+    const { fast } = this
+    const { loop } = fast
+    this.copy()
+    if (fast.loopback.marked > 0) fast.loopback.divert()
+    let all = 0
+    for (let frames = loop.receive(); frames > 0; frames = loop.receive()) {
+      const bytes = this.steps.localFrames(frames)
+      fast.count(counters.LOOP_PACKETS, frames)
+      fast.count(counters.LOOP_BYTES, bytes)
+      if (fast.copies > 0) {
+        loop.deliver(fast.copies)
+        this.copied()
+      }
+      loop.release()
+      all += frames
+    }
+    return all
+  }
+
   private copy(): void {
     if (this.fast.copies === 0) return
     this.fast.port.deliver(this.fast.copies)
+    this.copied()
+  }
+
+  private copied(): void {
     this.fast.copies = 0
     this.fast.journal.clear()
   }
@@ -122,9 +152,12 @@ export class Worker {
     if (this.fast.delayedAcks.length > 0) this.output(true)
   }
 
-  /** The second look, after the sleeping mark is set: whether commands or bumps have come meanwhile. Frames wake by the port's descriptor. */
+  /**
+   * The second look, after the sleeping mark is set: whether commands or bumps have come meanwhile, or the last acknowledgments went to
+   * connections of our own. Frames wake by the port's descriptor.
+   */
   hasWork(): boolean {
-    return !this.slow.commands.isEmpty() || this.contexts.hasBumps()
+    return !this.slow.commands.isEmpty() || this.contexts.hasBumps() || this.fast.loop.pending > 0
   }
 
   /**

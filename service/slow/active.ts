@@ -74,7 +74,10 @@ function choosePort(stack: Stack, tuple: FourTuple): number {
   const isFree = (localPort: number): boolean => stack.connections.find({ ...tuple, localPort }) === null
   if (tuple.localPort !== 0) return isFree(tuple.localPort) ? tuple.localPort : -1
   const { localIp, remoteIp, remotePort } = tuple
-  return stack.ports.choose(localIp, remoteIp, remotePort, (port) => !stack.listeners.hasPort(port) && isFree(port))
+  // A connection to itself (RFC 9293, 3.5, figure 8) is for those who ask for it by naming both ports.
+  const isItself = (port: number): boolean => localIp === remoteIp && port === remotePort
+  const isGood = (port: number): boolean => !isItself(port) && !stack.listeners.hasPort(port) && isFree(port)
+  return stack.ports.choose(localIp, remoteIp, remotePort, isGood)
 }
 
 function onResolved(stack: Stack, connection: Connection, found: boolean): void {

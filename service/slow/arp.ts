@@ -109,7 +109,8 @@ export class ArpCache {
    * it. What is known stays in use.
    */
   doubt(neighbor: Neighbor | null, tries: number): void {
-    if (neighbor !== null && neighbor.isResolved && tries === REFRESH_AT) this.request(neighbor.ip)
+    if (neighbor === null || !neighbor.isResolved || tries !== REFRESH_AT) return
+    if (this.env.routes.localIndex(neighbor.ip) < 0) this.request(neighbor.ip)
   }
 
   /** A packet from the network. */
@@ -162,6 +163,8 @@ export class ArpCache {
     }
     this.neighbors.set(ip, neighbor)
     this.env.stats.add('arpEntries')
+    // Nobody has to be asked for an address of our own.
+    if (this.env.routes.localIndex(ip) >= 0) this.update(neighbor, this.env.mac)
     return neighbor
   }
 

@@ -1,5 +1,5 @@
 /** Segments that a worker passes up though their connection has, or is about to have, a flow. */
-import { RX_CHECKSUM_GOOD } from '../../native/port.js'
+import { RX_CHECKSUM_GOOD, RX_LOOPBACK } from '../../native/port.js'
 import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT } from '../../lib/memif/index.js'
 import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
@@ -53,7 +53,8 @@ function receiveOdd(stack: Stack, connection: Connection, segment: Segment): voi
   const { tcp } = segment
   if (seqDiff(tcp.ack, stack.flows.sndMax(connection)) > 0) return challenge(stack, connection)
   const plain = rebuildPlain(segment)
-  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD, segment.frame.gso)
+  const { gso, rxFlags } = segment.frame
+  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK), gso)
   // Sending it down as it is would bring it back for ever.
   if (segmentLen(tcp) > 0) challenge(stack, connection)
 }

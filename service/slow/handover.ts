@@ -1,7 +1,8 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_ECN, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND,
-  TCB_FLAGS, TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
+  CONTEXT_NONE, FLAG_ECN, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, TCB_APP_U16, TCB_BUFFER, TCB_BYTES,
+  TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS,
+  TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
   TCB_WORDS, TO_FAST_FLOW_ADD,
@@ -82,7 +83,8 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
   const halves = words * 2
   flows.setWord(connection, TCB_REMOTE_IP, rawWord(connection.remoteIp))
   flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
-  flows.setWord(connection, TCB_FLAGS, agreedFlags(connection))
+  const isInside = stack.routes.localIndex(connection.remoteIp) >= 0
+  flows.setWord(connection, TCB_FLAGS, agreedFlags(connection) | (isInside ? FLAG_LOOPBACK : 0))
   state.bytes[bytes + TCB_RX_LOG2_U8] = connection.rxLog2
   state.bytes[bytes + TCB_TX_LOG2_U8] = connection.txLog2
   state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale

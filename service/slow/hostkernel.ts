@@ -6,10 +6,12 @@
  *                                                                      answer twice does no harm
  *                       all else (UDP, ICMP, unknown TCP ports)    ->  the kernel
  *   from the kernel     everything                                 ->  the network
+ *   from ourselves      nothing: the kernel would refuse its own address as a source
  *
  * While the kernel takes no frames (its interface is down) we answer as if there were none.
  */
 import type { Port } from '../../native/index.js'
+import { isInside } from './loopback.js'
 import type { Frame } from './stack.js'
 import type { Stats } from './stats.js'
 
@@ -36,6 +38,7 @@ export class HostKernelGate {
 
   /** Gives a frame from the network to the kernel. Returns false if there is none or it did not take it. */
   pass(frame: Frame): boolean {
+    if (isInside(frame)) return false
     if (this.kernel === null || !this.kernel.sendFrame(frame.bytes, frame.bytes.length, frame.gso, frame.rxFlags)) return false
     this.stats.add('toHostKernel')
     return true

@@ -6,6 +6,7 @@ import {
 } from '../../lib/wire/index.js'
 import type { ArpCache, Neighbor } from './arp.js'
 import type { FourTuple } from './isn.js'
+import type { LoopbackQueue } from './loopback.js'
 import type { Routes } from './routes.js'
 
 const TTL = 64
@@ -28,12 +29,16 @@ export class Output {
   private readonly routes: Routes
   private readonly arp: ArpCache
   private readonly mac: Uint8Array
+  private readonly loopback: LoopbackQueue
 
-  constructor(port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array) {
+  constructor(
+    port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, loopback: LoopbackQueue,
+  ) {
     this.port = port
     this.routes = routes
     this.arp = arp
     this.mac = mac
+    this.loopback = loopback
   }
 
   get mtu(): number {
@@ -50,7 +55,8 @@ export class Output {
     const frame = new Uint8Array(PAYLOAD_AT + len)
     emitTcp(frame, PAYLOAD_AT, header)
     fillTcpChecksum(frame, PAYLOAD_AT, len, tuple.localIp, tuple.remoteIp)
-    this.ip(frame, tuple.localIp, tuple.remoteIp, PROTOCOL_TCP, neighbor)
+    if (this.isOurs(tuple.remoteIp)) this.inside(frame, tuple, PROTOCOL_TCP)
+    else this.ip(frame, tuple.localIp, tuple.remoteIp, PROTOCOL_TCP, neighbor)
   }
 
   /**
@@ -58,12 +64,29 @@ export class Output {
    * dropped.
    */
   ip(frame: Uint8Array, sourceIp: number, targetIp: number, protocol: number, neighbor: Neighbor | null = null): void {
+    if (this.isOurs(targetIp)) {
+      return this.inside(frame, { localIp: sourceIp, localPort: 0, remoteIp: targetIp, remotePort: 0 }, protocol)
+    }
     const next = neighbor ?? this.neighborFor(targetIp)
     if (next === null) return
-    emitEthernet(frame, { target: MAC_BROADCAST, source: this.mac, etherType: ETHERTYPE_IPV4 })
+    this.emitHeaders(frame, MAC_BROADCAST, sourceIp, targetIp, protocol)
+    this.arp.send(next, frame)
+  }
+
+  private isOurs(ip: number): boolean {
+    return this.routes.localIndex(ip) >= 0
+  }
+
+  /** A frame for ourselves: the next poll receives it. */
+  private inside(frame: Uint8Array, tuple: FourTuple, protocol: number): void {
+    this.emitHeaders(frame, this.mac, tuple.localIp, tuple.remoteIp, protocol)
+    this.loopback.push(frame, tuple)
+  }
+
+  private emitHeaders(frame: Uint8Array, target: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
+    emitEthernet(frame, { target, source: this.mac, etherType: ETHERTYPE_IPV4 })
     const payloadLen = frame.length - PAYLOAD_AT
     emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: TTL, tos: 0, payloadLen })
-    this.arp.send(next, frame)
   }
 
   private neighborFor(ip: number): Neighbor | null {

@@ -35,9 +35,13 @@ export class Routes {
     this.entries = [...onLink, ...given].sort((a, b) => b.prefix - a.prefix)
   }
 
-  /** Neighbour and source address for `ip`, or null: no route, our own address, broadcast or multicast. */
+  /**
+   * Neighbour and source address for `ip`, or null: no route, broadcast or multicast. An address of our own is its own neighbour and
+   * source (RFC 6724, 5, rule 1).
+   */
   choose(ip: number): RouteChoice | null {
-    if (!this.isUnicast(ip) || this.localIndex(ip) >= 0) return null
+    if (!this.isUnicast(ip)) return null
+    if (this.localIndex(ip) >= 0) return { nextHop: ip, sourceIp: ip }
     const entry = this.entries.find(({ dest, mask }) => (ip & mask) === dest)
     return entry ? { nextHop: entry.nextHop ?? ip, sourceIp: entry.sourceIp } : null
   }

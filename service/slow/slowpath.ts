@@ -20,6 +20,7 @@ import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { TupleHash } from './isn.js'
 import { Listeners } from './listeners.js'
 import { type Logger, RateLimit } from './log.js'
+import { LoopbackQueue } from './loopback.js'
 import { Output } from './output.js'
 import { receiveFrame } from './packets.js'
 import { EphemeralPorts } from './ports.js'
@@ -86,6 +87,7 @@ export class SlowPath {
     if (!this.hasAnnounced) this.announce()
     let work = 0
     for (const worker of stack.workers) work += worker.flush() + this.drain(worker)
+    work += this.receiveFromInside()
     work += stack.apps.poll()
     work += stack.timers.run(nowUs, TIMERS_PER_POLL)
     this.publish()
@@ -95,7 +97,8 @@ export class SlowPath {
 
   /** The second look before sleeping: whether a poll would find something. */
   hasWork(): boolean {
-    return this.stack.workers.some((worker) => !worker.toSlow.isEmpty()) || this.stack.apps.hasRequests()
+    const { workers, apps, loopback } = this.stack
+    return workers.some((worker) => !worker.toSlow.isEmpty()) || apps.hasRequests() || !loopback.isEmpty
   }
 
   /** When to poll again if nobody rings; Infinity: never. */
@@ -156,6 +159,13 @@ export class SlowPath {
     return read
   }
 
+  /** Frames for our own addresses that the poll before made. */
+  private receiveFromInside(): number {
+    const frames = this.stack.loopback.takeAll()
+    for (const frame of frames) receiveFrame(this.stack, frame, this.mac)
+    return frames.length
+  }
+
   private receive(worker: WorkerChannel, entry: number): void {
     const { stack } = this
     const { words } = worker.toSlow
@@ -196,9 +206,11 @@ function buildStack(env: SlowEnv): Stack {
   const arp = new ArpCache({
     state, config: config.arp, mac: env.mac, routes, timers, stats, log, nowUs: () => stack.nowUs, sendFrame,
   }, nowUs)
+  const loopback = new LoopbackQueue(hash, env.workers.length)
   const stack: Stack = {
     config, state, stats, log, timers, routes, arp, hash, nowUs,
-    output: new Output(port, routes, arp, env.mac),
+    loopback,
+    output: new Output(port, routes, arp, env.mac, loopback),
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),

@@ -9,6 +9,7 @@ import type { HostKernelGate } from './hostkernel.js'
 import type { FourTuple, TupleHash } from './isn.js'
 import type { Listeners } from './listeners.js'
 import type { Logger, RateLimit } from './log.js'
+import type { LoopbackQueue } from './loopback.js'
 import type { Output } from './output.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
@@ -26,6 +27,7 @@ export interface Stack {
   readonly routes: Routes
   readonly arp: ArpCache
   readonly output: Output
+  readonly loopback: LoopbackQueue
   readonly workers: readonly WorkerChannel[]
   readonly hash: TupleHash
   readonly ports: EphemeralPorts
@@ -42,13 +44,13 @@ export interface Stack {
   nowUs: number
 }
 
-/** A frame that came up from a worker. Its bytes are in the ring and gone after the poll. */
+/** A frame that came up from a worker, or from the slow path's own loop. Its bytes are gone after the poll. */
 export interface Frame {
   readonly bytes: Uint8Array
   /** RX_* bits of the port. */
   readonly rxFlags: number
   readonly gso: number
-  /** Worker that had it. */
+  /** Worker that had it, or is to have the connection it is for. */
   readonly worker: number
   /** Flow and generation that the worker knew it by, or -1. */
   readonly flow: number

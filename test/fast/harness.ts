@@ -3,10 +3,11 @@ import { expect } from 'vitest'
 import {
   BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES,
   Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
-  FLAG_TIMESTAMPS, FLOW_HANDED, PacketRingConsumer, PacketRingProducer, placeContext, placeState, RingConsumer,
-  RingProducer, SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT,
+  FLAG_LOOPBACK, FLAG_TIMESTAMPS, FLOW_HANDED, NEIGHBOR_WORDS, PacketRingConsumer, PacketRingProducer, RingConsumer,
+  RingProducer, SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR,
+  SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
-  TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
+  TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
   TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
@@ -17,6 +18,8 @@ import {
   NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP, TCP_ACK, tcpChecksumGood, tcpHeaderLen, type SackBlock, type TcpOptions, type
   TcpParsed,
 } from '../../lib/wire/index.js'
+import { LoopPort } from '../../native/loopport.js'
+import { Regions } from '../../native/memory.js'
 import { MemoryPort } from '../../native/memoryport.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
 import { Worker } from '../../service/fast/worker.js'
@@ -33,6 +36,7 @@ export const ISS1 = 5000
 const APP = 1
 const CONTEXT = 0
 const GEN = 7
+const LOCAL_NEIGHBOR = 1
 
 /** A raw network-order word of a plain one. */
 function raw(word: number): number {
@@ -51,6 +55,8 @@ export interface FlowOptions {
   readonly irs1?: number
   readonly iss1?: number
   readonly context?: number
+  /** The other end is a flow of ours: its ports. */
+  readonly loopback?: { readonly localPort: number; readonly remotePort: number }
 }
 
 export interface SegmentOptions {
@@ -64,6 +70,8 @@ export interface SegmentOptions {
   /** TOS byte of the IP header. */
   readonly tos?: number
   readonly peerPort?: number
+  /** Claims to be from our own address, for the flow with these ports. */
+  readonly fromUs?: { readonly localPort: number; readonly remotePort: number }
 }
 
 /** A segment that the worker sent. */
@@ -108,6 +116,7 @@ export class FastHarness {
     this.state.words[STATE_LOCAL_ADDRESSES] = raw(LOCAL_IP)
     this.state.bytes.set(LOCAL_MAC, STATE_MAC * 4)
     this.state.bytes.set(PEER_MAC, this.state.places.neighborsWord * 4)
+    this.state.bytes.set(LOCAL_MAC, (this.state.places.neighborsWord + NEIGHBOR_WORDS * LOCAL_NEIGHBOR) * 4)
     this.regionAt.set(0, memory)
     const appShape: AppRegionShape = { regionBytes: 1 << 22, workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }
     this.appMemory = new SharedArrayBuffer(appShape.regionBytes)
@@ -136,9 +145,20 @@ export class FastHarness {
   }
 
   private newWorker(shape: AppRegionShape, vlanStrip: boolean): Worker {
+    const regions = new Regions()
+    regions.add(0, this.state.buffer)
     return new Worker({
-      state: this.state, worker: 0, port: this.port, counters: this.counters, vlanStrip,
-      regions: { add: (index, memory) => void this.regionAt.set(index, memory), remove: (index) => void this.regionAt.delete(index) },
+      state: this.state, worker: 0, port: this.port, loop: new LoopPort({ beside: this.port, regions }), counters: this.counters, vlanStrip,
+      regions: {
+        add: (index, memory) => {
+          this.regionAt.set(index, memory)
+          regions.add(index, memory)
+        },
+        remove: (index) => {
+          this.regionAt.delete(index)
+          regions.remove(index)
+        },
+      },
       slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, { wake: () => void this.slowWakes++ }),
       apps: {
         region: () => ({ memory: this.appMemory, shape }),
@@ -202,6 +222,12 @@ export class FastHarness {
     words[tcb + TCB_PORTS] = raw(((PEER_PORT + flow) << 16) | LOCAL_PORT)
     halves[tcb * 2 + TCB_GEN_U16] = GEN
     words[tcb + TCB_FLAGS] = (options.timestamps === true ? FLAG_TIMESTAMPS : 0) | (options.flags ?? 0)
+    if (options.loopback) {
+      words[tcb + TCB_REMOTE_IP] = raw(LOCAL_IP)
+      words[tcb + TCB_PORTS] = raw((options.loopback.remotePort << 16) | options.loopback.localPort)
+      words[tcb + TCB_FLAGS] |= FLAG_LOOPBACK
+      halves[tcb * 2 + TCB_NEIGHBOR_U16] = LOCAL_NEIGHBOR
+    }
     for (const field of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) words[tcb + field] = irs1
     for (const field of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) words[tcb + field] = iss1
     words[tcb + TCB_RCV_ADV] = irs1 + (1 << rxLog2)
@@ -237,17 +263,18 @@ export class FastHarness {
     const data = typeof options.data === 'string' ? new TextEncoder().encode(options.data) : options.data ?? new Uint8Array(0)
     const tcpOptions: TcpOptions = { ...NO_OPTIONS, timestamps: options.timestamps ?? null, sackBlocks: options.sackBlocks ?? [] }
     const header = {
-      sourcePort: options.peerPort ?? PEER_PORT, targetPort: LOCAL_PORT, seq: options.seq ?? IRS1, ack: options.ack ?? ISS1,
+      sourcePort: options.fromUs?.remotePort ?? options.peerPort ?? PEER_PORT, targetPort: options.fromUs?.localPort ?? LOCAL_PORT, seq: options.seq ?? IRS1, ack: options.ack ?? ISS1,
       flags: options.flags ?? TCP_ACK, window: options.window ?? 65535, urgent: 0, options: tcpOptions,
     }
     const tcpLen = tcpHeaderLen(header) + data.length
     const frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES + tcpLen)
     emitEthernet(frame, { target: LOCAL_MAC, source: PEER_MAC, etherType: ETHERTYPE_IPV4 })
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp: PEER_IP, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: options.tos ?? 0, payloadLen: tcpLen })
+    const sourceIp = options.fromUs ? LOCAL_IP : PEER_IP
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: options.tos ?? 0, payloadLen: tcpLen })
     const at = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
     emitTcp(frame, at, header)
     frame.set(data, at + tcpHeaderLen(header))
-    fillTcpChecksum(frame, at, tcpLen, PEER_IP, LOCAL_IP)
+    fillTcpChecksum(frame, at, tcpLen, sourceIp, LOCAL_IP)
     return frame
   }
 
@@ -321,6 +348,20 @@ export class FastHarness {
     }
     this.toSlow.release()
     return acks
+  }
+
+  /** Packets that the slow path finds now. */
+  toldPackets(): { type: number; flow: number; bytes: Uint8Array }[] {
+    const packets: { type: number; flow: number; bytes: Uint8Array }[] = []
+    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
+      const w = this.toSlow.words
+      const at = this.toSlow.areaOffset + w[entry + SF_PACKET_POS]
+      const bytes = this.state.bytes.slice(at, at + w[entry + SF_PACKET_LEN])
+      if (w[entry + SF_TYPE] === TO_SLOW_PACKET) packets.push({ type: w[entry + SF_TYPE], flow: w[entry + SF_FLOW], bytes })
+      this.toSlow.pass(entry)
+    }
+    this.toSlow.release()
+    return packets
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */

@@ -7,7 +7,7 @@ import {
 import { Tas } from '../../lib/tas/index.js'
 import { LocalLink } from '../../lib/tas/locallink.js'
 import { sameMac, isGroupMac } from '../../lib/wire/index.js'
-import { MemoryPort } from '../../native/index.js'
+import { LoopPort, MemoryPort, Regions } from '../../native/index.js'
 import { DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from '../../service/slow/config.js'
 import { SlowPath } from '../../service/slow/slowpath.js'
 import { Worker } from '../../service/fast/worker.js'
@@ -29,7 +29,7 @@ export interface HostOptions {
 
 export class SimHost {
   readonly slow: SlowPath
-  readonly worker: Worker
+  worker: Worker
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly state: StateView
   readonly mac: Uint8Array
@@ -37,6 +37,8 @@ export class SimHost {
   private readonly port: MemoryPort
   private readonly doorbells = new Int32Array(new SharedArrayBuffer(DOORBELL_PAGE_BYTES))
   private readonly regions = new Map<number, Uint8Array>()
+  /** The same for the loop port, whose copies are native. */
+  private nativeRegions: Regions
   private readonly buffers = new Map<number, ArrayBufferLike>()
   private readonly wakes = new Map<number, Wakeable>()
   /** Of every application's region. */
@@ -49,6 +51,7 @@ export class SimHost {
     this.mac = Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
     this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: 4096, koutBytes: 4096, fastEntries: options.fastEntries ?? 64 }
     this.state = this.makeState(options)
+    this.nativeRegions = this.freshRegions()
     this.port = new MemoryPort({
       mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
       onTransmit: (frame) => net.send(this, frame),
@@ -90,12 +93,32 @@ export class SimHost {
     }
   }
 
+  /** The worker is killed, with all that it had in memory of its own; another takes over. */
+  restartWorker(apps: readonly { readonly app: number; readonly contexts: readonly number[] }[]): void {
+    this.nativeRegions = this.freshRegions()
+    this.worker = this.makeWorker()
+    this.worker.takeOver(apps)
+  }
+
+  private freshRegions(): Regions {
+    const regions = new Regions()
+    regions.add(0, this.state.buffer)
+    return regions
+  }
+
   private makeWorker(): Worker {
     return new Worker({
       state: this.state, worker: 0, port: this.port, counters: this.counters,
+      loop: new LoopPort({ beside: this.port, regions: this.nativeRegions }),
       regions: {
-        add: (index, memory) => void this.regions.set(index, new Uint8Array(memory)),
-        remove: (index) => void this.regions.delete(index),
+        add: (index, memory) => {
+          this.regions.set(index, new Uint8Array(memory))
+          this.nativeRegions.add(index, memory)
+        },
+        remove: (index) => {
+          this.regions.delete(index)
+          this.nativeRegions.remove(index)
+        },
       },
       slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, NOTHING),
       apps: {

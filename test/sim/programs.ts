@@ -2,7 +2,7 @@
 import {
   CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_OPEN,
 } from '../../lib/tas/index.js'
-import type { Connection, Context, Listener, TasEvent } from '../../lib/tas/index.js'
+import type { Connection, ConnectOptions, Context, Listener, ListenOptions, TasEvent } from '../../lib/tas/index.js'
 
 /** One side of a transfer: sends its bytes, half-closes, keeps what it receives, closes when both directions are done. */
 export class Transfer {
@@ -63,9 +63,9 @@ export class Program {
   }
 
   /** Serves: every connection is answered with `respond()`'s bytes. */
-  listen(port: number, respond: () => Uint8Array, backlog = 32): Listener {
+  listen(port: number, respond: () => Uint8Array, backlog = 32, options: ListenOptions = {}): Listener {
     this.respond = respond
-    this.accepting = this.context.listen(port, { backlog })
+    this.accepting = this.context.listen(port, { backlog, ...options })
     this.acceptNext()
     return this.accepting
   }
@@ -76,8 +76,8 @@ export class Program {
     this.transfers.set(connection, new Transfer(connection, this.respond()))
   }
 
-  connect(ip: number, port: number, bytes: Uint8Array): Transfer {
-    const connection = this.context.connect(ip, port)
+  connect(ip: number, port: number, bytes: Uint8Array, options: ConnectOptions = {}): Transfer {
+    const connection = this.context.connect(ip, port, options)
     const transfer = new Transfer(connection, bytes)
     this.transfers.set(connection, transfer)
     return transfer

@@ -125,8 +125,12 @@ describe('routes', () => {
     expect(routes.choose(ip)).toEqual({ nextHop, sourceIp })
   })
 
-  it('our own address, broadcast, multicast, loopback, nothing -> no route', () => {
-    for (const ip of [0x0a000001, 0x0a0000ff, -1, 0xe0000001 | 0, 0x7f000001, 0]) expect(routes.choose(ip)).toBeNull()
+  it('our own address -> itself, as source too (RFC 6724, 5, rule 1)', () => {
+    for (const ip of [0x0a000001, 0x0a010001]) expect(routes.choose(ip)).toEqual({ nextHop: ip, sourceIp: ip })
+  })
+
+  it('broadcast, multicast, 127/8, nothing -> no route', () => {
+    for (const ip of [0x0a0000ff, -1, 0xe0000001 | 0, 0x7f000001, 0]) expect(routes.choose(ip)).toBeNull()
     expect(new Routes([{ ip: 0x0a000001, prefix: 24 }], []).choose(0x08080808)).toBeNull()
   })
 

@@ -20,7 +20,7 @@ describe('CONN_OPEN request', () => {
     context.request(REQ_CONN_OPEN, CONNECTION, { remoteIp: PEER_IP, ports: 80 << 16 })
     context.request(REQ_CONN_OPEN, 4, { remoteIp: PEER_IP, ports: (80 << 16) | 5 })
     context.request(REQ_CONN_OPEN, 5, { remoteIp: PEER_IP, ports: (80 << 16) | 5 })
-    context.request(REQ_CONN_OPEN, 6, { remoteIp: OUR_IP, ports: 80 << 16 })
+    context.request(REQ_CONN_OPEN, 6, { remoteIp: OUR_IP | 0xff, ports: 80 << 16 })
     expect(context.read().map(({ handle, status }) => [handle, status])).toEqual(
       [[1, 101], [2, 22], [3, 99], [CONNECTION, 22], [5, 98], [6, 101]])
     expect([existing, host.count('flowsSynSent')]).toEqual([1, 2])
