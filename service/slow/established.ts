@@ -1,6 +1,6 @@
 /** Segments that a worker passes up though their connection has, or is about to have, a flow. */
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
-import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT } from '../../lib/memif/index.js'
+import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WSCALE_U8 } from '../../lib/memif/index.js'
 import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ECONNRESET } from './errno.js'
@@ -38,11 +38,26 @@ function receiveReset(stack: Stack, connection: Connection, segment: Segment): v
   abortConnection(stack, connection, ECONNRESET, false)
 }
 
-/** New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17). */
+/**
+ * New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17), if it is the peer's for certain: in
+ * the window and with an acceptable acknowledgment.
+ */
 function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment): boolean {
   const { tcp } = segment
   if (tcp.payloadLen === 0 || !stack.flows.hasFlag(connection, FLAG_RX_SHUT)) return false
-  return seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
+  const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
+  const isInWindow = seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
+  return isNew && isInWindow && isAckAcceptable(stack, connection, tcp.ack)
+}
+
+/**
+ * SND.UNA - MAX.SND.WND =< SEG.ACK =< SND.NXT (RFC 5961, 5.2; RFC 9293, 3.10.7.4, fifth), with the largest window that the
+ * peer's scale allows.
+ */
+function isAckAcceptable(stack: Stack, connection: Connection, ack: number): boolean {
+  const { flows } = stack
+  const maxWindow = 0xffff * 2 ** flows.byte(connection, TCB_SND_WSCALE_U8)
+  return seqDiff(ack, flows.sndMax(connection)) <= 0 && seqDiff(ack, flows.word(connection, TCB_SND_UNA)) >= -maxWindow
 }
 
 /**
@@ -51,7 +66,7 @@ function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment
  */
 function receiveOdd(stack: Stack, connection: Connection, segment: Segment): void {
   const { tcp } = segment
-  if (seqDiff(tcp.ack, stack.flows.sndMax(connection)) > 0) return challenge(stack, connection)
+  if (!isAckAcceptable(stack, connection, tcp.ack)) return challenge(stack, connection)
   const plain = rebuildPlain(segment)
   if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD, segment.frame.gso)
   // Sending it down as it is would bring it back for ever.

@@ -8,8 +8,6 @@ import type { ArpCache, Neighbor } from './arp.js'
 import type { FourTuple } from './isn.js'
 import type { Routes } from './routes.js'
 
-const TTL = 64
-
 /** Bytes in front of what the IP packet carries. */
 export const PAYLOAD_AT = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
 
@@ -28,12 +26,14 @@ export class Output {
   private readonly routes: Routes
   private readonly arp: ArpCache
   private readonly mac: Uint8Array
+  private readonly ttl: number
 
-  constructor(port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array) {
+  constructor(port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, ttl: number) {
     this.port = port
     this.routes = routes
     this.arp = arp
     this.mac = mac
+    this.ttl = ttl
   }
 
   get mtu(): number {
@@ -62,7 +62,7 @@ export class Output {
     if (next === null) return
     emitEthernet(frame, { target: MAC_BROADCAST, source: this.mac, etherType: ETHERTYPE_IPV4 })
     const payloadLen = frame.length - PAYLOAD_AT
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: TTL, tos: 0, payloadLen })
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: this.ttl, tos: 0, payloadLen })
     this.arp.send(next, frame)
   }
 

@@ -12,6 +12,7 @@ import type { Logger, RateLimit } from './log.js'
 import type { Output } from './output.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
+import type { ReplyLimit } from './replylimit.js'
 import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
 import type { Timers } from './timers.js'
@@ -34,8 +35,10 @@ export interface Stack {
   readonly listeners: Listeners
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
-  /** Resets and challenge acknowledgments that strangers can cause (RFC 5961, 7). */
-  readonly replyLimit: RateLimit
+  /** Resets that strangers can cause. */
+  readonly replyLimit: ReplyLimit
+  /** Challenge acknowledgments, of all connections together (RFC 5961, 7). */
+  readonly challengeLimit: ReplyLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */
