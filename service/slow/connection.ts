@@ -60,7 +60,7 @@ export class Connection implements FourTuple {
 
   /** While half-open: the connection in TIME-WAIT whose place it takes. */
   follows: Connection | null = null
-  /** Challenge acknowledgments sent since `challengeUs` (reset.ts). */
+  /** Challenge acknowledgments lately (challengelimit.ts). */
   challenges = 0
   challengeUs = 0
 

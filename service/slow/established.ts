@@ -16,7 +16,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
   if ((tcp.flags & TCP_ACK) === 0) return
   const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
-  if (!isKnown) return reinject(stack, connection, frame.bytes, frame.rxFlags, frame.gso)
+  if (!isKnown) return handDown(stack, connection, segment)
   if (isDataAfterClose(stack, connection, segment)) {
     stack.stats.add('connectionsReset')
     return abortConnection(stack, connection, ECONNRESET)
@@ -65,12 +65,19 @@ function isAckAcceptable(stack: Stack, connection: Connection, ack: number): boo
  * says.
  */
 function receiveOdd(stack: Stack, connection: Connection, segment: Segment): void {
-  const { tcp } = segment
+  const { tcp, frame } = segment
   if (!isAckAcceptable(stack, connection, tcp.ack)) return challenge(stack, connection)
   const plain = rebuildPlain(segment)
-  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD, segment.frame.gso)
+  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD, frame.gso)
   // Sending it down as it is would bring it back for ever.
   if (segmentLen(tcp) > 0) challenge(stack, connection)
+}
+
+/** The worker could not tell which flow it is for: it was not told yet, or IP options stand in front (RFC 9293, 3.9.2: MUST-50). */
+function handDown(stack: Stack, connection: Connection, segment: Segment): void {
+  const { bytes, rxFlags, gso } = segment.frame
+  const plain = rebuildPlain(segment)
+  reinject(stack, connection, plain ?? bytes, plain === null ? rxFlags : RX_CHECKSUM_GOOD, gso)
 }
 
 function reinject(stack: Stack, connection: Connection, bytes: Uint8Array, rxFlags: number, gso: number): void {

@@ -44,17 +44,14 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
   const ip = parseIpv4(frame.bytes, ETHERNET_HEADER_BYTES)
   if (ip === null) return stack.stats.add('dropMalformed')
   if (!ip.checksumGood) return stack.stats.add('dropChecksum')
+  // Nobody else can have our address (RFC 1122, 3.2.1.3; RFC 9293, 3.9.2.3: MUST-63).
+  if (stack.routes.localIndex(ip.sourceIp) >= 0) return stack.stats.add('packetsNotOurs')
   // Neither TCP (RFC 9293, 3.10.7: MUST-57) nor our echo replies answer to groups; a host kernel may want them.
-  const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && isPeer(stack, ip.sourceIp)
+  const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && stack.routes.isUnicast(ip.sourceIp)
   if (!isOurs || ip.isFragment) return leave(stack, frame)
   if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
   else if (ip.protocol !== PROTOCOL_ICMP) leave(stack, frame)
   else if (!stack.hostKernel.pass(frame)) receiveEcho(stack, frame, ip)
-}
-
-/** Whether `ip` can be answered: one host, and not ourselves (RFC 1122, 3.2.1.3; RFC 9293, 3.9.2.3: MUST-63). */
-function isPeer(stack: Stack, ip: number): boolean {
-  return stack.routes.isUnicast(ip) && stack.routes.localIndex(ip) < 0
 }
 
 function receiveEcho(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {

@@ -34,30 +34,12 @@ export function sendFlowReset(stack: Stack, connection: Connection): void {
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
-/** Challenge acknowledgments of one connection in a second (RFC 5961, 7). */
-const CHALLENGES_PER_SECOND = 10
-const SECOND_US = 1_000_000
-
-/**
- * Whether `connection` may send one more challenge. Its own limit comes first: nobody can use up, by segments for one
- * connection, what others may need.
- */
-function mayChallenge(stack: Stack, connection: Connection): boolean {
-  if (stack.nowUs - connection.challengeUs >= SECOND_US) {
-    connection.challengeUs = stack.nowUs
-    connection.challenges = 0
-  }
-  if (connection.challenges >= CHALLENGES_PER_SECOND) return false
-  connection.challenges++
-  return stack.challengeLimit.allow(stack.nowUs)
-}
-
 /**
  * Says where we are, so that an honest peer repeats its RST or SYN rightly and an attacker learns nothing (RFC 5961, 3
  * to 5).
  */
 export function challenge(stack: Stack, connection: Connection): void {
-  if (!mayChallenge(stack, connection)) return
+  if (!stack.challengeLimit.allow(connection, stack.nowUs)) return
   if (connection.phase === 'worker') {
     stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
     return

@@ -8,6 +8,7 @@ import {
 import { closeListener } from './accept.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
+import { ChallengeLimit } from './challengelimit.js'
 import { checkConfig, type SlowConfig } from './config.js'
 import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
@@ -24,7 +25,6 @@ import { Output } from './output.js'
 import { receiveFrame } from './packets.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
-import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset, sendReset } from './reset.js'
 import { Routes } from './routes.js'
 import type { Stack } from './stack.js'
@@ -39,9 +39,8 @@ const TIMERS_PER_POLL = 256
 /** When to look again at rings that had no room, as their readers do not ring for that: longer each time in vain. */
 const RETRY_MIN_US = 1_000
 const RETRY_MAX_US = 128_000
-/** Resets a second that strangers can cause, and challenges of all connections together. */
+/** Resets a second that strangers can cause. */
 const REPLIES_PER_SECOND = 1_000
-const CHALLENGES_PER_SECOND = 10_000
 const COMPLAINTS_PER_SECOND = 5
 
 /** What the slow path is given: everything it must not fetch by itself. */
@@ -208,8 +207,8 @@ function buildStack(env: SlowEnv): Stack {
     listeners: new Listeners(),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
-    replyLimit: new ReplyLimit(REPLIES_PER_SECOND, env.random),
-    challengeLimit: new ReplyLimit(CHALLENGES_PER_SECOND, env.random),
+    replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
+    challengeLimit: new ChallengeLimit(env.random),
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
   return stack

@@ -2,6 +2,7 @@
 import type { StateView } from '../../lib/memif/index.js'
 import type { TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
+import type { ChallengeLimit } from './challengelimit.js'
 import type { SlowConfig } from './config.js'
 import type { ConnectionTable } from './connections.js'
 import type { FlowTable } from './flows.js'
@@ -12,7 +13,6 @@ import type { Logger, RateLimit } from './log.js'
 import type { Output } from './output.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
-import type { ReplyLimit } from './replylimit.js'
 import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
 import type { Timers } from './timers.js'
@@ -36,9 +36,8 @@ export interface Stack {
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
   /** Resets that strangers can cause. */
-  readonly replyLimit: ReplyLimit
-  /** Challenge acknowledgments, of all connections together (RFC 5961, 7). */
-  readonly challengeLimit: ReplyLimit
+  readonly replyLimit: RateLimit
+  readonly challengeLimit: ChallengeLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */

@@ -4,7 +4,8 @@
  *
  *   listen, open            the program's passive or active OPEN
  *   established 300 100     a handshake after which SND.NXT is 300 and RCV.NXT 100 (we listen)
- *   send N, close, shut, abort     SEND of N bytes; CLOSE of both directions; CLOSE of ours alone; ABORT
+ *   send N, stop            SEND of N bytes; no RECEIVE from here on
+ *   close, shut, abort     CLOSE of both directions; CLOSE of ours alone; ABORT
  *   in  <SEQ=300><ACK=101><CTL=SYN,ACK><DATA=10><UP=3><WND=1000>     a segment of the peer; UP and CTL=URG: urgent data
  *   out <SEQ=101><ACK=301><CTL=ACK>     what we send next; PSH is not looked at, nothing else may be left over
  *   state X, error N, received N        state afterwards; errno the program was told; bytes it has received
@@ -64,6 +65,7 @@ export class Dialogue {
   private localPort = LISTEN_PORT
   private remotePort = PEER_PORT
   private received = 0
+  private reads = true
   private error = 0
 
   constructor(options: Partial<HostOptions> = {}) {
@@ -83,8 +85,23 @@ export class Dialogue {
 
   /** Sends any segment of the peer, with numbers as on the wire. */
   inject(segment: SegmentOptions): void {
-    this.host.receive(segmentFrame({ remotePort: this.remotePort, localPort: this.localPort, ...segment }))
+    this.injectFrame(this.frame(segment))
+  }
+
+  /** The frame of a segment of the peer, with numbers as on the wire. */
+  frame(segment: SegmentOptions): Uint8Array {
+    return segmentFrame({ remotePort: this.remotePort, localPort: this.localPort, ...segment })
+  }
+
+  /** Sends a frame as it is. */
+  injectFrame(frame: Uint8Array): void {
+    this.host.receive(frame)
     this.rest()
+  }
+
+  /** What is added to numbers of ours in the text to get those on the wire. */
+  get offset(): number {
+    return this.ours
   }
 
   private line(line: string): void {
@@ -115,6 +132,7 @@ export class Dialogue {
     if (verb === 'listen') this.connection = this.context.listen(LISTEN_PORT).accept()
     else if (verb === 'open') this.open()
     else if (verb === 'send') this.connection?.write(new Uint8Array(value))
+    else if (verb === 'stop') this.reads = false
     else if (verb === 'close') this.connection?.close()
     else if (verb === 'shut') this.connection?.txClose()
     else if (verb === 'abort') this.connection?.abort()
@@ -180,7 +198,7 @@ export class Dialogue {
   private handle(event: TasEvent): void {
     if (event.type === CONN_RECEIVED) {
       this.received += event.total
-      event.connection.rxDone(event.total)
+      if (this.reads) event.connection.rxDone(event.total)
     }
     if (event.type === CONN_CLOSED || event.type === CONN_OPEN || event.type === LISTEN_ACCEPT) this.error = event.status
   }
