@@ -34,6 +34,8 @@ export interface TcpConfig {
   readonly linkBwGbps: number
   /** Length of TIME-WAIT (2 MSL) in microseconds. */
   readonly timeWaitUs: number
+  /** Connections in TIME-WAIT at once; with more the oldest ends early. */
+  readonly timeWaitMax: number
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
   readonly ecn: EcnMode
@@ -111,6 +113,7 @@ export const DEFAULT_TCP: TcpConfig = {
   rttInitUs: 50,
   linkBwGbps: 10,
   timeWaitUs: 60_000_000,
+  timeWaitMax: 131_072,
   finWait2Us: 60_000_000,
   ecn: 'passive',
   ttl: DEFAULT_TTL,

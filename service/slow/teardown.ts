@@ -97,6 +97,10 @@ function finish(stack: Stack, connection: Connection): void {
 }
 
 function enterTimeWait(stack: Stack, connection: Connection): void {
+  const { timeWaits } = stack.connections
+  const [oldest] = timeWaits
+  // They cost memory for a minute each, and a peer can make us have as many as it likes.
+  if (oldest !== undefined && timeWaits.size >= stack.config.tcp.timeWaitMax) endTimeWait(stack, oldest)
   stack.connections.setState(connection, 'TIME-WAIT')
   removeFlow(stack, connection)
   connection.timer = new Timer(() => endTimeWait(stack, connection))

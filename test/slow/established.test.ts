@@ -101,6 +101,16 @@ describe('ESTABLISHED', () => {
       options: { sackPermitted: false, timestamps } })
   })
 
+  it('odd segment with ECE, CWR and a mark of congestion -> they stay (RFC 3168, 6.1.3)', () => {
+    const open = accepted()
+    const odd = segmentFrame({ seq: NEXT, ack: open.iss + 1, flags: TCP_ACK | TCP_URG | wire.TCP_ECE | wire.TCP_CWR, payload: Uint8Array.of(4) })
+    odd[15] = 3
+    odd[25] -= 3
+    open.host.receiveFrame(odd, open.flow, open.gen)
+    const packet = open.host.worker.read()[0].packet ?? new Uint8Array(0)
+    expect([packet[15], parseSent(packet).flags]).toEqual([3, TCP_ACK | wire.TCP_ECE | wire.TCP_CWR])
+  })
+
   it('a plain segment that the worker refused -> never sent back down', () => {
     const open = accepted()
     open.host.send({ seq: NEXT, ack: open.iss + 1, payload: Uint8Array.of(1) }, open.flow, open.gen)

@@ -157,6 +157,16 @@ describe('SYN-RECEIVED', () => {
     expect(host.sent()).toMatchObject([{ seq: first.seq + 1, ack: PEER_ISS + 1, flags: TCP_ACK }])
   })
 
+  it('challenge ACK with window scaling -> the window of the SYN-ACK, scaled (RFC 7323, 2.2)', () => {
+    const { host } = listening({ config: { tcp: { ...new Host().config.tcp, rxBufLen: 1 << 17 } } })
+    host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
+    const [synAck] = host.sent()
+    host.send({ seq: PEER_ISS + 9, flags: TCP_RST })
+    const [challenge] = host.sent()
+    const shift = synAck.options.windowScale ?? 0
+    expect([synAck.window, shift, challenge.window]).toEqual([0xffff, 2, 0xffff >> 2])
+  })
+
   it('RST with the next number -> gone; another -> not (RFC 9293, 3.10.7.4, second)', () => {
     const { host } = listening()
     host.send({ seq: PEER_ISS, flags: TCP_SYN })

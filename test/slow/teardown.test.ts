@@ -4,9 +4,9 @@ import {
   CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
   WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
-import { PEER_PORT } from './harness.js'
+import { Host, PEER_PORT } from './harness.js'
 import {
-  accepted, CONNECTION, finishTcb, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, TCP_ACK, TCP_FIN, TCP_RST,
+  accepted, CONNECTION, finishTcb, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, shakeHands, TCP_ACK, TCP_FIN, TCP_RST,
   TCP_SYN,
 } from './scenes.js'
 
@@ -202,6 +202,22 @@ describe('TIME-WAIT', () => {
     open.host.sent()
     open.host.send({ seq: after + 50, flags: TCP_SYN })
     expect([open.host.sent(), gauges(open)]).toEqual([[], [0, 0, 1]])
+  })
+
+  it('more than there may be -> the oldest ends early', () => {
+    const { tcp } = new Host().config
+    const open = timeWait(accepted({ config: { tcp: { ...tcp, timeWaitMax: 1 } } }))
+    const iss = shakeHands(open.host, 6000)
+    const flow = open.host.work()[0]
+    const next = { ...open, flow: flow.flow, gen: flow.gen, iss }
+    for (const what of [WHAT_FIN_QUEUED, WHAT_FIN_ACKED, WHAT_FIN_RECEIVED]) report(next, what)
+    open.host.work()
+    expect(gauges(open)).toEqual([0, 0, 1])
+    open.host.sent()
+    open.host.send(fin(open))
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST }])
+    open.host.advance(60_000_000)
+    expect([gauges(open), open.host.slow.nextDeadlineUs()]).toEqual([[0, 0, 0], Infinity])
   })
 
   it('a FIN that is not the one there was -> ACK, 2 MSL do not begin again', () => {
