@@ -12,7 +12,6 @@ const REPEATED: Readonly<Record<string, number>> = { 'MUST-15': 2, 'MUST-20': 2,
 /** Parts that a pending row may wait for. */
 const SUBJECTS = [
   'loss-recovery', 'nagle', 'keepalive', 'user-timeout', 'pmtu', 'icmp', 'sack', 'ecn', 'fragments', 'loopback', 'urgent', 'dscp',
-  'data-injection',
 ]
 
 interface Row {

@@ -112,15 +112,15 @@ export class Dialogue {
     else if (verb === 'state') expect(this.state, line).toBe(words[0])
     else if (verb === 'error') expect(this.error, line).toBe(value)
     else if (verb === 'received') expect(this.received, line).toBe(value)
-    else if (verb === 'wait') this.wait(value * 1000)
+    else if (verb === 'wait') this.pass(value)
     else if (verb === 'established') this.establish(value, Number(words[1]))
     else this.call(verb, value)
     this.rest()
   }
 
-  /** Time passes, from one thing that is due to the next. */
-  private wait(us: number): void {
-    const endUs = this.net.nowUs + us
+  /** So many milliseconds pass, from one thing that is due to the next. */
+  pass(ms: number): void {
+    const endUs = this.net.nowUs + ms * 1000
     for (let dueUs = this.host.nextDeadlineUs(); dueUs <= endUs; dueUs = this.host.nextDeadlineUs()) {
       this.net.nowUs = Math.max(this.net.nowUs, Math.ceil(dueUs))
       this.rest()

@@ -40,6 +40,16 @@ describe('window', () => {
       'out <SEQ=836><ACK=100><CTL=ACK><DATA=536>'])
   })
 
+  it('the peer shrinks it and takes one segment in five minutes -> what lies beyond is no reason to give up (SHLD-17)', () => {
+    const dialogue = new Dialogue().play(FULL)
+    for (let segment = 1; segment <= 4; segment++) {
+      dialogue.inject({ seq: 100, ack: 300 + 536 * segment + dialogue.offset, window: 536 })
+      dialogue.pass(300_000)
+    }
+    dialogue.net.frames.length = 0
+    dialogue.play(['state ESTABLISHED', 'error 0'])
+  })
+
   it('the peer shrinks it to nothing -> probed after the timeout, further and further apart (MUST-35, MUST-36, SHLD-29, SHLD-30)', () => {
     new Dialogue().play([...FULL, 'in <SEQ=100><ACK=836><CTL=ACK><WND=0>', 'wait 190', 'wait 120',
       'out <SEQ=836><ACK=100><CTL=ACK><DATA=1>', 'in <SEQ=100><ACK=836><CTL=ACK><WND=0>', 'wait 250', 'wait 250',
