@@ -3,7 +3,7 @@
  * Names, units and defaults are those of the original TAS (user guide 1.2); where a default differs, the row
  * has a `departure` that says why. Departing values stand in DEPARTURES.
  */
-import { DEFAULT_SOCKET, LOCAL_ADDRESSES_MAX, WORKERS_MAX } from '../lib/memif/index.js'
+import { DEFAULT_SOCKET, DEFAULT_TTL, LOCAL_ADDRESSES_MAX, WORKERS_MAX } from '../lib/memif/index.js'
 import {
   BadValue,
   grouped,
@@ -158,6 +158,8 @@ export const OPTION_TABLE = {
   ipRoute: list({ ...ip, name: 'ip-route', value: 'DEST[/PREFIX],NEXTHOP',
     meaning: 'Route to the subnet DEST/PREFIX (a single host without PREFIX) via NEXTHOP. Can be given more than once. ' +
       'A default route: 0.0.0.0/0,192.168.1.1.' }, ROUTES_MAX, readRoute),
+  ipTtl: integer({ ...ip, name: 'ip-ttl', value: 'TTL', departure: NEW,
+    meaning: 'Time to live of packets that are sent.' }, DEFAULT_TTL, 1, 255),
 
   nic: optional({ ...nic, name: 'nic', value: '[af_packet:|tap:]NAME', departure: NEW,
     meaning: 'Network interface to work on. Needed. af_packet (taken when none is named) shares an existing interface ' +
@@ -210,7 +212,8 @@ export const OPTION_TABLE = {
   tcpHandshakeTimeout: integer({ ...tcp, name: 'tcp-handshake-timeout', value: 'TIMEOUT', unit: 'us',
     meaning: 'Time until a SYN or SYN-ACK is sent again; doubles with every retry.' }, 10_000, 100, 60_000_000),
   tcpHandshakeRetries: integer({ ...tcp, name: 'tcp-handshake-retries', value: 'RETRIES',
-    meaning: 'Most retries of a handshake.' }, 10, 0, 255),
+    departure: 'the original has 10, which gives up after 20 s; RFC 9293 wants three minutes',
+    meaning: 'Most retries of a SYN; of a SYN-ACK at most 10.' }, 14, 0, 255),
   tcpEcn: choice({ ...tcp, name: 'tcp-ecn', value: 'MODE', departure: NEW,
     meaning: 'Explicit congestion notification (RFC 3168): off (never), passive (where the peer asks for it), on (asked for in ' +
       'connections that are opened here, too).' }, 'passive', ECN_MODES),

@@ -51,10 +51,15 @@ export const STATE_TO_FAST_ENTRIES = 5
 export const STATE_PACKET_AREA_BYTES = 6
 /** Number of local addresses. */
 export const STATE_LOCAL_COUNT = 7
+/** Time to live of what is sent, 1 to 255. */
+export const STATE_TTL = 15
 /** First of LOCAL_ADDRESSES_MAX words: local addresses in network byte order, as loaded raw from packets. */
 export const STATE_LOCAL_ADDRESSES = 16
 /** Two words: our MAC address, bytes 0 to 5. */
 export const STATE_MAC = 16 + LOCAL_ADDRESSES_MAX
+
+/** Time to live unless another is configured (RFC 1122, 3.2.1.7; the value IANA recommends). */
+export const DEFAULT_TTL = 64
 
 /** Where one worker's parts stand. */
 export interface WorkerPlaces {
@@ -113,6 +118,7 @@ export function writeStateHeader(words: Int32Array, shape: StateRegionShape): vo
   words[STATE_TO_SLOW_ENTRIES] = shape.toSlowEntries
   words[STATE_TO_FAST_ENTRIES] = shape.toFastEntries
   words[STATE_PACKET_AREA_BYTES] = shape.packetAreaBytes
+  words[STATE_TTL] = DEFAULT_TTL
 }
 
 /** Reads the shape of a state region. Throws Error if it is not one of this layout version. */

@@ -16,6 +16,7 @@ import {
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
   STATE_MAC,
+  STATE_TTL,
   TCB_APP_U16,
   TCB_FLAGS,
   TCB_LOCAL_IP_U8,
@@ -53,10 +54,10 @@ import { SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE } from './segment.js'
 const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const TIMESTAMPS_BYTES = 12
-/** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL 64, TCP. */
+/** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
 const IP_FIRST = 0x45
 const IP_FRAGMENT = 0x40
-const IP_TTL_TCP = 0x0640
+const IP_TCP = 6
 const ETHERTYPE_IPV4 = 0x0008
 const TIMESTAMPS_ALIGNED = 0x0a080101
 /** NOP, NOP, SACK; the option's length goes into the upper byte. */
@@ -77,6 +78,8 @@ export class Emitter {
   /** Our MAC address does not change while the worker runs: its bytes 0 to 3, then 4 and 5 with the EtherType. */
   private readonly macFirst: number
   private readonly macRestAndType: number
+  /** The half word of the IP header with time to live (RFC 9293, 3.9.2: MUST-49) and protocol. */
+  private readonly ttlAndProtocol: number
 
   constructor(fast: FastPath) {
     this.fast = fast
@@ -87,6 +90,7 @@ export class Emitter {
     this.slots = port.txSlots
     this.neighborsWord = fast.state.places.neighborsWord
     this.macFirst = fast.words[STATE_MAC]
+    this.ttlAndProtocol = (fast.words[STATE_TTL] & 0xff) | (IP_TCP << 8)
     this.macRestAndType = (fast.words[STATE_MAC + 1] & 0xffff) | (ETHERTYPE_IPV4 << 16)
   }
 
@@ -112,7 +116,7 @@ export class Emitter {
     const words = this.words
     words[at] = IP_FIRST | (((flags >>> FLAGS_TOS_SHIFT) & DSCP_MASK) << 8) | (swap16(20 + tcpLen + len) << 16)
     words[at + 1] = IP_FRAGMENT << 16
-    words[at + 2] = IP_TTL_TCP & 0xffff
+    words[at + 2] = this.ttlAndProtocol
     words[at + 3] = state[STATE_LOCAL_ADDRESSES + fast.bytes[tcb * 4 + TCB_LOCAL_IP_U8]]
     words[at + 4] = state[tcb + TCB_REMOTE_IP]
     const ports = state[tcb + TCB_PORTS]

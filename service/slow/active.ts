@@ -11,7 +11,7 @@ import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
-import { acknowledgesSyn, measureHandshake, sendSyn, takeOffer } from './negotiate.js'
+import { acknowledgesSyn, handshakeTimeoutUs, measureHandshake, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { Timer } from './timers.js'
@@ -89,8 +89,7 @@ function onResolved(stack: Stack, connection: Connection, found: boolean): void 
 }
 
 function retrySyn(stack: Stack, connection: Connection): void {
-  const { handshakeRetries, handshakeTimeoutUs } = stack.config.tcp
-  if (connection.retries >= handshakeRetries) {
+  if (connection.retries >= stack.config.tcp.handshakeRetries) {
     stack.stats.add('connectionsTimedOut')
     return failOpening(stack, connection, ETIMEDOUT)
   }
@@ -100,7 +99,7 @@ function retrySyn(stack: Stack, connection: Connection): void {
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
   sendSyn(stack, connection)
-  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs * 2 ** connection.retries)
+  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs(stack, connection))
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
@@ -111,7 +110,7 @@ export function receiveInSynSent(stack: Stack, connection: Connection, segment: 
   if ((tcp.flags & TCP_RST) !== 0) return hasAck ? receiveRefusal(stack, connection) : undefined
   if ((tcp.flags & TCP_SYN) === 0) return
   if (hasAck) return receiveSynAck(stack, connection, segment)
-  // Simultaneous open (RFC 9293, 3.5, figure 8).
+  // Simultaneous open (RFC 9293, 3.5, figure 7).
   takeOffer(stack, connection, tcp)
   connection.worker = segment.frame.worker
   enterSynReceived(stack, connection, tcp.options.windowScale !== null)

@@ -1,5 +1,5 @@
 /** What the slow path is told at start. The service builds it from the command line. */
-import { BUFFER_UNIT_BYTES, LOCAL_ADDRESSES_MAX } from '../../lib/memif/index.js'
+import { BUFFER_UNIT_BYTES, DEFAULT_TTL, LOCAL_ADDRESSES_MAX } from '../../lib/memif/index.js'
 
 /** An address of our own and the length of its on-link prefix. Addresses are signed words (10.0.0.1 is 0x0a000001). */
 export interface LocalAddress {
@@ -34,9 +34,13 @@ export interface TcpConfig {
   readonly linkBwGbps: number
   /** Length of TIME-WAIT (2 MSL) in microseconds. */
   readonly timeWaitUs: number
+  /** Connections in TIME-WAIT at once; with more the oldest ends early. */
+  readonly timeWaitMax: number
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
   readonly ecn: EcnMode
+  /** Time to live of what we send, 1 to 255 (RFC 9293, 3.9.2: MUST-49). */
+  readonly ttl: number
 }
 
 export interface ArpConfig {
@@ -104,12 +108,15 @@ export const DEFAULT_TCP: TcpConfig = {
   rxBufLen: 1 << 20,
   txBufLen: 1 << 20,
   handshakeTimeoutUs: 10_000,
-  handshakeRetries: 10,
+  // 202 s: a SYN is repeated for at least three minutes (RFC 9293, 3.8.3: MUST-23).
+  handshakeRetries: 14,
   rttInitUs: 50,
   linkBwGbps: 10,
   timeWaitUs: 60_000_000,
+  timeWaitMax: 131_072,
   finWait2Us: 60_000_000,
   ecn: 'passive',
+  ttl: DEFAULT_TTL,
 }
 
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }

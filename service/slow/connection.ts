@@ -58,6 +58,12 @@ export class Connection implements FourTuple {
   /** We sent the first SYN. */
   readonly isActive: boolean
 
+  /** While half-open: the connection in TIME-WAIT whose place it takes. */
+  follows: Connection | null = null
+  /** Challenge acknowledgments lately (challengelimit.ts). */
+  challenges = 0
+  challengeUs = 0
+
   // The application's side.
   listener: Listener | null = null
   app: App | null = null

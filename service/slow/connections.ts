@@ -20,6 +20,8 @@ export class ConnectionTable {
   private readonly stats: Stats
   /** Keys are 53-bit mixes of the four-tuple; connections with the same key form a list. */
   private readonly chains = new Map<number, Connection>()
+  /** Those in TIME-WAIT, the one that came first in front. */
+  readonly timeWaits = new Set<Connection>()
   /** Connections in the table. */
   size = 0
 
@@ -62,6 +64,8 @@ export class ConnectionTable {
     const after = GAUGES[state]
     if (before !== undefined) this.stats.add(before, -1)
     if (after !== undefined) this.stats.add(after)
+    if (state === 'TIME-WAIT') this.timeWaits.add(connection)
+    else this.timeWaits.delete(connection)
     connection.state = state
   }
 

@@ -1,16 +1,23 @@
 /** Passive open: a SYN is answered, its ACK makes a connection (RFC 9293, 3.10.7.2 and 3.10.7.4). */
-import { seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import { TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
+import {
+  segmentLen, seqAdd, seqDiff, seqInWindow, seqLeq, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN, type TcpParsed,
+} from '../../lib/wire/index.js'
 import { Connection } from './connection.js'
 import { reserveFlow } from './handover.js'
 import { HASH_SPREAD } from './isn.js'
 import { establishAccepted } from './accept.js'
 import type { Listener } from './listeners.js'
-import { acknowledgesSyn, measureHandshake, sendSynAck, synWindow, takeOffer } from './negotiate.js'
+import { acknowledgesSyn, handshakeTimeoutUs, measureHandshake, sendSynAck, synWindow, takeOffer } from './negotiate.js'
 import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
+import { endTimeWait } from './teardown.js'
 import { Timer } from './timers.js'
 import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
+
+/** Most retransmissions of a SYN-ACK. */
+const SYN_ACK_RETRIES = 10
 
 /** The listener that a SYN is for, or null. */
 export function findListener(stack: Stack, segment: Segment): Listener | null {
@@ -20,9 +27,10 @@ export function findListener(stack: Stack, segment: Segment): Listener | null {
 /**
  * A SYN for `listener`. It is dropped, and will be sent again, if the backlog is full, the event ring blocked or there
  * is no way back.
- * `minIss`: the new connection follows one in TIME-WAIT, whose numbers it must not repeat (RFC 9293, 3.4.3).
+ * `follows` is a connection of the same four-tuple in TIME-WAIT: it stands aside, and comes back if the SYN turns out to be
+ * an old one (RFC 9293, 3.6.1).
  */
-export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, minIss: number | null = null): void {
+export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, follows: Connection | null = null): void {
   stack.stats.add('synReceived')
   const route = stack.routes.choose(segment.remoteIp)
   // An application that does not read its events gets no more of them: they would pile up here.
@@ -33,18 +41,21 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, m
   connection.neighbor = neighbor
   connection.listener = listener
   connection.app = listener.app
-  chooseIss(stack, connection, minIss)
+  chooseIss(stack, connection, follows)
   takeOffer(stack, connection, segment.tcp)
+  connection.follows = follows
+  if (follows) endTimeWait(stack, follows)
   stack.connections.add(connection)
   listener.halfOpen.add(connection)
   listener.app.connections.add(connection)
   enterSynReceived(stack, connection, segment.tcp.options.windowScale !== null)
 }
 
-function chooseIss(stack: Stack, connection: Connection, minIss: number | null): void {
+/** Beyond every number of the connection before, so that nothing old can be taken for new (RFC 9293, 3.6.1 (1); RFC 1122, 4.2.2.13). */
+function chooseIss(stack: Stack, connection: Connection, follows: Connection | null): void {
   connection.iss = stack.hash.initialSequence(connection, stack.nowUs)
-  if (minIss !== null && seqDiff(connection.iss, minIss) <= 0) connection.iss = (minIss + 1) | 0
-  connection.sndNxt = (connection.iss + 1) | 0
+  if (follows && seqDiff(connection.iss, follows.sndNxt) <= 0) connection.iss = seqAdd(follows.sndNxt, 1)
+  connection.sndNxt = seqAdd(connection.iss, 1)
 }
 
 /** Sends the SYN-ACK and repeats it with doubling timeouts. */
@@ -58,13 +69,13 @@ export function enterSynReceived(stack: Stack, connection: Connection, peerScale
 }
 
 function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
-  const { handshakeRetries, handshakeTimeoutUs } = stack.config.tcp
-  if (connection.retries >= handshakeRetries) return giveUp(stack, connection)
+  // A stranger's: it may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours.
+  if (connection.retries >= Math.min(stack.config.tcp.handshakeRetries, SYN_ACK_RETRIES)) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
   sendSynAck(stack, connection, peerScales)
-  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs * 2 ** connection.retries)
+  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs(stack, connection))
 }
 
 function giveUp(stack: Stack, connection: Connection): void {
@@ -79,19 +90,32 @@ function endHandshake(stack: Stack, connection: Connection, error: number): void
   else dropHandshake(stack, connection)
 }
 
-/** A segment for a connection in SYN-RECEIVED (RFC 9293, 3.10.7.4). */
+/** A segment for a connection in SYN-RECEIVED: the checks of RFC 9293, 3.10.7.4 in their order. */
 export function receiveInSynReceived(stack: Stack, connection: Connection, segment: Segment): void {
   const { tcp } = segment
-  if ((tcp.flags & TCP_RST) !== 0) return receiveReset(stack, connection, segment)
-  const isOwnSyn = (tcp.flags & TCP_SYN) !== 0 && tcp.seq === connection.irs
-  if ((tcp.flags & TCP_SYN) !== 0 && !isOwnSyn) return challenge(stack, connection)
-  // Simultaneous open: the peer's SYN-ACK acknowledges ours (RFC 9293, 3.5, figure 8).
-  if (isOwnSyn && (tcp.flags & TCP_ACK) === 0) return repeatSynAck(stack, connection, segment)
-  if ((tcp.flags & TCP_ACK) === 0) return
+  const hasReset = (tcp.flags & TCP_RST) !== 0
+  const hasSyn = (tcp.flags & TCP_SYN) !== 0
+  const hasAck = (tcp.flags & TCP_ACK) !== 0
+  const isRepeated = hasSyn && !hasReset && tcp.seq === connection.irs
+  if (isRepeated && !hasAck) return repeatSynAck(stack, connection, segment)
+  // Simultaneous open: the SYN-ACK has the number of the SYN before it (RFC 9293, 3.5, figure 7; appendix A.2).
+  const isSynAck = isRepeated && connection.isActive
+  if (!isSynAck && !isAcceptable(stack, connection, tcp)) return hasReset ? undefined : challenge(stack, connection)
+  if (hasReset) return receiveReset(stack, connection, segment)
+  if (hasSyn && !isSynAck) return receiveOtherSyn(stack, connection)
+  if (!hasAck) return
   if (!acknowledgesSyn(connection, tcp.ack)) return refuse(stack, segment)
-  const isInWindow = isOwnSyn || seqInWindow(tcp.seq, connection.rcvNxt, synWindow(stack))
-  if (!isInWindow) return challenge(stack, connection)
-  establish(stack, connection, segment, isOwnSyn)
+  establish(stack, connection, segment, isSynAck)
+}
+
+/** First check: sequence number, and with timestamps their order (RFC 9293, 3.10.7.4, first; RFC 7323, 5.3). */
+function isAcceptable(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
+  const { timestamps } = tcp.options
+  const hasReset = (tcp.flags & TCP_RST) !== 0
+  if (!hasReset && connection.timestamps && timestamps && seqDiff(timestamps.value, connection.tsRecent) < 0) return false
+  const window = synWindow(stack)
+  const last = seqAdd(tcp.seq, Math.max(segmentLen(tcp) - 1, 0))
+  return seqInWindow(tcp.seq, connection.rcvNxt, window) || seqInWindow(last, connection.rcvNxt, window)
 }
 
 function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): void {
@@ -102,10 +126,17 @@ function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): v
   sendSynAck(stack, connection, segment.tcp.options.windowScale !== null)
 }
 
+/** Only the exact next number resets; anything else in the window is asked back (RFC 5961, 3.2). */
 function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
-  if (segment.tcp.seq !== connection.rcvNxt) return
+  if (segment.tcp.seq !== connection.rcvNxt) return challenge(stack, connection)
   stack.stats.add('resetsReceived')
   endHandshake(stack, connection, ECONNREFUSED)
+}
+
+/** Another SYN in the window: a passive open goes back to LISTEN, the peer asks again (RFC 9293, 3.10.7.4, fourth). */
+function receiveOtherSyn(stack: Stack, connection: Connection): void {
+  if (connection.isActive) challenge(stack, connection)
+  else dropHandshake(stack, connection)
 }
 
 function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
@@ -118,10 +149,13 @@ function establish(stack: Stack, connection: Connection, segment: Segment, isSyn
   connection.worker = frame.worker
   measureHandshake(stack, connection)
   connection.sndWnd = isSynAck ? tcp.window : tcp.window * 2 ** connection.sndWscale
-  if (tcp.options.timestamps && connection.timestamps) connection.tsRecent = tcp.options.timestamps.value
+  connection.follows = null
+  // RFC 7323, 4.3: only from a segment that begins where we stand, or before.
+  const isCurrent = seqLeq(tcp.seq, connection.rcvNxt)
+  if (isCurrent && tcp.options.timestamps && connection.timestamps) connection.tsRecent = tcp.options.timestamps.value
   if (connection.isActive) establishOpened(stack, connection, seqAdd(connection.rcvNxt, synWindow(stack)))
   else establishAccepted(stack, connection)
-  if (isSynAck) return challenge(stack, connection)
+  if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
   // The worker sees this segment as its first: its window, and whatever came with it.
   stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso)
 }

@@ -7,6 +7,7 @@ import { detachBuffers } from './buffersize.js'
 import { handOver } from './handover.js'
 import { timestampsOf } from './negotiate.js'
 import type { Stack } from './stack.js'
+import { closeByApp, resumeTimeWait } from './teardown.js'
 
 /** Forgets a connection that never got a flow, and all that it held. */
 export function releaseHandshake(stack: Stack, connection: Connection): void {
@@ -24,8 +25,10 @@ export function releaseHandshake(stack: Stack, connection: Connection): void {
 
 /** A passive open came to nothing; the application never knew of it. */
 export function dropHandshake(stack: Stack, connection: Connection): void {
+  const { follows } = connection
   stack.stats.add('connectionsFailed')
   releaseHandshake(stack, connection)
+  if (follows) resumeTimeWait(stack, follows)
 }
 
 /** An active open failed: its application gets EV_CONN_OPEN with the error. */
@@ -43,13 +46,19 @@ export function failOpening(stack: Stack, connection: Connection, error: number)
 export function establishOpened(stack: Stack, connection: Connection, rcvAdv: number): void {
   const { context, handle } = connection
   context?.opening.delete(handle)
-  connection.isAppKnown = true
+  connection.isAppKnown = context !== null
   connection.sndNxt = seqAdd(connection.iss, 1)
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsOpened')
-  if (context === null) return
+  if (context === null) return closeOrphan(stack, connection, rcvAdv)
   const event = { type: EV_CONN_OPEN, handle, ...connectionFields(stack, connection) }
   handOver(stack, connection, rcvAdv, introduce(stack, connection, context, event))
+}
+
+/** The application has closed it before it was open: our FIN follows at once (RFC 9293, 3.10.4, SYN-RECEIVED). */
+function closeOrphan(stack: Stack, connection: Connection, rcvAdv: number): void {
+  handOver(stack, connection, rcvAdv)
+  closeByApp(stack, connection, false, true)
 }
 
 /** The acknowledgment of a SYN-ACK. Returns the right edge of the window it advertises. */

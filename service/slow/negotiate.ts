@@ -90,6 +90,11 @@ export function timestampsOf(stack: Stack, connection: Connection): TcpOptions['
   return connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
 }
 
+/** Time until the SYN or SYN-ACK is sent again: doubles, up to the longest retransmission timeout (RFC 6298, 5.5 and 2.5). */
+export function handshakeTimeoutUs(stack: Stack, connection: Connection): number {
+  return Math.min(stack.config.tcp.handshakeTimeoutUs * 2 ** connection.retries, stack.config.cc.maxRtoUs)
+}
+
 /** Sends an acknowledgment for a connection whose numbers are in the slow path's hands. */
 export function sendAck(stack: Stack, connection: Connection, windowField: number): void {
   const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }

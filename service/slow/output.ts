@@ -9,8 +9,6 @@ import type { FourTuple } from './isn.js'
 import type { LoopbackQueue } from './loopback.js'
 import type { Routes } from './routes.js'
 
-const TTL = 64
-
 /** Bytes in front of what the IP packet carries. */
 export const PAYLOAD_AT = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
 
@@ -29,15 +27,17 @@ export class Output {
   private readonly routes: Routes
   private readonly arp: ArpCache
   private readonly mac: Uint8Array
+  private readonly ttl: number
   private readonly loopback: LoopbackQueue
 
   constructor(
-    port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, loopback: LoopbackQueue,
+    port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, ttl: number, loopback: LoopbackQueue,
   ) {
     this.port = port
     this.routes = routes
     this.arp = arp
     this.mac = mac
+    this.ttl = ttl
     this.loopback = loopback
   }
 
@@ -86,7 +86,7 @@ export class Output {
   private emitHeaders(frame: Uint8Array, target: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
     emitEthernet(frame, { target, source: this.mac, etherType: ETHERTYPE_IPV4 })
     const payloadLen = frame.length - PAYLOAD_AT
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: TTL, tos: 0, payloadLen })
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: this.ttl, tos: 0, payloadLen })
   }
 
   private neighborFor(ip: number): Neighbor | null {

@@ -45,7 +45,7 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
   const ip = parseIpv4(frame.bytes, ETHERNET_HEADER_BYTES)
   if (ip === null) return stack.stats.add('dropMalformed')
   if (!ip.checksumGood) return stack.stats.add('dropChecksum')
-  // Nobody else can have our address (RFC 1122, 3.2.1.3).
+  // Nobody else can have our address (RFC 1122, 3.2.1.3; RFC 9293, 3.9.2.3: MUST-63).
   if (!isInside(frame) && stack.routes.localIndex(ip.sourceIp) >= 0) return stack.stats.add('packetsNotOurs')
   // Neither TCP (RFC 9293, 3.10.7: MUST-57) nor our echo replies answer to groups; a host kernel may want them.
   const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && stack.routes.isUnicast(ip.sourceIp)

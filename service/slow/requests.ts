@@ -123,14 +123,25 @@ function closeUnopened(stack: Stack, context: AppContext, isAbort: boolean): boo
   const handle = entry[AS_HANDLE]
   const opening = context.opening.get(handle)
   if (opening) {
-    if (opening.state === 'SYN-RECEIVED') sendReset(stack, opening, opening.sndNxt, opening.rcvNxt)
-    releaseHandshake(stack, opening)
+    endOpening(stack, context, opening, isAbort)
   } else if (!cancelAccept(context, handle)) {
     closeJustOpened(stack, context, handle, isAbort)
     return true
   }
   context.send({ type: EV_CONN_CLOSED, handle })
   return true
+}
+
+/** CLOSE and ABORT before a connection is open (RFC 9293, 3.10.4 and 3.10.5). */
+function endOpening(stack: Stack, context: AppContext, opening: Connection, isAbort: boolean): void {
+  if (opening.state === 'SYN-RECEIVED' && !isAbort) {
+    // The peer has our SYN: its handshake is brought to an end, and our FIN follows.
+    context.opening.delete(opening.handle)
+    opening.context = null
+    return
+  }
+  if (opening.state === 'SYN-RECEIVED') sendReset(stack, opening, opening.sndNxt, opening.rcvNxt)
+  releaseHandshake(stack, opening)
 }
 
 /** The request crossed the event that says the connection is open. One that failed meanwhile needs nothing. */

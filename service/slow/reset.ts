@@ -2,7 +2,7 @@
 import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST } from '../../lib/wire/index.js'
 import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
-import { sendAck, timestampValue } from './negotiate.js'
+import { sendAck, synWindow, timestampValue } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
 
 /** Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1): never a RST with a RST, and not too many. */
@@ -39,11 +39,12 @@ export function sendFlowReset(stack: Stack, connection: Connection): void {
  * to 5).
  */
 export function challenge(stack: Stack, connection: Connection): void {
-  if (!stack.replyLimit.allow(stack.nowUs)) return
+  if (!stack.challengeLimit.allow(connection, stack.nowUs)) return
   if (connection.phase === 'worker') {
     stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
     return
   }
   const isClosing = connection.state === 'TIME-WAIT'
-  sendAck(stack, connection, isClosing ? 0 : Math.min(stack.config.tcp.rxBufLen, 0xffff))
+  // Only a SYN's window is not scaled (RFC 7323, 2.2): the same bytes are another number here.
+  sendAck(stack, connection, isClosing ? 0 : Math.floor(synWindow(stack) / 2 ** connection.rcvWscale))
 }

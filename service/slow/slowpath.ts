@@ -2,12 +2,13 @@
 import type { Port } from '../../native/index.js'
 import {
   EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
-  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
+  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
   TO_SLOW_FLOW_REMOVED, TO_SLOW_PACKET, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
+import { ChallengeLimit } from './challengelimit.js'
 import { checkConfig, type SlowConfig } from './config.js'
 import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
@@ -39,7 +40,7 @@ const TIMERS_PER_POLL = 256
 /** When to look again at rings that had no room, as their readers do not ring for that: longer each time in vain. */
 const RETRY_MIN_US = 1_000
 const RETRY_MAX_US = 128_000
-/** Resets and challenges a second that strangers can cause. */
+/** Resets a second that strangers can cause. */
 const REPLIES_PER_SECOND = 1_000
 const COMPLAINTS_PER_SECOND = 5
 
@@ -210,7 +211,7 @@ function buildStack(env: SlowEnv): Stack {
   const stack: Stack = {
     config, state, stats, log, timers, routes, arp, hash, nowUs,
     loopback,
-    output: new Output(port, routes, arp, env.mac, loopback),
+    output: new Output(port, routes, arp, env.mac, config.tcp.ttl, loopback),
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
@@ -219,13 +220,15 @@ function buildStack(env: SlowEnv): Stack {
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
     replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
+    challengeLimit: new ChallengeLimit(env.random),
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
   return stack
 }
 
-/** Our addresses, where workers look for them. */
+/** What every packet of ours carries, where workers look for it. */
 function writeIdentity({ state, config, mac }: SlowEnv): void {
+  state.words[STATE_TTL] = config.tcp.ttl
   state.words[STATE_LOCAL_COUNT] = config.addresses.length
   config.addresses.forEach(({ ip }, i) => {
     state.words[STATE_LOCAL_ADDRESSES + i] = rawWord(ip)

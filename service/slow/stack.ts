@@ -2,6 +2,7 @@
 import type { StateView } from '../../lib/memif/index.js'
 import type { TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
+import type { ChallengeLimit } from './challengelimit.js'
 import type { SlowConfig } from './config.js'
 import type { ConnectionTable } from './connections.js'
 import type { FlowTable } from './flows.js'
@@ -36,8 +37,9 @@ export interface Stack {
   readonly listeners: Listeners
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
-  /** Resets and challenge acknowledgments that strangers can cause (RFC 5961, 7). */
+  /** Resets that strangers can cause. */
   readonly replyLimit: RateLimit
+  readonly challengeLimit: ChallengeLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */

@@ -53,11 +53,13 @@ export function finReceived(stack: Stack, connection: Connection): void {
  * know the flow yet. With `isAbort` the peer gets a RST instead (ABORT call, RFC 9293, 3.10.5).
  */
 export function closeByApp(stack: Stack, connection: Connection, isAbort: boolean, finIsOurs = false): void {
-  if (connection.isAppClosed) return
+  // A second CLOSE does nothing; ABORT still ends what CLOSE began.
+  if (connection.isAppClosed && !isAbort) return
   connection.isAppClosed = true
   if (connection.phase === 'kept') return settle(stack, connection)
   if (connection.phase !== 'worker') return
-  if (isAbort) return abortConnection(stack, connection, 0)
+  // RFC 9293, 3.10.5: where both sides have closed nothing is reset, the connection is only forgotten.
+  if (isAbort) return abortConnection(stack, connection, 0, connection.state !== 'CLOSING' && connection.state !== 'LAST-ACK')
   const { state, flow, gen } = connection
   const worker = stack.workers[connection.worker]
   const mayReceive = state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
@@ -95,6 +97,10 @@ function finish(stack: Stack, connection: Connection): void {
 }
 
 function enterTimeWait(stack: Stack, connection: Connection): void {
+  const { timeWaits } = stack.connections
+  const [oldest] = timeWaits
+  // They cost memory for a minute each, and a peer can make us have as many as it likes.
+  if (oldest !== undefined && timeWaits.size >= stack.config.tcp.timeWaitMax) endTimeWait(stack, oldest)
   stack.connections.setState(connection, 'TIME-WAIT')
   removeFlow(stack, connection)
   connection.timer = new Timer(() => endTimeWait(stack, connection))
@@ -104,6 +110,13 @@ function enterTimeWait(stack: Stack, connection: Connection): void {
 /** TIME-WAIT begins again: the peer's FIN came once more (RFC 9293, 3.10.7.4, eighth). */
 export function restartTimeWait(stack: Stack, connection: Connection): void {
   if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + stack.config.tcp.timeWaitUs)
+}
+
+/** The SYN for which TIME-WAIT stood aside was an old one (RFC 9293, 3.6.1 (2)). */
+export function resumeTimeWait(stack: Stack, connection: Connection): void {
+  stack.connections.setState(connection, 'TIME-WAIT')
+  stack.connections.add(connection)
+  restartTimeWait(stack, connection)
 }
 
 /** The four-tuple is free again. */

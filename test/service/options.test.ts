@@ -19,13 +19,13 @@ describe('options: defaults', () => {
   /** User guide 1.2, then the original's source for what it does not document; departures apart. */
   const documented: Partial<Options> = {
     fpCoresMax: 1, fpNoInts: false, fpNoXsumoffload: false, fpNoAutoscale: false, fpNoHugepages: false, fpVlanStrip: false,
-    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 10, tcpEcn: 'passive',
+    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 14, tcpEcn: 'passive',
     cc: 'dctcp-rate', ccControlInterval: 2, ccControlGranularity: 50, ccRexmitInts: 4,
     ccDctcpWeight: 0.0625, ccDctcpInit: 10_000, ccDctcpStep: 10_000, ccDctcpMimd: null, ccDctcpMin: 10_000, ccDctcpMinpkts: 50,
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
-    kniName: null, quiet: false, readyFd: null, ipRoute: [], mac: null, socket: '/run/tas.sock', socketMode: 0o600,
+    kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, mac: null, socket: '/run/tas.sock', socketMode: 0o600,
     tcpRxbufLen: 1_048_576, tcpTxbufLen: 1_048_576, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
   }
 

@@ -61,18 +61,21 @@ describe('SYN-SENT', () => {
     expect(syn.sourcePort).toBeGreaterThanOrEqual(10_240)
   })
 
-  it('no answer -> SYN again with doubling timeouts, then ETIMEDOUT', () => {
+  it('no answer -> SYN again with doubling timeouts for at least 3 minutes, then ETIMEDOUT (RFC 9293, 3.8.3: MUST-22, MUST-23)', () => {
     const { host, context } = connecting()
-    for (let retry = 0; retry < 10; retry++) {
-      host.advance(10_000 * 2 ** retry - 1)
+    const beganUs = host.nowUs
+    for (let retry = 0; retry < 14; retry++) {
+      host.advance(Math.min(10_000 * 2 ** retry, 60_000_000) - 1)
       expect(host.sent()).toEqual([])
       host.advance(1)
       expect(host.sent()).toMatchObject([{ flags: TCP_SYN }])
     }
-    host.advance(10_000 * 2 ** 10)
+    expect(context.read()).toEqual([])
+    host.advance(60_000_000)
+    expect(host.nowUs - beganUs).toBeGreaterThan(180_000_000)
     expect(context.read()).toMatchObject([{ type: EV_CONN_OPEN, handle: CONNECTION, status: 110, flow: -1 }])
     expect([host.count('handshakeRetransmits'), host.count('connectionsTimedOut'),
-      host.count('bufferBytes')]).toEqual([10, 1, 0])
+      host.count('bufferBytes')]).toEqual([14, 1, 0])
   })
 
   it('RST that acknowledges the SYN -> ECONNREFUSED; any other RST -> ignored (RFC 9293, 3.10.7.3)', () => {

@@ -147,17 +147,27 @@ describe('SYN-RECEIVED', () => {
     expect(host.slow.nextDeadlineUs()).toBe(Infinity)
   })
 
-  it('the SYN again -> the same SYN-ACK; another SYN -> challenge ACK (RFC 5961, 4)', () => {
+  it('the SYN again -> the same SYN-ACK; another SYN outside the window -> ACK (RFC 9293, 3.10.7.4, first)', () => {
     const { host } = listening()
     host.send({ seq: PEER_ISS, flags: TCP_SYN })
     const [first] = host.sent()
     host.send({ seq: PEER_ISS, flags: TCP_SYN })
     expect(host.sent()).toMatchObject([{ seq: first.seq, flags: TCP_SYN | TCP_ACK }])
-    host.send({ seq: PEER_ISS + 5, flags: TCP_SYN })
+    host.send({ seq: PEER_ISS - 5, flags: TCP_SYN })
     expect(host.sent()).toMatchObject([{ seq: first.seq + 1, ack: PEER_ISS + 1, flags: TCP_ACK }])
   })
 
-  it('RST with the next number -> gone; another -> ignored (RFC 9293, 3.10.7.4, second)', () => {
+  it('challenge ACK with window scaling -> the window of the SYN-ACK, scaled (RFC 7323, 2.2)', () => {
+    const { host } = listening({ config: { tcp: { ...new Host().config.tcp, rxBufLen: 1 << 17 } } })
+    host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
+    const [synAck] = host.sent()
+    host.send({ seq: PEER_ISS + 9, flags: TCP_RST })
+    const [challenge] = host.sent()
+    const shift = synAck.options.windowScale ?? 0
+    expect([synAck.window, shift, challenge.window]).toEqual([0xffff, 2, 0xffff >> 2])
+  })
+
+  it('RST with the next number -> gone; another -> not (RFC 9293, 3.10.7.4, second)', () => {
     const { host } = listening()
     host.send({ seq: PEER_ISS, flags: TCP_SYN })
     host.send({ seq: PEER_ISS + 3, flags: TCP_RST })

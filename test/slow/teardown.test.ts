@@ -4,9 +4,9 @@ import {
   CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
   WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
-import { PEER_PORT } from './harness.js'
+import { Host, PEER_PORT } from './harness.js'
 import {
-  accepted, CONNECTION, finishTcb, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, TCP_ACK, TCP_FIN, TCP_RST,
+  accepted, CONNECTION, finishTcb, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, shakeHands, TCP_ACK, TCP_FIN, TCP_RST,
   TCP_SYN,
 } from './scenes.js'
 
@@ -153,22 +153,80 @@ describe('TIME-WAIT', () => {
     expect([open.host.sent(), gauges(open)]).toEqual([[], [0, 0, 1]])
   })
 
-  it('SYN with a higher number or a newer timestamp -> a new connection beyond our old numbers (RFC 6191)', () => {
-    for (const syn of [{ seq: PEER_ISS + 3 }, { seq: 5, options: { timestamps: { value: 999, echo: 0 } } }]) {
-      const open = timeWait()
-      open.host.send({ ...syn, flags: TCP_SYN, remotePort: PEER_PORT })
-      const [synAck] = open.host.sent()
-      expect(synAck.flags).toBe(TCP_SYN | TCP_ACK)
-      expect((synAck.seq - (open.iss + 2)) | 0).toBeGreaterThan(0)
-      expect(gauges(open)).toEqual([0, 0, 0])
-    }
+  const stamped = (value: number): object => ({ options: { timestamps: { value, echo: 0 } } })
+  // The last number of the peer's was PEER_ISS + 1, its FIN; the last timestamp 500.
+  const [after, before] = [PEER_ISS + 2, PEER_ISS + 1]
+
+  it.each([
+    ['timestamps, SYN with a later one', true, { seq: 5, ...stamped(501) }],
+    ['timestamps, SYN with the same and a higher number', true, { seq: after, ...stamped(500) }],
+    ['timestamps, SYN without, a higher number', true, { seq: after }],
+    ['no timestamps, SYN with', false, { seq: 5, ...stamped(1) }],
+    ['no timestamps, SYN without, a higher number', false, { seq: after }],
+  ])('%s -> a new connection beyond our old numbers (RFC 6191, 2; MAY-2, SHLD-4)', (_name, hadTimestamps, syn) => {
+    const open = timeWait(accepted({}, hadTimestamps ? PEER_OPTIONS : {}))
+    open.host.send({ ...syn, flags: TCP_SYN, remotePort: PEER_PORT })
+    const [synAck] = open.host.sent()
+    expect(synAck.flags).toBe(TCP_SYN | TCP_ACK)
+    expect((synAck.seq - (open.iss + 2)) | 0).toBeGreaterThan(0)
+    expect(gauges(open)).toEqual([0, 0, 0])
   })
 
-  it('an old SYN -> ACK', () => {
-    const open = timeWait()
-    open.host.send({ seq: PEER_ISS, flags: TCP_SYN, options: { timestamps: { value: 400, echo: 0 } } })
+  it.each([
+    ['timestamps, SYN with an earlier one, whatever its number', true, { seq: after, ...stamped(499) }],
+    ['timestamps, SYN with the same and no higher number', true, { seq: before, ...stamped(500) }],
+    ['timestamps, SYN without, no higher number', true, { seq: before }],
+    ['no timestamps, SYN without, no higher number', false, { seq: before }],
+  ])('%s -> ACK, TIME-WAIT goes on (RFC 6191, 2; RFC 9293, 3.10.7.4, fourth)', (_name, hadTimestamps, syn) => {
+    const open = timeWait(accepted({}, hadTimestamps ? PEER_OPTIONS : {}))
+    open.host.send({ ...syn, flags: TCP_SYN, remotePort: PEER_PORT })
     expect(open.host.sent()).toMatchObject([{ flags: TCP_ACK, ack: PEER_ISS + 2 }])
     expect(gauges(open)).toEqual([0, 0, 1])
+  })
+
+  it('a SYN reopens, but its sender resets: it was an old one -> TIME-WAIT again (RFC 9293, 3.6.1 (2))', () => {
+    const open = timeWait()
+    open.host.send({ seq: after + 50, flags: TCP_SYN })
+    open.host.send({ seq: after + 51, flags: TCP_RST })
+    expect([gauges(open), open.host.count('flowsSynReceived')]).toEqual([[0, 0, 1], 0])
+    open.host.sent()
+    open.host.send(fin(open))
+    expect(open.host.sent()).toMatchObject([{ seq: open.iss + 2, ack: PEER_ISS + 2, flags: TCP_ACK }])
+    open.host.advance(60_000_000)
+    expect([gauges(open), open.host.slow.nextDeadlineUs()]).toEqual([[0, 0, 0], Infinity])
+  })
+
+  it('a SYN would reopen, but the backlog is full -> dropped, TIME-WAIT goes on', () => {
+    const open = timeWait()
+    for (let port = 1; port <= 4; port++) open.host.send({ seq: 1, flags: TCP_SYN, remotePort: port })
+    open.host.sent()
+    open.host.send({ seq: after + 50, flags: TCP_SYN })
+    expect([open.host.sent(), gauges(open)]).toEqual([[], [0, 0, 1]])
+  })
+
+  it('more than there may be -> the oldest ends early', () => {
+    const { tcp } = new Host().config
+    const open = timeWait(accepted({ config: { tcp: { ...tcp, timeWaitMax: 1 } } }))
+    const iss = shakeHands(open.host, 6000)
+    const flow = open.host.work()[0]
+    const next = { ...open, flow: flow.flow, gen: flow.gen, iss }
+    for (const what of [WHAT_FIN_QUEUED, WHAT_FIN_ACKED, WHAT_FIN_RECEIVED]) report(next, what)
+    open.host.work()
+    expect(gauges(open)).toEqual([0, 0, 1])
+    open.host.sent()
+    open.host.send(fin(open))
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST }])
+    open.host.advance(60_000_000)
+    expect([gauges(open), open.host.slow.nextDeadlineUs()]).toEqual([[0, 0, 0], Infinity])
+  })
+
+  it('a FIN that is not the one there was -> ACK, 2 MSL do not begin again', () => {
+    const open = timeWait()
+    open.host.advance(59_000_000)
+    open.host.send({ seq: PEER_ISS + 700, ack: open.iss + 2, flags: TCP_FIN | TCP_ACK })
+    expect(open.host.sent()).toMatchObject([{ seq: open.iss + 2, ack: PEER_ISS + 2, flags: TCP_ACK }])
+    open.host.advance(1_000_000)
+    expect(gauges(open)).toEqual([0, 0, 0])
   })
 
   it('of a connection that we opened, SYN from there -> ACK, nobody listens', () => {
