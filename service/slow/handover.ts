@@ -9,7 +9,9 @@ import {
 import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers, txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
+import { flagsOfOptions } from './connoptions.js'
 import { timestampValue } from './negotiate.js'
+import { startOptionTimers } from './optiontimers.js'
 import type { Stack } from './stack.js'
 import { initialWindow } from './window.js'
 
@@ -51,6 +53,7 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
+  startOptionTimers(stack, connection)
 }
 
 function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): void {
@@ -82,7 +85,7 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
   const halves = words * 2
   flows.setWord(connection, TCB_REMOTE_IP, rawWord(connection.remoteIp))
   flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
-  flows.setWord(connection, TCB_FLAGS, agreedFlags(connection))
+  flows.setWord(connection, TCB_FLAGS, agreedFlags(connection) | flagsOfOptions(connection.options))
   state.bytes[bytes + TCB_RX_LOG2_U8] = connection.rxLog2
   state.bytes[bytes + TCB_TX_LOG2_U8] = connection.txLog2
   state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale
