@@ -34,8 +34,11 @@ export type CongestionControl = (typeof CONGESTION_CONTROLS)[number]
 export const KEEP_IDLE_MS = 7_200_000
 export const KEEP_INTERVAL_MS = 75_000
 export const KEEP_COUNT = 9
-/** Shortest idle time and interval: what one connection may cost. */
-export const KEEP_MS_MIN = 10
+/**
+ * Shortest idle time and interval: Linux answers old sequence numbers of a connection only every 500 ms (tcp_invalid_ratelimit), so that
+ * faster probes would take a living peer for dead.
+ */
+export const KEEP_MS_MIN = 1_000
 /** Longest idle time and interval, those of Linux; less than half of the millisecond clock's range. */
 export const KEEP_MS_MAX = 32_767_000
 export const KEEP_COUNT_MAX = 127

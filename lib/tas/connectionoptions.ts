@@ -7,9 +7,9 @@ import { TasError } from './errors.js'
 
 /** When and how often a quiet peer is asked whether it is still there (RFC 9293, 3.8.4). */
 export interface KeepAliveOptions {
-  /** Milliseconds without a segment of the peer before the first probe, 10 to 32,767,000; default two hours. TCP_KEEPIDLE. */
+  /** Milliseconds without a segment of the peer before the first probe, 1,000 to 32,767,000; default two hours. TCP_KEEPIDLE. */
   readonly idleMs?: number
-  /** Milliseconds between probes, 10 to 32,767,000; default 75,000. TCP_KEEPINTVL. */
+  /** Milliseconds between probes, 1,000 to 32,767,000; default 75,000. TCP_KEEPINTVL. */
   readonly intervalMs?: number
   /** Probes without an answer after which the connection ends with ETIMEDOUT, 1 to 127; default 9. TCP_KEEPCNT. */
   readonly count?: number

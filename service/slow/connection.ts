@@ -154,13 +154,13 @@ export class Connection implements FourTuple {
     this.ownOptions = options
   }
 
-  /** Most bytes of its receive buffer, 0 for no limit of its own. */
+  /** Most bytes of its receive buffer, Infinity for no limit of its own. */
   get rxLimitBytes(): number {
-    return this.options.rxLimitBytes
+    return this.options.rxLimitBytes || Infinity
   }
 
-  /** Most bytes of its transmit buffer, 0 for no limit of its own. */
+  /** Most bytes of its transmit buffer, Infinity for no limit of its own. */
   get txLimitBytes(): number {
-    return this.options.txLimitBytes
+    return this.options.txLimitBytes || Infinity
   }
 }

@@ -26,10 +26,10 @@ function set(open: Open, option: number, value: number, value2 = 0, value3 = 0):
 describe('option: values', () => {
   it.each([
     [OPTION_NO_DELAY, [0], { noDelay: false }], [OPTION_NO_DELAY, [1], { noDelay: true }], [OPTION_NO_DELAY, [2], EINVAL],
-    [OPTION_KEEP_ALIVE, [10, 10, 1], { keepIdleMs: 10, keepIntervalMs: 10, keepCount: 1 }],
+    [OPTION_KEEP_ALIVE, [1000, 1000, 1], { keepIdleMs: 1000, keepIntervalMs: 1000, keepCount: 1 }],
     [OPTION_KEEP_ALIVE, [0, -5, 99], { keepIdleMs: 0, keepIntervalMs: 0, keepCount: 0 }],
-    [OPTION_KEEP_ALIVE, [9, 10, 1], EINVAL], [OPTION_KEEP_ALIVE, [10, 0, 1], EINVAL], [OPTION_KEEP_ALIVE, [10, 10, 0], EINVAL],
-    [OPTION_KEEP_ALIVE, [KEEP_MS_MAX + 1, 10, 1], EINVAL], [OPTION_KEEP_ALIVE, [10, 10, 128], EINVAL], [OPTION_KEEP_ALIVE, [-1, 10, 1], EINVAL],
+    [OPTION_KEEP_ALIVE, [999, 1000, 1], EINVAL], [OPTION_KEEP_ALIVE, [1000, 0, 1], EINVAL], [OPTION_KEEP_ALIVE, [1000, 1000, 0], EINVAL],
+    [OPTION_KEEP_ALIVE, [KEEP_MS_MAX + 1, 1000, 1], EINVAL], [OPTION_KEEP_ALIVE, [1000, 1000, 128], EINVAL], [OPTION_KEEP_ALIVE, [-1, 1000, 1], EINVAL],
     [OPTION_USER_TIMEOUT, [0x7fffffff], { userTimeoutMs: 0x7fffffff }], [OPTION_USER_TIMEOUT, [-1], EINVAL],
     [OPTION_TOS, [0xb9], { tos: 0xb8 }], [OPTION_TOS, [256], EINVAL],
     [OPTION_RX_LIMIT, [0], { rxLimitBytes: 0 }], [OPTION_RX_LIMIT, [4096], { rxLimitBytes: 4096 }], [OPTION_RX_LIMIT, [4095], EINVAL],
@@ -155,7 +155,7 @@ describe('option: staged for an open request', () => {
     open.context.request(REQ_CONN_OPTION, CONNECTION, { flow: open.flow, gen: open.gen, option: OPTION_TOS, value: 4 })
     open.host.send({ seq: PEER_ISS + 1, flags: 4, remotePort: REMOTE_PORT, localPort: open.localPort })
     open.host.worker.read()
-    open.context.request(REQ_CONN_OPTION, CONNECTION, { flow: open.flow, gen: open.gen, option: OPTION_KEEP_ALIVE, value: 100, value2: 100, value3: 2 })
+    open.context.request(REQ_CONN_OPTION, CONNECTION, { flow: open.flow, gen: open.gen, option: OPTION_KEEP_ALIVE, value: 1000, value2: 1000, value3: 2 })
     expect(open.context.read().map(({ type }) => type)).not.toContain(EV_CONN_CLOSED)
     expect(open.host.worker.read()).toEqual([])
     expect(open.host.slow.nextDeadlineUs()).toBe(Infinity)

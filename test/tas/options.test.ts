@@ -57,7 +57,7 @@ test('options: bad values -> EINVAL or ENOENT, nothing is sent, no handle is use
   const service = new FakeService()
   const { connection } = service.connect()
   const bad: readonly [string, unknown][] = [
-    ['noDelay', 1], ['keepAlive', 5], ['keepAlive', null], ['keepAlive', { idleMs: 9 }], ['keepAlive', { intervalMs: 1.5 }],
+    ['noDelay', 1], ['keepAlive', 5], ['keepAlive', null], ['keepAlive', { idleMs: 999 }], ['keepAlive', { intervalMs: 1.5 }],
     ['keepAlive', { count: 128 }], ['keepAlive', { count: '3' }], ['userTimeoutMs', -1], ['userTimeoutMs', Number.NaN],
     ['userTimeoutMs', 2 ** 31], ['tos', 256], ['tos', 'EF'], ['rxLimitBytes', 100], ['txLimitBytes', 2 ** 31], ['nonsense', 1], ['', 1],
     ['congestionControl', 3],
