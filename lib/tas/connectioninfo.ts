@@ -36,8 +36,8 @@ export interface ConnectionInfo {
   /** Bytes in flight taken for lost, and selectively acknowledged. */
   readonly lostBytes: number
   readonly sackedBytes: number
-  /** How often segments changed places. */
-  readonly reorderSeen: number
+  /** Segments were seen to change places on the way. */
+  readonly reorderSeen: boolean
   /** Received bytes that wait for what is missing before them. */
   readonly outOfOrderBytes: number
   /** Window that we offer and window that the peer offers. */
@@ -74,10 +74,10 @@ export interface ConnectionInfo {
 }
 
 function infoFrom(words: Int32Array): ConnectionInfo {
-  const { state, flags, congestion, softError, ...values } = infoOfWords(words)
+  const { state, flags, congestion, softError, reorderSeen, ...values } = infoOfWords(words)
   const has = (bit: number): boolean => (flags & bit) !== 0
   return {
-    ...values, state: TCP_STATES[state] ?? '', softError: codeOfStatus(softError),
+    ...values, state: TCP_STATES[state] ?? '', softError: codeOfStatus(softError), reorderSeen: reorderSeen !== 0,
     timestamps: has(INFO_TIMESTAMPS), sack: has(INFO_SACK), windowScaling: has(INFO_WINDOW_SCALING), ecn: has(INFO_ECN),
     noDelay: has(INFO_NO_DELAY), keepAlive: has(INFO_KEEP_ALIVE), congestionControl: CONGESTION_CONTROLS[congestion] ?? '',
   }

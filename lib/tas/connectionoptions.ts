@@ -32,7 +32,7 @@ export interface ConnectionOptions {
   readonly rxLimitBytes?: number
   /** The same for the transmit buffer. SO_SNDBUF. */
   readonly txLimitBytes?: number
-  /** Congestion-control algorithm: 'reno', the only one there is. TCP_CONGESTION. */
+  /** Congestion-control algorithm: 'cubic', the only one there is. TCP_CONGESTION. */
   readonly congestionControl?: CongestionControl
 }
 

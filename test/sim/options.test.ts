@@ -159,16 +159,23 @@ describe('two TAS hosts: options', () => {
     const [client, server] = [infoOf(both, both.client), infoOf(both, both.server)]
     expect(client).toMatchObject({
       state: 'ESTABLISHED', sentBytes: 20_000, ackedBytes: 20_000, receivedBytes: 0, inFlightBytes: 0, unsentBytes: 0, retransmits: 0,
-      timestamps: true, noDelay: true, keepAlive: false, congestionControl: 'reno', softError: '',
+      timestamps: true, noDelay: true, keepAlive: false, congestionControl: 'cubic', softError: '',
     })
     expect(server).toMatchObject({ state: 'ESTABLISHED', sentBytes: 0, receivedBytes: 20_000, rxBufferBytes: 1 << 15 })
     expect(client.rttUs).toBeGreaterThanOrEqual(2 * DELAY_US)
     expect(client.rttUs).toBeLessThan(4 * DELAY_US)
     expect(client.heardMs).toBeGreaterThanOrEqual(1000)
     expect(client.heardMs).toBeLessThan(2100)
+    both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US, loss: 0.1 }
+    both.calling.write(new Uint8Array(30_000))
+    expect(both.net.run(() => both.server.received === 50_000, 60 * SECOND_US)).toBe(true)
+    both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US }
+    both.net.run(() => false, SECOND_US)
+    expect(infoOf(both, both.client)).toMatchObject({ sentBytes: 50_000, ackedBytes: 50_000, lostBytes: 0, sackedBytes: 0, backoff: 0 })
+    expect(infoOf(both, both.client).retransmits).toBeGreaterThan(0)
     const rows = both.hosts.flatMap((host) => host.slow.listConnections().next().connections)
     expect(rows.map(({ state, name, local, receivedBytes }) => [state, name, local, receivedBytes])).toEqual([
-      ['ESTABLISHED', 'server', '10.0.0.1:80', 20_000],
+      ['ESTABLISHED', 'server', '10.0.0.1:80', 50_000],
       ['ESTABLISHED', 'client', expect.stringMatching(/^10\.0\.0\.2:\d+$/), 0],
     ])
   })

@@ -27,7 +27,7 @@ function tellInfo(service: FakeService, connection: Connection, flow: FakeFlow, 
 
 const ALL: ConnectionOptions = {
   noDelay: false, keepAlive: { idleMs: 5000, count: 3 }, userTimeoutMs: 30_000, tos: 0xb8, rxLimitBytes: 65536, txLimitBytes: 0,
-  congestionControl: 'reno',
+  congestionControl: 'cubic',
 }
 const ALL_WORDS = [
   [OPTION_NO_DELAY, 0, 0, 0], [OPTION_KEEP_ALIVE, 5000, 75_000, 3], [OPTION_USER_TIMEOUT, 30_000, 0, 0], [OPTION_TOS, 0xb8, 0, 0],
@@ -68,7 +68,7 @@ test('options: bad values -> EINVAL or ENOENT, nothing is sent, no handle is use
     expect(() => service.context.connect('192.168.1.2', 80, { [name]: value }), name).toThrow('EINVAL')
     expect(() => service.context.listen(80, { [name]: value }), name).toThrow('EINVAL')
   }
-  expect(() => connection.setOption('congestionControl', 'cubic' as 'reno')).toThrow(/ENOENT.*want reno/)
+  expect(() => connection.setOption('congestionControl', 'vegas' as 'cubic')).toThrow(/ENOENT.*want cubic/)
   service.context.flush()
   expect(service.requests()).toEqual([])
 })
@@ -155,7 +155,7 @@ test('requestInfo: answer in parts -> one CONN_INFO with everything', () => {
   expect(service.poll()).toEqual(['CONN_INFO'])
   expect(service.events[0].info).toMatchObject({
     state: 'CLOSE-WAIT', timestamps: true, ecn: true, sack: false, noDelay: false, rttUs: 120, sentBytes: 0xffffffff,
-    softError: 'EHOSTUNREACH', tos: 4, congestionControl: 'reno',
+    softError: 'EHOSTUNREACH', tos: 4, congestionControl: 'cubic',
   })
   tellInfo(service, connection, flow, values)
   expect(service.poll()).toEqual([])
