@@ -38,7 +38,7 @@ export interface ConnectionInfo {
   readonly sackedBytes: number
   /** Segments were seen to change places on the way. */
   readonly reorderSeen: boolean
-  /** Received bytes that wait for what is missing before them. */
+  /** Received bytes that wait for what is missing before them: the first such interval. */
   readonly outOfOrderBytes: number
   /** Window that we offer and window that the peer offers. */
   readonly rcvWndBytes: number
