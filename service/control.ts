@@ -8,7 +8,9 @@ import {
   CONTROL_MESSAGE_MAX,
   decodeControl,
   encodeControl,
+  encodePage,
   LAYOUT_VERSION,
+  type ConnectionRow,
   type TasToApp,
   type Wakeable,
 } from '../lib/memif/index.js'
@@ -26,10 +28,17 @@ export interface AppRegistry {
   removeApp(app: number): void
 }
 
+/** A walk through all connections. */
+export interface Listing {
+  next(): { readonly connections: readonly ConnectionRow[]; readonly more: boolean }
+}
+
 /** What the control socket is made of. */
 export interface ControlEnv {
   readonly system: ControlSystem
   readonly apps: AppRegistry
+  /** Begins a walk through all connections. */
+  readonly connections: () => Listing
   readonly log: Log
   /** The listening socket. */
   readonly listenFd: number
@@ -79,6 +88,7 @@ class Client {
   app = 0
   contexts: WakeFd[] = []
   region: Region | null = null
+  listing: Listing | null = null
   windowUs: number
   messages = 0
 
@@ -202,6 +212,7 @@ export class ControlServer {
   private handle(client: Client, message: Readonly<Record<string, unknown>> | null): void {
     if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
     else if (message?.['op'] === 'context') this.addContext(client)
+    else if (message?.['op'] === 'connections') this.listConnections(client, message['first'] === true)
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
 
@@ -234,6 +245,20 @@ export class ControlServer {
     const context = this.env.apps.addContext(client.app, wake)
     this.env.changed()
     this.send(client, { op: 'context', context }, [wake.fd])
+  }
+
+  /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
+  private listConnections(client: Client, isFirst: boolean): void {
+    const { system, ownUid, connections } = this.env
+    if (client.peer.uid !== ownUid && client.peer.uid !== 0) {
+      throw new ClientError('EACCES', `user ${client.peer.uid} may not see the connections; the user of tas and root may`)
+    }
+    if (isFirst || client.listing === null) client.listing = connections()
+    const page = client.listing.next()
+    if (!page.more) client.listing = null
+    if (!system.sendMessage(client.fd, encodePage({ op: 'connections', ...page }), [])) {
+      throw new ClientError('EAGAIN', 'does not read its control socket')
+    }
   }
 
   private send(client: Client, message: TasToApp, fds: readonly number[]): void {

@@ -28,9 +28,13 @@ export const REQ_CONN_CLOSE = 5
 /** AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT: events go to that context of the same application. */
 export const REQ_CONN_MOVE = 6
 
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION (OPTION_*), AS_VALUE and up to two more values. Answered EV_CONN_OPTION. */
+/**
+ * AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION (OPTION_*), AS_VALUE and up to two more values. Answered EV_CONN_OPTION.
+ * With AS_FLOW -1 it is for the REQ_CONN_OPEN or REQ_LISTEN_OPEN of the same handle that follows in this ring, before any other: not
+ * answered; if it is refused, so is that request. What a listener is opened with, the connections that it accepts inherit.
+ */
 export const REQ_CONN_OPTION = 7
-/** AS_HANDLE, AS_FLOW, AS_GEN: answered by EV_CONN_INFO, one for each part. */
+/** AS_HANDLE, AS_FLOW, AS_GEN: answered by EV_CONN_INFO, one for each part (INFO_PARTS), or a single one with an error. */
 export const REQ_CONN_INFO = 8
 /** AS_HANDLE, AS_FLOW, AS_GEN: a larger transmit buffer, please. Answered EV_CONN_TX_BUFFER. */
 export const REQ_CONN_TX_GROW = 9
@@ -41,6 +45,8 @@ export const REQ_CONN_TX_COPIED = 10
 export const LISTEN_REUSEPORT = 1 << 0
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection (ABORT call, RFC 9293 3.9.1). */
 export const CLOSE_ABORT = 1 << 0
+/** AS_FLAGS of REQ_CONN_CLOSE: reset the connection unless our FIN is acknowledged within AS_VALUE milliseconds (SO_LINGER). */
+export const CLOSE_LINGER = 1 << 1
 
 // ---- slow path to application ----
 
@@ -62,9 +68,9 @@ export const EV_CONN_MOVED = 37
 /** AS_HANDLE (listener), AS_STATUS: the listener is closed and its port free. */
 export const EV_LISTEN_CLOSED = 38
 
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION, AS_STATUS. */
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_OPTION, AS_STATUS, at the context that asked: the option is in force or refused. */
 export const EV_CONN_OPTION = 39
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_PART and the values of that part. */
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_PART and the values of that part (INFO_NAMES), at the context that asked. */
 export const EV_CONN_INFO = 40
 /** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_BUFFER, AS_SIZES (as for an open connection). */
 export const EV_CONN_TX_BUFFER = 41

@@ -6,6 +6,8 @@
  *                                                                                 slow path's eventfd, each worker's eventfd]
  *   application -> tas   { op: 'context' }
  *   tas -> application   { op: 'context', context }                              [the context's eventfd]
+ *   anybody -> tas       { op: 'connections', first }                            the next page; `first`: from the beginning
+ *   tas -> anybody       { op: 'connections', connections, more }                for the user of tas and for root; no hello needed
  *   tas -> application   { op: 'error', code, message }                          then it closes the socket
  *
  *   tas -> worker        { op: 'app', app, regionBytes }                         [region]
@@ -15,6 +17,10 @@
  * The end of the application's socket is the end of the application.
  */
 
+import type { InfoValues } from './conninfo.js'
+
+/** Longest page of connections in bytes; only who asks for them need have room for it. */
+export const CONTROL_PAGE_MAX = 1 << 16
 /** Longest control message in bytes. */
 export const CONTROL_MESSAGE_MAX = 1024
 /** Most descriptors in a control message. */
@@ -33,10 +39,26 @@ export interface WelcomeMessage {
 export interface ContextRequest { readonly op: 'context' }
 export interface ContextGrant { readonly op: 'context'; readonly context: number }
 export interface ErrorMessage { readonly op: 'error'; readonly code: string; readonly message: string }
+export interface ConnectionsRequest { readonly op: 'connections'; readonly first: boolean }
+/** One connection of a page: addresses as text, its application (0 for none), and all of INFO_NAMES. */
+export type ConnectionRow = Omit<InfoValues, 'state'> & {
+  readonly state: string
+  readonly local: string
+  readonly remote: string
+  readonly app: number
+  readonly pid: number
+  readonly name: string
+}
+export interface ConnectionsPage {
+  readonly op: 'connections'
+  readonly connections: readonly ConnectionRow[]
+  /** There may be another page. */
+  readonly more: boolean
+}
 export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
 export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
 
-export type AppToTas = HelloMessage | ContextRequest
+export type AppToTas = HelloMessage | ContextRequest | ConnectionsRequest
 export type TasToApp = WelcomeMessage | ContextGrant | ErrorMessage
 export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 
@@ -44,6 +66,13 @@ export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 export function encodeControl(message: AppToTas | TasToApp | TasToWorker): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify(message))
   if (bytes.length > CONTROL_MESSAGE_MAX) throw new RangeError(`control message of ${bytes.length} bytes`)
+  return bytes
+}
+
+/** Encodes a page of connections. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
+export function encodePage(page: ConnectionsPage): Uint8Array {
+  const bytes = new TextEncoder().encode(JSON.stringify(page))
+  if (bytes.length > CONTROL_PAGE_MAX) throw new RangeError(`page of ${bytes.length} bytes`)
   return bytes
 }
 

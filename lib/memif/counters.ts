@@ -44,6 +44,7 @@ export const SLOW_COUNTERS = [
   'rtoTimeouts', 'fastRecoveries', 'recoveriesUndone', 'tailLossProbes', 'retransmittedBytes', 'ecnReductions', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
   'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
   'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
+  'keepaliveProbes', 'userTimeouts', 'lingerResets',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

@@ -107,7 +107,7 @@ export const TO_FAST_FLOW_RX_BUFFER = 32
 export const TO_FAST_FLOW_TX_BUFFER = 33
 /** SF_FLOW, SF_GEN, SF_VALUE: segments carry at most this many payload bytes from now on (TCB mss). */
 export const TO_FAST_FLOW_MSS = 34
-/** SF_FLOW, SF_GEN, SF_VALUE: bits of the TCB's flags word to set, SF_CLEAR: to clear before. */
+/** SF_FLOW, SF_GEN, SF_VALUE: bits of the TCB's flags word to set, SF_CLEAR: to clear before; only those of FLAGS_SLOW (tcb.ts). */
 export const TO_FAST_FLOW_FLAGS = 35
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30

@@ -177,3 +177,5 @@ export const FLAGS_TOS_SHIFT = 24
 
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
 export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED
+/** FLAG_* bits that the slow path may change in a flow that a worker owns (TO_FAST_FLOW_FLAGS): all others are the worker's. */
+export const FLAGS_SLOW = FLAG_NAGLE | FLAG_CWR_OWED | FLAG_IN_RECOVERY | (0xff << FLAGS_TOS_SHIFT)

@@ -1,11 +1,13 @@
 /** TCP connections (struct flextcp_connection). */
 import {
-  AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE, AS_TX_BUFFER,
-  BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_MOVE,
+  AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE, AS_TX_BUFFER,
+  BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_INFO, REQ_CONN_MOVE, REQ_CONN_OPTION,
 } from '../memif/index.js'
 import { formatAddress } from './address.js'
+import { type ConnectionInfo, InfoRequests, type InfoWaiter } from './connectioninfo.js'
+import { checkLinger, type CloseOptions, type ConnectionOptions, type OptionName, optionWords } from './connectionoptions.js'
 import type { Context } from './context.js'
-import { TasError } from './errors.js'
+import { errorOfStatus, TasError } from './errors.js'
 import type { Listener } from './listener.js'
 import { ReceiveStream } from './receivestream.js'
 import { TransmitStream } from './transmitstream.js'
@@ -42,6 +44,8 @@ export class Connection {
   /** @internal Its inbox counts it among those that end with data. */ counted = false
   /** @internal Count of the channel's events by which it is drained at the latest. */ drainBy = 0
   /** @internal Its last event has been delivered. */ over = false
+  /** @internal How long it may take to close, milliseconds; -1 without limit. */ lingerMs = -1
+  /** @internal Questions on their way. */ infoRequests: InfoRequests | null = null
   /** @internal */ readonly listener: Listener | null
   private current: ConnectionState
   private place: Context
@@ -50,6 +54,8 @@ export class Connection {
   private localIp = 0
   private ports = 0
   private segmentBytes = 0
+  /** Options set before it was open, by number. */
+  private laterOptions: Map<number, number[]> | null = null
 
   /** @internal */
   constructor(context: Context, handle: number, listener: Listener | null) {
@@ -221,10 +227,46 @@ export class Connection {
   /**
    * Closes both directions; CONN_CLOSED comes when all is done, no other event before it. What was sent is still
    * delivered, unless received bytes are unread: then the connection is reset (RFC 1122, 4.2.2.13; RFC 2525, 2.17).
-   * Does nothing if called again or after CONN_CLOSED. flextcp_connection_close.
+   * Does nothing if called again or after CONN_CLOSED. `lingerMs` limits how long that may take; 0 resets as abort() does.
+   * Throws TasError EINVAL for a bad lingerMs. flextcp_connection_close; SO_LINGER.
    */
-  close(): void {
-    this.finish(this.rx.unread > 0)
+  close(options: CloseOptions = {}): void {
+    const lingerMs = checkLinger(options.lingerMs)
+    if (lingerMs !== undefined && lingerMs > 0 && this.current !== 'closing') this.lingerMs = lingerMs
+    this.finish(this.rx.unread > 0 || lingerMs === 0)
+  }
+
+  /**
+   * Sets an option; CONN_OPTION tells the result. Before the connection is open it is kept and set when it opens. Throws TasError
+   * EINVAL for a bad value, ENOENT for a congestion control that there is not. setsockopt.
+   */
+  setOption<K extends OptionName>(name: K, value: NonNullable<ConnectionOptions[K]>): void {
+    const words = optionWords(name, value)
+    if (this.closedHere) throw new TasError('EBADF', 'the connection was closed by this program')
+    if (this.current === 'open') {
+      this.sendOption(words)
+      this.place.changed()
+    } else if (this.current !== 'closed') {
+      this.laterOptions ??= new Map()
+      this.laterOptions.set(words[0], words)
+    }
+  }
+
+  /** Asks for the connection's state, times, windows and counts; CONN_INFO answers. TCP_INFO. */
+  requestInfo(): void {
+    if (this.current !== 'open' && this.unusable()) return
+    this.askInfo(null)
+  }
+
+  /**
+   * The same as a promise, without an event. It settles while the context is polled or attached; rejected with the error that ended
+   * the connection if it ends first.
+   */
+  info(): Promise<ConnectionInfo> {
+    return new Promise((resolve, reject) => {
+      if (this.current !== 'open' && this.unusable()) throw this.endedError()
+      this.askInfo({ resolve, reject })
+    })
   }
 
   /** Resets the connection at once (ABORT call, RFC 9293 3.9.1). CONN_CLOSED comes. */
@@ -263,7 +305,10 @@ export class Connection {
     this.rx.open(bytes.subarray(start, start + 2 ** (sizes & 0xff)), words[at + AS_RX_BASE])
     this.tx.open(bytes.subarray(txStart, txStart + 2 ** ((sizes >>> 8) & 0xff)), words[at + AS_TX_BASE])
     // Closed meanwhile: the slow path knows it by its handle, so that the request that is on its way still ends it.
-    if (this.current !== 'closing') this.current = 'open'
+    if (this.current === 'closing') return
+    this.current = 'open'
+    for (const option of this.laterOptions?.values() ?? []) this.sendOption(option)
+    this.laterOptions = null
   }
 
   /** @internal The service has let go; CONN_CLOSED, or the failed result, is due once `drained`. */
@@ -286,6 +331,7 @@ export class Connection {
   finished(): void {
     this.current = 'closed'
     this.over = true
+    this.infoRequests?.fail(this.endedError())
   }
 
   private finish(abort: boolean): void {
@@ -295,10 +341,36 @@ export class Connection {
     // A move that has not been asked for yet is called off; one under way is finished first.
     if (!this.moveSent) this.movingTo = null
     this.aborting = abort
+    this.infoRequests?.fail(new TasError('EBADF', 'the connection was closed by this program'))
     if (!abort) this.queueFin()
     this.request = REQ_CONN_CLOSE
     this.place.outbox.touch(this)
     this.place.changed()
+  }
+
+  private sendOption(words: readonly number[]): void {
+    const entry = this.composeRequest(REQ_CONN_OPTION)
+    entry.set(words, AS_OPTION)
+    this.place.outbox.requests.send(entry)
+  }
+
+  private askInfo(waiter: InfoWaiter | null): void {
+    this.infoRequests ??= new InfoRequests()
+    this.infoRequests.add(waiter)
+    this.place.outbox.requests.send(this.composeRequest(REQ_CONN_INFO))
+    this.place.changed()
+  }
+
+  private composeRequest(type: number): Int32Array {
+    const entry = this.place.outbox.requests.compose(type, this.handle)
+    entry[AS_FLOW] = this.flow
+    entry[AS_GEN_WORKER] = this.gen | (this.worker << 16)
+    return entry
+  }
+
+  private endedError(): TasError {
+    const what = 'the connection has ended'
+    return this.endStatus === 0 ? new TasError('ENOTCONN', what) : errorOfStatus(this.endStatus, what)
   }
 
   private queueFin(): void {

@@ -1,11 +1,12 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
-  AS_BACKLOG, AS_FLAGS, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, LISTEN_REUSEPORT,
-  placeContext, REQ_CONN_OPEN, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, LISTEN_REUSEPORT,
+  placeContext, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
+import { allOptionWords } from './connectionoptions.js'
 import type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
 import { STATUS_SERVICE_GONE, TasError } from './errors.js'
 import type { TasEvent } from './events.js'
@@ -75,14 +76,16 @@ export class Context {
 
   /**
    * Opens a connection to `address`:`port`; CONN_OPEN tells the result. Returns the handle at once.
-   * Throws TasError EINVAL, ESERVICEGONE, EBADF. flextcp_connection_open.
+   * Throws TasError EINVAL, ENOENT, ESERVICEGONE, EBADF. flextcp_connection_open.
    */
   connect(address: string | number, port: number, options: ConnectOptions = {}): Connection {
     this.checkUsable()
     const remoteIp = addressWord(address)
     const ports = (checkPort(port, 1) << 16) | checkPort(options.localPort ?? 0, 0)
     const localIp = addressWord(options.localAddress ?? 0)
+    const optionList = allOptionWords(options)
     const connection = this.tas.addConnection(this, null)
+    this.sendOptions(connection.handle, optionList)
     const entry = this.outbox.requests.compose(REQ_CONN_OPEN, connection.handle)
     entry[AS_REMOTE_IP] = remoteIp
     entry[AS_LOCAL_IP] = localIp
@@ -94,7 +97,7 @@ export class Context {
 
   /**
    * Listens on `port` (0: chosen by TAS); LISTEN_OPEN tells the result. Returns the handle at once.
-   * Throws TasError EINVAL, ESERVICEGONE, EBADF. flextcp_listen_open.
+   * Throws TasError EINVAL, ENOENT, ESERVICEGONE, EBADF. flextcp_listen_open.
    */
   listen(port: number, options: ListenOptions = {}): Listener {
     this.checkUsable()
@@ -102,7 +105,9 @@ export class Context {
     const localIp = addressWord(options.address ?? 0)
     const backlog = options.backlog ?? DEFAULT_BACKLOG
     if (!Number.isInteger(backlog) || backlog < 1) throw new TasError('EINVAL', `backlog ${backlog}: want 1 or more`)
+    const optionList = allOptionWords(options)
     const listener = this.tas.addListener(this, port)
+    this.sendOptions(listener.handle, optionList)
     const entry = this.outbox.requests.compose(REQ_LISTEN_OPEN, listener.handle)
     entry[AS_LOCAL_IP] = localIp
     entry[AS_PORTS] = port
@@ -228,6 +233,16 @@ export class Context {
     this.tas.connections.forEach((connection) => {
       if (connection.listener === listener && connection.flow < 0 && !connection.ended) this.end(connection, status)
     })
+  }
+
+  /** Options for the open request of `handle`, which must follow them. */
+  private sendOptions(handle: number, optionList: readonly (readonly number[])[]): void {
+    for (const words of optionList) {
+      const entry = this.outbox.requests.compose(REQ_CONN_OPTION, handle)
+      entry[AS_FLOW] = -1
+      entry.set(words, AS_OPTION)
+      this.outbox.requests.send(entry)
+    }
   }
 
   private serviceEnded(): void {

@@ -1,16 +1,17 @@
 /** What the calls of a context take. */
+import type { ConnectionOptions } from './connectionoptions.js'
 import type { TasEvent } from './events.js'
 
 /** Options of `Context.connect`. */
-export interface ConnectOptions {
+export interface ConnectOptions extends ConnectionOptions {
   /** Local address, one of TAS's; chosen by TAS if left out. */
   readonly localAddress?: string | number
   /** Local port; chosen by TAS if left out or 0. */
   readonly localPort?: number
 }
 
-/** Options of `Context.listen`. */
-export interface ListenOptions {
+/** Options of `Context.listen`; those of connections are for all that are accepted. */
+export interface ListenOptions extends ConnectionOptions {
   /** Local address; every address of TAS if left out. */
   readonly address?: string | number
   /** Most connections that wait to be accepted or are in the handshake; default 128. */

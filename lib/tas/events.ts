@@ -1,5 +1,7 @@
 /** What happens on a context: event types and the reusable event object. */
 import type { Connection } from './connection.js'
+import type { ConnectionInfo } from './connectioninfo.js'
+import type { OptionName } from './connectionoptions.js'
 import { codeOfStatus, errorOfStatus, TasError } from './errors.js'
 import type { Listener } from './listener.js'
 
@@ -28,10 +30,15 @@ export const CONN_TXCLOSED = 9
 export const CONN_MOVED = 10
 /** The listener is closed and its port free: listener, status. The C API has no such event. */
 export const LISTEN_CLOSED = 11
+/** An option that `setOption` asked for is in force, or refused: connection, option, status. */
+export const CONN_OPTION = 12
+/** Answer to `requestInfo`: connection, info, status. */
+export const CONN_INFO = 13
 
 const NAMES = [
   'NONE', 'LISTEN_OPEN', 'LISTEN_NEWCONN', 'LISTEN_ACCEPT', 'CONN_OPEN', 'CONN_CLOSED', 'CONN_RECEIVED', 'CONN_SENDBUF',
-  'CONN_RXCLOSED', 'CONN_TXCLOSED', 'CONN_MOVED', 'LISTEN_CLOSED',
+  'CONN_RXCLOSED', 'CONN_TXCLOSED', 'CONN_MOVED', 'LISTEN_CLOSED', 'CONN_OPTION',
+  'CONN_INFO',
 ] as const
 
 /** Name of an event type, for messages: 'CONN_RECEIVED'. */
@@ -63,6 +70,9 @@ export class TasEvent {
   length = 0
   /** Received bytes that go on at the start of `buffer`. */
   length2 = 0
+  /** Name of the option (CONN_OPTION). */
+  option: OptionName | '' = ''
+  private theInfo: ConnectionInfo | null = null
   private theConnection: Connection | null = null
   private theListener: Listener | null = null
 
@@ -76,6 +86,12 @@ export class TasEvent {
   get listener(): Listener {
     if (this.theListener === null) throw this.lacks('listener')
     return this.theListener
+  }
+
+  /** What was asked for (CONN_INFO). Throws TasError EINVAL for an event that has none. */
+  get info(): ConnectionInfo {
+    if (this.type !== CONN_INFO || this.theInfo === null) throw this.lacks('info')
+    return this.theInfo
   }
 
   /** Name of the status: '' if all is well, else 'ECONNREFUSED', 'ETIMEDOUT', ... */
@@ -119,6 +135,12 @@ export class TasEvent {
     this.status = status
     this.length = 0
     this.length2 = 0
+  }
+
+  /** @internal */
+  setInfo(connection: Connection, info: ConnectionInfo | null, status: number): void {
+    this.set(CONN_INFO, connection, null, status)
+    this.theInfo = info
   }
 
   private lacks(what: string): TasError {

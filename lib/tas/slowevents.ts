@@ -1,11 +1,13 @@
 /** What the slow path tells a context (lib/memif/appslow.ts), turned into events. */
 import {
-  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE,
-  EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN,
+  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE,
+  EV_CONN_CLOSED, EV_CONN_INFO, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN,
+  EV_LISTEN_OPEN, OPTION_NAMES,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
-import { CONN_MOVED, CONN_OPEN, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, type TasEvent } from './events.js'
+import { errorOfStatus } from './errors.js'
+import { CONN_MOVED, CONN_OPEN, CONN_OPTION, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, type TasEvent } from './events.js'
 import type { SlowHandler } from './inbox.js'
 
 export class SlowEvents implements SlowHandler {
@@ -32,6 +34,8 @@ export class SlowEvents implements SlowHandler {
       case EV_CONN_OPEN: return this.connectionOpen(words, at, event, CONN_OPEN)
       case EV_CONN_CLOSED: return this.connectionClosed(words, at)
       case EV_CONN_MOVED: return this.connectionMoved(words, at, event)
+      case EV_CONN_OPTION: return this.connectionOption(words, at, event)
+      case EV_CONN_INFO: return this.connectionInfo(words, at, event)
       default: return false
     }
   }
@@ -117,6 +121,40 @@ export class SlowEvents implements SlowHandler {
     if (connection.state !== 'open') return false
     event.set(CONN_MOVED, connection, null, status)
     return true
+  }
+
+  /** The connection that an answer names by handle, flow and generation, if it is there and still the program's. */
+  private answered(words: Int32Array, at: number): Connection | null {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection === null || connection.state !== 'open') return null
+    const isSame = words[at + AS_FLOW] === connection.flow && (words[at + AS_GEN_WORKER] & 0xffff) === connection.gen
+    return isSame ? connection : null
+  }
+
+  private connectionOption(words: Int32Array, at: number, event: TasEvent): boolean {
+    const connection = this.answered(words, at)
+    if (connection === null) return false
+    event.set(CONN_OPTION, connection, null, words[at + AS_STATUS])
+    event.option = OPTION_NAMES[words[at + AS_OPTION]] ?? ''
+    return true
+  }
+
+  private connectionInfo(words: Int32Array, at: number, event: TasEvent): boolean {
+    const connection = this.answered(words, at)
+    const requests = connection?.infoRequests ?? null
+    if (connection === null || requests === null) return false
+    const status = words[at + AS_STATUS]
+    const info = status === 0 ? requests.take(words, at) : null
+    if (status === 0 && info === null) return false
+    const waiter = requests.next()
+    if (waiter === undefined) return false
+    if (waiter === null) {
+      event.setInfo(connection, info, status)
+      return true
+    }
+    if (info !== null) waiter.resolve(info)
+    else waiter.reject(errorOfStatus(status, 'the connection has ended'))
+    return false
   }
 
   private takeOver(connection: Connection): void {

@@ -8,6 +8,7 @@ import {
   FLAG_RX_SHUT,
   FLAG_WATCHED,
   FLAGS_LISTED,
+  FLAGS_SLOW,
   FLOW_HANDED,
   FLOW_OWNED,
   SF_APP,
@@ -165,7 +166,8 @@ export class Commands {
     const second = entries[entry + SF_CLEAR]
     if (type === TO_FAST_FLOW_SEND) retransmit(fast, flow, tcb, first, second)
     else if (type === TO_FAST_FLOW_FLAGS) {
-      words[tcb + TCB_FLAGS] = (words[tcb + TCB_FLAGS] & ~second) | first
+      // All other bits are the worker's. What Nagle's algorithm held back may go now.
+      words[tcb + TCB_FLAGS] = (words[tcb + TCB_FLAGS] & ~(second & FLAGS_SLOW)) | (first & FLAGS_SLOW)
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
     else if (type === TO_FAST_FLOW_ACK) fast.listAck(flow, tcb)

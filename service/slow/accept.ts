@@ -6,6 +6,7 @@ import { seqAdd } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
 import { connectionFields, introduce, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
+import type { ConnOptions } from './connoptions.js'
 import { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EINVAL } from './errno.js'
 import { handOver } from './handover.js'
 import { dropHandshake } from './handshakeend.js'
@@ -22,6 +23,8 @@ export interface ListenRequest {
   readonly port: number
   readonly backlog: number
   readonly flags: number
+  /** For the connections that it will accept. */
+  readonly options: ConnOptions
 }
 
 /** Opens a listener and answers EV_LISTEN_OPEN: 0, EADDRINUSE, EADDRNOTAVAIL or EINVAL (port, or handle in use). */
@@ -29,7 +32,8 @@ export function openListener(stack: Stack, context: AppContext, request: ListenR
   const { handle, ip } = request
   const isHandleFree = !context.listeners.has(handle)
   const port = request.port === 0 ? choosePort(stack, ip) : request.port
-  const listener = new Listener(context, handle, { ip, port }, request.backlog, (request.flags & LISTEN_REUSEPORT) !== 0)
+  const isShared = (request.flags & LISTEN_REUSEPORT) !== 0
+  const listener = new Listener(context, handle, { ip, port }, request.backlog, isShared, request.options)
   const status = isHandleFree ? checkedAdd(stack, listener) : EINVAL
   if (status === 0) {
     context.listeners.set(handle, listener)
@@ -94,6 +98,7 @@ function give(stack: Stack, connection: Connection, context: AppContext, handle:
   connection.handle = handle
   connection.isAppKnown = true
   const event = { type: EV_LISTEN_ACCEPT, handle, listener: listener?.handle ?? 0, ...connectionFields(stack, connection) }
+  if (listener !== null) connection.options = listener.options
   connection.listener = null
   return introduce(stack, connection, context, event)
 }

@@ -3,6 +3,7 @@ import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
 import { Connection } from './connection.js'
+import type { ConnOptions } from './connoptions.js'
 import {
   EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT,
 } from './errno.js'
@@ -22,6 +23,7 @@ const ECN_RETRIES = 2
 /** A request to connect. `localIp` and `localPort` 0 leave the choice to TAS. */
 export interface OpenRequest extends FourTuple {
   readonly handle: number
+  readonly options: ConnOptions
 }
 
 /** Begins an active open. The answer is EV_CONN_OPEN, now or when the handshake has ended. */
@@ -51,6 +53,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const tuple = { ...request, localIp, localPort }
   const connection = new Connection(tuple, workerFor(stack, stack.hash.hash(tuple, HASH_SPREAD)), true)
   connection.handle = request.handle
+  connection.options = request.options
   connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
   connection.sndNxt = (connection.iss + 1) | 0
   connection.asksEcn = stack.config.tcp.ecn === 'on'

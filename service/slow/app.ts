@@ -1,11 +1,12 @@
 /** An application and its contexts, as the slow path sees them. */
 import {
-  AS_BUFFER, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
+  AS_BUFFER, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP,
   AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TX_BUFFER, AS_TYPE, APP_SLOW_ENTRY_WORDS, buffersOffset, CONTEXTS_MAX, Doorbell,
   placeContext, RingConsumer, RingProducer, type AppRegionShape, type Wakeable,
 } from '../../lib/memif/index.js'
 import { BufferAllocator } from './buffers.js'
 import type { Connection } from './connection.js'
+import { type ConnOptions, DEFAULT_OPTIONS, withOption } from './connoptions.js'
 import type { Listener } from './listeners.js'
 import type { Stats } from './stats.js'
 import type { AppRegion } from './workers.js'
@@ -32,6 +33,16 @@ export interface AppEvent {
   readonly rxBase?: number
   readonly txBase?: number
   readonly context?: number
+  /** Words from AS_OPTION, which is AS_PART, on: in place of the fields that stand there. */
+  readonly values?: readonly number[]
+}
+
+/** Options for the open request of `handle` that follows. */
+export interface StagedOptions {
+  readonly handle: number
+  readonly options: ConnOptions
+  /** Why one of them was refused, or 0. */
+  readonly status: number
 }
 
 /** One context: its rings with the slow path. */
@@ -52,6 +63,8 @@ export class AppContext {
   readonly opening = new Map<number, Connection>()
   readonly accepting = new Map<number, Listener>()
   readonly listeners = new Map<number, Listener>()
+  /** One place is enough, since the open request follows at once: nothing piles up. */
+  private staged: StagedOptions | null = null
 
   constructor(app: App, id: number, wake: Wakeable, stats: Stats) {
     const places = placeContext(app.shape, id)
@@ -73,6 +86,21 @@ export class AppContext {
     if (this.app.isGone) return
     if (this.waiting.length > 0 || !this.write(event)) this.waiting.push({ event, sent })
     else sent?.()
+  }
+
+  /** An option for the open request of `handle`, which is to follow. */
+  stageOption(handle: number, option: number, values: readonly number[]): void {
+    const { options, status } = this.takeStaged(handle)
+    const changed = withOption(options, option, values)
+    if (typeof changed === 'number') this.staged = { handle, options, status: status || changed }
+    else this.staged = { handle, options: changed, status }
+  }
+
+  /** What was staged for `handle`, if that was the last thing staged. */
+  takeStaged(handle: number): StagedOptions {
+    const { staged } = this
+    this.staged = null
+    return staged !== null && staged.handle === handle ? staged : { handle, options: DEFAULT_OPTIONS, status: 0 }
   }
 
   /** Calls `release` when the application has read the event that was put into the ring last. */
@@ -128,6 +156,7 @@ export class AppContext {
     words[entry + AS_RX_BASE] = event.rxBase ?? 0
     words[entry + AS_TX_BASE] = event.txBase ?? 0
     words[entry + AS_CONTEXT] = event.context ?? 0
+    if (event.values) words.set(event.values, entry + AS_OPTION)
     this.events.push()
     this.pushed = (this.pushed + 1) | 0
     this.stats.add('appEvents')

@@ -1,5 +1,7 @@
 /** Messages about connections, as applications get them. */
-import { CONTEXT_NONE, EV_CONN_CLOSED, TO_FAST_FLOW_CONTEXT } from '../../lib/memif/index.js'
+import {
+  CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO, INFO_NAMES, INFO_PART_WORDS, INFO_PARTS, TO_FAST_FLOW_CONTEXT, type InfoValues,
+} from '../../lib/memif/index.js'
 import type { AppContext, AppEvent } from './app.js'
 import { txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
@@ -48,4 +50,13 @@ export function setContext(stack: Stack, connection: Connection, context: AppCon
 export function sendClosed(connection: Connection, status: number, sent: (() => void) | null = null): void {
   const { handle, flow, gen, worker } = connection
   connection.context?.send({ type: EV_CONN_CLOSED, handle, status, flow, genWorker: (worker << 16) | gen }, sent)
+}
+
+/** EV_CONN_INFO in all its parts, to the context that asked. `about` is AS_HANDLE, AS_FLOW and AS_GEN_WORKER as asked for. */
+export function sendInfo(context: AppContext, about: Pick<AppEvent, 'handle' | 'flow' | 'genWorker'>, info: InfoValues): void {
+  const values = INFO_NAMES.map((name) => info[name] | 0)
+  for (let part = 0; part < INFO_PARTS; part++) {
+    const words = values.slice(part * INFO_PART_WORDS, (part + 1) * INFO_PART_WORDS)
+    context.send({ ...about, type: EV_CONN_INFO, values: [part, ...words] })
+  }
 }

@@ -3,6 +3,7 @@ import type { App, AppContext } from './app.js'
 import type { Neighbor } from './arp.js'
 import { Cubic } from './cubic.js'
 import type { FourTuple } from './isn.js'
+import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import type { Listener } from './listeners.js'
 import type { Recovery } from './recovery/state.js'
 import type { Timer } from './timers.js'
@@ -121,6 +122,21 @@ export class Connection implements FourTuple {
   ackedAtGrowth = 0
   growthWaits = 0
 
+  /** Last error that did not end the connection (RFC 9293, 3.9.2.2), an errno number or 0. */
+  softError = 0
+
+  // Keepalive (keepalive.ts): probes since the last answer, and when that was.
+  keepProbes = 0
+  keepHeard = 0
+  keepTimer: Timer | null = null
+  // User timeout (usertimeout.ts): since when the byte outstandingUna has been outstanding, -1 if none is.
+  outstandingUs = -1
+  outstandingUna = 0
+  userTimer: Timer | null = null
+  lingerTimer: Timer | null = null
+  /** Its own options; until it has any, those of the listener it came to. */
+  private ownOptions: ConnOptions | null = null
+
   /** Handshake, retransmission or TIME-WAIT: never two of them at once. */
   timer: Timer | null = null
   growthTimer: Timer | null = null
@@ -134,5 +150,23 @@ export class Connection implements FourTuple {
     this.remotePort = tuple.remotePort
     this.worker = worker
     this.isActive = isActive
+  }
+
+  get options(): ConnOptions {
+    return this.ownOptions ?? this.listener?.options ?? DEFAULT_OPTIONS
+  }
+
+  set options(options: ConnOptions) {
+    this.ownOptions = options
+  }
+
+  /** Most bytes of its receive buffer, Infinity for no limit of its own. */
+  get rxLimitBytes(): number {
+    return this.options.rxLimitBytes || Infinity
+  }
+
+  /** Most bytes of its transmit buffer, Infinity for no limit of its own. */
+  get txLimitBytes(): number {
+    return this.options.txLimitBytes || Infinity
   }
 }

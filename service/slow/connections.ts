@@ -69,6 +69,17 @@ export class ConnectionTable {
     connection.state = state
   }
 
+  /** Walks through all connections, which may come and go between two steps; those that were there first come first. */
+  * each(): Generator<Connection, void> {
+    for (const first of this.chains.values()) {
+      for (let at: Connection | null = first; at !== null;) {
+        const after: Connection | null = at.next
+        yield at
+        at = after
+      }
+    }
+  }
+
   /** Every connection, in no particular order; the table may change meanwhile. */
   all(): Connection[] {
     const found: Connection[] = []

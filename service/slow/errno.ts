@@ -1,5 +1,6 @@
 /** Linux errno numbers that travel to applications as AS_STATUS. */
 
+export const ENOENT = 2
 export const EINVAL = 22
 export const EADDRINUSE = 98
 export const EADDRNOTAVAIL = 99
@@ -7,6 +8,7 @@ export const ENETDOWN = 100
 export const ENETUNREACH = 101
 export const ECONNRESET = 104
 export const ENOBUFS = 105
+export const ENOTCONN = 107
 export const ETIMEDOUT = 110
 export const ECONNREFUSED = 111
 export const EHOSTUNREACH = 113

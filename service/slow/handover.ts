@@ -10,7 +10,9 @@ import {
 import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers, txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
+import { flagsOfOptions } from './connoptions.js'
 import { timestampValue } from './negotiate.js'
+import { startOptionTimers } from './optiontimers.js'
 import type { Stack } from './stack.js'
 import { initialWindow } from './window.js'
 
@@ -52,6 +54,7 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
+  startOptionTimers(stack, connection)
 }
 
 function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): void {
@@ -84,7 +87,8 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
   flows.setWord(connection, TCB_REMOTE_IP, rawWord(connection.remoteIp))
   flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
   const isInside = stack.routes.localIndex(connection.remoteIp) >= 0
-  flows.setWord(connection, TCB_FLAGS, agreedFlags(connection) | (isInside ? FLAG_LOOPBACK : 0))
+  const flags = agreedFlags(connection) | flagsOfOptions(connection.options)
+  flows.setWord(connection, TCB_FLAGS, flags | (isInside ? FLAG_LOOPBACK : 0))
   state.bytes[bytes + TCB_RX_LOG2_U8] = connection.rxLog2
   state.bytes[bytes + TCB_TX_LOG2_U8] = connection.txLog2
   state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale

@@ -1,6 +1,7 @@
 /** Listeners by port: who gets a SYN. */
 import type { App, AppContext } from './app.js'
 import type { Connection } from './connection.js'
+import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import { EADDRINUSE } from './errno.js'
 
 /** Largest backlog that is honoured; a larger one is cut. */
@@ -19,18 +20,23 @@ export class Listener {
   readonly address: ListenAddress
   readonly isShared: boolean
   readonly backlog: number
+  /** What its connections inherit. */
+  readonly options: ConnOptions
   /** Half-open connections, then those that nobody has accepted, each in order of arrival. */
   readonly halfOpen = new Set<Connection>()
   readonly waiting = new Set<Connection>()
   /** Handles that wait in accept. */
   readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
 
-  constructor(context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean) {
+  constructor(
+    context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean, options = DEFAULT_OPTIONS,
+  ) {
     this.app = context.app
     this.context = context
     this.handle = handle
     this.address = address
     this.isShared = isShared
+    this.options = options
     this.backlog = Math.min(Math.max(backlog, 1), BACKLOG_MAX)
   }
 

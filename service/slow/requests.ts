@@ -1,18 +1,22 @@
 /** Requests of applications. All that they say is checked: type, handle, flow, generation, owner, context. */
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
-  AS_PORTS, AS_REMOTE_IP, AS_TYPE, CLOSE_ABORT, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN,
-  EV_LISTEN_ACCEPT, REQ_CONN_CLOSE, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
+  AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO,
+  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_OPEN, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
+  REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
 } from '../../lib/memif/index.js'
 import { acceptNext, cancelAccept, closeListener, openListener } from './accept.js'
 import { openConnection } from './active.js'
 import type { AppContext } from './app.js'
-import { introduce, setContext } from './appevents.js'
+import { introduce, sendInfo, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
-import { EINVAL } from './errno.js'
+import { EINVAL, ENOTCONN } from './errno.js'
 import { releaseHandshake } from './handshakeend.js'
+import { linger } from './linger.js'
+import { changeOption } from './optiontimers.js'
 import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
+import { connectionInfo } from './tcpinfo.js'
 import { closeByApp } from './teardown.js'
 
 /** Requests of one context in one poll. */
@@ -45,6 +49,8 @@ function serve(stack: Stack, context: AppContext): boolean {
     case REQ_CONN_OPEN: return connOpen(stack, context)
     case REQ_CONN_CLOSE: return connClose(stack, context)
     case REQ_CONN_MOVE: return connMove(stack, context)
+    case REQ_CONN_OPTION: return connOption(stack, context)
+    case REQ_CONN_INFO: return connInfo(stack, context)
     default: return false
   }
 }
@@ -57,9 +63,15 @@ function complain(stack: Stack, { app, id }: AppContext): void {
 }
 
 function listenOpen(stack: Stack, context: AppContext): boolean {
+  const handle = entry[AS_HANDLE]
   const port = entry[AS_PORTS]
+  const { options, status } = context.takeStaged(handle)
+  if (status !== 0) {
+    context.send({ type: EV_LISTEN_OPEN, handle, status })
+    return true
+  }
   openListener(stack, context, {
-    handle: entry[AS_HANDLE], ip: entry[AS_LOCAL_IP], port: port < 0 ? 0x10000 : port,
+    handle, options, ip: entry[AS_LOCAL_IP], port: port < 0 ? 0x10000 : port,
     backlog: entry[AS_BACKLOG], flags: entry[AS_FLAGS],
   })
   return true
@@ -83,13 +95,14 @@ function listenAccept(stack: Stack, context: AppContext): boolean {
 
 function connOpen(stack: Stack, context: AppContext): boolean {
   const handle = entry[AS_HANDLE]
-  if (context.opening.has(handle)) {
-    context.send({ type: EV_CONN_OPEN, handle, status: EINVAL })
-    return false
+  const { options, status } = context.takeStaged(handle)
+  if (context.opening.has(handle) || status !== 0) {
+    context.send({ type: EV_CONN_OPEN, handle, status: status || EINVAL })
+    return status !== 0
   }
   const ports = entry[AS_PORTS]
   openConnection(stack, context, {
-    handle, remoteIp: entry[AS_REMOTE_IP], remotePort: ports >>> 16, localIp: entry[AS_LOCAL_IP], localPort: ports & 0xffff,
+    handle, options, remoteIp: entry[AS_REMOTE_IP], remotePort: ports >>> 16, localIp: entry[AS_LOCAL_IP], localPort: ports & 0xffff,
   })
   return true
 }
@@ -99,8 +112,41 @@ function connClose(stack: Stack, context: AppContext): boolean {
   if (entry[AS_FLOW] === -1) return closeUnopened(stack, context, isAbort)
   const connection = named(stack, context)
   if (connection === null) return isLate(stack, context)
-  closeByApp(stack, connection, isAbort)
+  closeAndLinger(stack, connection, isAbort)
   return true
+}
+
+function closeAndLinger(stack: Stack, connection: Connection, isAbort: boolean, finIsOurs = false): void {
+  if (connection.isAppClosed) return
+  closeByApp(stack, connection, isAbort, finIsOurs)
+  if ((entry[AS_FLAGS] & CLOSE_LINGER) !== 0) linger(stack, connection, Math.max(entry[AS_VALUE], 0))
+}
+
+function connOption(stack: Stack, context: AppContext): boolean {
+  const handle = entry[AS_HANDLE]
+  const flow = entry[AS_FLOW]
+  const option = entry[AS_OPTION]
+  const values = [...entry.subarray(AS_VALUE, AS_VALUE + OPTION_VALUES_MAX)]
+  if (flow === -1) {
+    context.stageOption(handle, option, values)
+    return true
+  }
+  const connection = named(stack, context)
+  const status = connection === null ? ENOTCONN : changeOption(stack, connection, option, values)
+  context.send({ type: EV_CONN_OPTION, handle, flow, genWorker: entry[AS_GEN_WORKER], status, values: [option] })
+  return connection === null ? isLate(stack, context) : status !== EINVAL
+}
+
+/** The answer goes to the context that asks: if it does not read, no more of its requests are served. */
+function connInfo(stack: Stack, context: AppContext): boolean {
+  const about = { handle: entry[AS_HANDLE], flow: entry[AS_FLOW], genWorker: entry[AS_GEN_WORKER] }
+  const connection = named(stack, context)
+  if (connection !== null) {
+    sendInfo(context, about, connectionInfo(stack, connection))
+    return true
+  }
+  context.send({ ...about, type: EV_CONN_INFO, status: ENOTCONN })
+  return isLate(stack, context)
 }
 
 /** The connection that the request names, if it is this application's. */
@@ -149,7 +195,7 @@ function closeJustOpened(stack: Stack, context: AppContext, handle: number, isAb
   for (const connection of context.app.connections) {
     if (connection.context !== context || connection.handle !== handle || !connection.isAppKnown) continue
     // The library did not know the flow, so it cannot have sent a FIN.
-    return closeByApp(stack, connection, isAbort, true)
+    return closeAndLinger(stack, connection, isAbort, true)
   }
 }
 

@@ -58,7 +58,8 @@ function rtoUs(stack: Stack, connection: Connection): number {
   return Math.min(Math.max(rto, rexmitInts * intervalUs(stack, connection), minRtoUs), maxRtoUs)
 }
 
-function backedOffUs(stack: Stack, connection: Connection): number {
+/** Retransmission timeout as it is now, back-off included. */
+export function backedOffUs(stack: Stack, connection: Connection): number {
   return Math.min(rtoUs(stack, connection) * 2 ** connection.backoff, stack.config.cc.maxRtoUs)
 }
 
@@ -108,7 +109,7 @@ function heardUs(stack: Stack, connection: Connection): number {
 }
 
 /** Sequence numbers not acknowledged or not yet sent, FIN included. */
-function outstanding(stack: Stack, connection: Connection): number {
+export function outstanding(stack: Stack, connection: Connection): number {
   const { flows } = stack
   const hasFin = flows.hasFlag(connection, FLAG_FIN_QUEUED) && !flows.hasFlag(connection, FLAG_FIN_ACKED)
   const end = seqAdd(flows.word(connection, TCB_SND_END), hasFin ? 1 : 0)

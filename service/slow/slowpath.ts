@@ -17,6 +17,7 @@ import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
 import { rawWord } from './handover.js'
 import { releaseHandshake } from './handshakeend.js'
+import { ConnectionListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { TupleHash } from './isn.js'
 import { Listeners } from './listeners.js'
@@ -115,6 +116,11 @@ export class SlowPath {
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
   fromHostKernel(frame: Uint8Array, lenBytes: number): void {
     this.stack.hostKernel.fromKernel(frame, lenBytes)
+  }
+
+  /** All connections, a page at a time. */
+  listConnections(): ConnectionListing {
+    return new ConnectionListing(this.stack)
   }
 
   /** Tells peers (RST) and applications (ENETDOWN) that this is the end. */

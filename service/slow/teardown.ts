@@ -17,6 +17,7 @@ import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
+import { stopOptionTimers } from './optiontimers.js'
 import { sendFlowReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
@@ -132,6 +133,7 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.listener?.waiting.delete(connection)
   const { timer, growthTimer, closeTimer, recovery } = connection
   for (const set of [timer, growthTimer, closeTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
+  stopOptionTimers(stack, connection)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
 }
 

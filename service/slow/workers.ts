@@ -1,8 +1,8 @@
 /** The slow path's end of the rings to and from one worker. */
 import {
   BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
-  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_PACKET, type Doorbell, type StateView,
-  type Wakeable,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_FLAGS, TO_FAST_PACKET, type Doorbell,
+  type StateView, type Wakeable,
 } from '../../lib/memif/index.js'
 
 /** An application's region as the service knows it. */
@@ -31,8 +31,8 @@ interface Command {
   readonly app: number
   context: number
   /** Of TO_FAST_FLOW_SEND and others with values: words SF_VALUE and behind it. */
-  readonly first: number
-  readonly second: number
+  first: number
+  second: number
   readonly units: number
   readonly packet: Uint8Array | null
   readonly rxFlags: number
@@ -81,6 +81,22 @@ export class WorkerChannel {
     this.send({ ...PLAIN, type, flow, gen, first, second })
   }
 
+  /**
+   * TO_FAST_FLOW_FLAGS for options of an application, as often as it likes: clears and sets bits that nothing else changes. Orders
+   * that wait for room become one.
+   */
+  flags(flow: number, gen: number, set: number, clear: number): void {
+    const key = flow * 64 + TO_FAST_FLOW_FLAGS
+    const queued = this.waitingFlows.get(key)
+    if (queued) {
+      queued.first = (queued.first & ~clear) | set
+      queued.second |= clear
+      return
+    }
+    const command = { ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear }
+    if (!this.send(command)) this.waitingFlows.set(key, command)
+  }
+
   /** A command about an application, or to the worker itself. */
   control(type: number, app: number, context = 0, regionBytes = 0): void {
     this.send({ ...PLAIN, type, app, context, units: regionBytes / BUFFER_UNIT_BYTES })
@@ -125,7 +141,8 @@ export class WorkerChannel {
 
   private forget(command: Command): void {
     if (command.packet) this.waitingPackets--
-    else if (command.flow >= 0) this.waitingFlows.delete(command.flow * 64 + command.type)
+    const key = command.flow * 64 + command.type
+    if (this.waitingFlows.get(key) === command) this.waitingFlows.delete(key)
   }
 
   private write(command: Command): boolean {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { CONTEXTS_MAX, encodeControl, LAYOUT_VERSION } from '../../lib/memif/index.js'
+import { CONTEXTS_MAX, encodeControl, INFO_NAMES, LAYOUT_VERSION, type ConnectionRow, type InfoValues } from '../../lib/memif/index.js'
 import { ControlServer, mayConnect, type ControlEnv } from '../../service/control.js'
 import type { ControlSystem, Credentials, WakeFd } from '../../service/system.js'
 
@@ -90,6 +90,7 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       },
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
+    connections: () => ({ next: () => ({ connections: [], more: false }) }),
     changed: () => undefined,
     retire: (close) => close(),
     ...changes,
@@ -122,6 +123,66 @@ beforeEach(() => {
   calls = []
   server = makeServer()
   server.start()
+})
+
+describe('control: connections', () => {
+  const ask = (first: boolean): Uint8Array => encodeControl({ op: 'connections', first })
+  const row = (remote: string): ConnectionRow => ({
+    ...Object.fromEntries(INFO_NAMES.map((name) => [name, 0xffffffff])) as InfoValues,
+    state: 'SYN-RECEIVED', local: '255.255.255.255:65535', remote, app: 255, pid: 4_194_304, name: '\u0001'.repeat(64),
+  })
+  /** Walks of three pages, numbered. */
+  function listings(changes: Partial<ControlEnv> = {}): void {
+    let walks = 0
+    makeServer({
+      connections: () => {
+        const walk = ++walks
+        let page = 0
+        return { next: () => ({ connections: [row(`walk ${walk} page ${++page}`)], more: page < 3 }) }
+      },
+      ...changes,
+    }).start()
+  }
+  const remoteOf = (answer: Sent | undefined): unknown => {
+    const { connections, more } = answer?.message as { connections: ConnectionRow[]; more: boolean }
+    return [connections[0].remote, more]
+  }
+
+  it('without hello -> page after page; first -> from the beginning; each client walks by itself', () => {
+    listings()
+    expect([true, false, false].map((first) => remoteOf(say(first ? connect(20) : 20, ask(first))))).toEqual([
+      ['walk 1 page 1', true], ['walk 1 page 2', true], ['walk 1 page 3', false],
+    ])
+    expect(remoteOf(say(20, ask(false)))).toEqual(['walk 2 page 1', true])
+    expect(remoteOf(say(connect(21), ask(false)))).toEqual(['walk 3 page 1', true])
+    expect(remoteOf(say(20, ask(true)))).toEqual(['walk 4 page 1', true])
+    expect(calls).toEqual([])
+  })
+
+  it('a full page of the longest rows -> fits a message', () => {
+    listings({ connections: () => ({ next: () => ({ connections: Array.from({ length: 32 }, () => row('255.255.255.255:65535')), more: false }) }) })
+    expect(say(connect(20), ask(true))?.message).toMatchObject({ op: 'connections', more: false })
+  })
+
+  it('another user, though --socket-mode lets it in -> EACCES; root -> answered', () => {
+    listings({ socketMode: 0o666 })
+    system.credentials = { pid: 77, uid: 4000, gid: 4000 }
+    expect(say(connect(20), ask(true))?.message).toMatchObject({ op: 'error', code: 'EACCES' })
+    expect(system.closed).toContain(20)
+    system.credentials = { pid: 77, uid: 0, gid: 0 }
+    expect(say(connect(21), ask(true))?.message).toMatchObject({ op: 'connections' })
+  })
+
+  it('asks and does not read, or too often -> closed', () => {
+    listings()
+    connect(20)
+    for (let i = 0; i < 257; i++) say(20, ask(false))
+    expect(system.sent.at(-1)?.message).toMatchObject({ op: 'error', code: 'EAGAIN' })
+    connect(21)
+    system.full = true
+    say(21, ask(true))
+    expect(system.closed).toEqual([20, 21])
+  })
 })
 
 describe('control: handshake', () => {

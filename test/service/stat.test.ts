@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import {
-  COUNTERS_BYTES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS,
+  COUNTERS_BYTES, INFO_NAMES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS, type ConnectionRow,
+  type InfoValues,
 } from '../../lib/memif/index.js'
+import { formatConnections, formatConnectionsJson } from '../../tools/stat/connections.js'
 import { formatJson, formatText, uptime } from '../../tools/stat/format.js'
 import { parseStatOptions } from '../../tools/stat/options.js'
 import { ratesBetween, readSnapshot, type Snapshot } from '../../tools/stat/snapshot.js'
@@ -79,15 +81,44 @@ describe('stat: output', () => {
     'uptime: %d ms -> %s', (ms, text) => expect(uptime(ms)).toBe(text))
 })
 
+describe('stat: connections', () => {
+  const zero = Object.fromEntries(INFO_NAMES.map((name) => [name, 0])) as InfoValues
+  const row: ConnectionRow = {
+    ...zero, state: 'ESTABLISHED', local: '10.0.0.1:80', remote: '10.0.0.2:5000', app: 1, pid: 42, name: 'web', rttUs: 120, rtoUs: 200_000,
+    cwndBytes: 14_480, sndWndBytes: 65_535, sentBytes: 1_234_567, heardMs: 7,
+  }
+
+  it('text: a line for each, numbers right; TIME-WAIT has no program', () => {
+    const text = formatConnections([row, { ...row, ...zero, state: 'TIME-WAIT', remote: '10.0.0.2:5001', app: 0 }], PLAIN)
+    expect(text).toBe([
+      'state        local        peer           program   rtt us  rto ms    cwnd  peer wnd  in flight  unsent       sent  received  retrans  heard ms',
+      'ESTABLISHED  10.0.0.1:80  10.0.0.2:5000  web (42)     120     200  14,480    65,535          0       0  1,234,567         0        0         7',
+      'TIME-WAIT    10.0.0.1:80  10.0.0.2:5001  -              0       0       0         0          0       0          0         0        0         0',
+      '',
+    ].join('\n'))
+    expect(formatConnections([], PLAIN)).toBe('no connections\n')
+  })
+
+  it('text: a program with control characters in its name -> they do not reach the terminal', () => {
+    expect(formatConnections([{ ...row, name: 'a\u001b[2J\nb\u202ec' }], PLAIN)).toContain('a?[2J?b?c (42)')
+  })
+
+  it('JSON: one line with every field', () => {
+    const line = formatConnectionsJson([row], 5)
+    expect(line.indexOf('\n')).toBe(line.length - 1)
+    expect(JSON.parse(line)).toEqual({ timeMs: 5, connections: [row] })
+  })
+})
+
 describe('stat: options', () => {
   it('none -> once, as text, from the socket of the environment or the default one', () => {
-    expect(parseStatOptions([], {})).toEqual({ socket: '/run/tas.sock', json: false, all: false })
+    expect(parseStatOptions([], {})).toEqual({ socket: '/run/tas.sock', json: false, all: false, connections: false })
     expect(parseStatOptions([], { TAS_SOCKET: '/tmp/a' })).toMatchObject({ socket: '/tmp/a' })
   })
 
   it('all of them', () => {
-    const argv = ['--json', '--all', '--interval=0.5', '--socket', '/tmp/b']
-    expect(parseStatOptions(argv, { TAS_SOCKET: '/tmp/a' })).toEqual({ socket: '/tmp/b', json: true, all: true, interval: 0.5 })
+    const argv = ['--json', '--all', '--connections', '--interval=0.5', '--socket', '/tmp/b']
+    expect(parseStatOptions(argv, { TAS_SOCKET: '/tmp/a' })).toEqual({ socket: '/tmp/b', json: true, all: true, connections: true, interval: 0.5 })
   })
 
   it.each([

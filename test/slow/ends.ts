@@ -1,6 +1,6 @@
 /** The other ends of the slow path's rings: an application's context, and a worker. */
 import {
-  APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
+  APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_OPTION, AS_VALUE,
   AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE, AS_BUFFER, AS_SIZES, AS_RX_BASE, AS_TX_BASE, FLOW_HANDED, FLOW_OWNED,
   PacketRingConsumer, PacketRingProducer, placeContext, RingConsumer, RingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_VALUE, SF_FLOW,
   SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, StateView, TCB_BYTES, TCB_STATE_U8,
@@ -36,12 +36,14 @@ export interface Event {
   readonly sizes: number
   readonly rxBase: number
   readonly txBase: number
+  /** The words from AS_OPTION, which is AS_PART, on. */
+  readonly values: readonly number[]
 }
 
 const FIELDS = {
   listener: AS_LISTENER, flags: AS_FLAGS, remoteIp: AS_REMOTE_IP, localIp: AS_LOCAL_IP, ports: AS_PORTS,
     flow: AS_FLOW, gen: AS_GEN_WORKER,
-  backlog: AS_BACKLOG, context: AS_CONTEXT,
+  backlog: AS_BACKLOG, context: AS_CONTEXT, option: AS_OPTION, value: AS_VALUE, value2: AS_VALUE + 1, value3: AS_VALUE + 2,
 } as const
 export type RequestFields = Partial<Record<keyof typeof FIELDS, number>>
 
@@ -92,6 +94,7 @@ export class FakeContext {
         localIp: word(AS_LOCAL_IP), ports: word(AS_PORTS), flow: word(AS_FLOW), gen: word(AS_GEN_WORKER) & 0xffff,
         worker: word(AS_GEN_WORKER) >>> 16, buffer: word(AS_BUFFER), sizes: word(AS_SIZES),
           rxBase: word(AS_RX_BASE), txBase: word(AS_TX_BASE),
+        values: [...this.words.subarray(at + AS_OPTION, at + APP_SLOW_ENTRY_WORDS)],
       })
       this.events.next()
     }

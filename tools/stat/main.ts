@@ -1,10 +1,11 @@
-/** `tas stat`: prints the counters of a running service. Needs no privilege. */
+/** `tas stat`: prints the counters of a running service, which needs no privilege, or its connections. */
 import { writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import colors from 'picocolors'
 import { countersName } from '../../lib/memif/index.js'
 import { openSharedObject } from '../../native/index.js'
+import { fetchConnections, formatConnections, formatConnectionsJson } from './connections.js'
 import { formatJson, formatText, type Paint } from './format.js'
 import { parseStatOptions, StatUsageError, type StatOptions } from './options.js'
 import { ratesBetween, readSnapshot, type Snapshot } from './snapshot.js'
@@ -71,13 +72,24 @@ async function print(options: StatOptions): Promise<void> {
   }
 }
 
+/** The same for the connections. */
+async function printConnections({ socket, json, interval }: StatOptions): Promise<void> {
+  const paint = terminalPaint()
+  for (;;) {
+    const rows = await fetchConnections(resolve(socket))
+    const going = await write(json ? formatConnectionsJson(rows, Date.now()) : formatConnections(rows, paint))
+    if (!going || interval === undefined) return
+    await sleep(interval * 1000)
+  }
+}
+
 /** Runs `tas stat` with its own arguments. Returns the exit code. */
 export async function runStat(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
   // A reader that goes away (head, less) ends the output, not the program with a trace.
   process.stdout.on('error', () => undefined)
   try {
     const options = parseStatOptions(argv, env)
-    if (options !== null) await print(options)
+    if (options !== null) await (options.connections ? printConnections(options) : print(options))
     return 0
   } catch (error) {
     complain(error instanceof Error ? error.message : String(error))

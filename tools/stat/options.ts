@@ -7,6 +7,8 @@ export interface StatOptions {
   readonly socket: string
   readonly json: boolean
   readonly all: boolean
+  /** Every connection in place of the counters. */
+  readonly connections: boolean
   /** Seconds between samples; absent for one sample. */
   readonly interval?: number
 }
@@ -37,6 +39,7 @@ function makeCommand(env: Readonly<Record<string, string | undefined>>): Command
     .option('--interval <SECONDS>', 'sample again every so many seconds, and print rates', readInterval)
     .option('--json', 'one line of JSON for each sample')
     .option('--all', 'also counters that are zero')
+    .option('--connections', 'every connection in place of the counters; for the user of tas and root')
     .helpOption('-h, --help', 'print this and exit')
     .exitOverride()
     .configureOutput({ outputError: () => undefined, writeErr: () => undefined })
@@ -67,5 +70,5 @@ export function parseStatOptions(
     if (error.exitCode === 0) return null
     throw new StatUsageError(complaint(error))
   }
-  return { socket: env['TAS_SOCKET'] || DEFAULT_SOCKET, json: false, all: false, ...command.opts<Partial<StatOptions>>() }
+  return { socket: env['TAS_SOCKET'] || DEFAULT_SOCKET, json: false, all: false, connections: false, ...command.opts<Partial<StatOptions>>() }
 }
