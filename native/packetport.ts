@@ -18,6 +18,9 @@ const LEN = 1
 const SNAPLEN = 2
 /** The Ethernet header's offset in the slot, in the low 16 bits. */
 const MAC_OFFSET = 3
+/** The 802.1Q tag, in the low 16 bits, and the part of it that names the VLAN. */
+const VLAN_TCI = 6
+const VLAN_ID_BITS = 0xfff
 
 const TP_STATUS_USER = 1 << 0
 const TP_STATUS_COPY = 1 << 1
@@ -198,7 +201,8 @@ export class PacketPort extends PortArrays implements Port {
     let flags = 0
     if ((status & TP_STATUS_CSUMNOTREADY) !== 0 || (head & VIRTIO_NEEDS_CSUM) !== 0) flags = RX_CHECKSUM_PARTIAL
     else if ((status & TP_STATUS_CSUM_VALID) !== 0 || (head & VIRTIO_DATA_VALID) !== 0) flags = RX_CHECKSUM_GOOD
-    if ((status & TP_STATUS_VLAN_VALID) !== 0) flags |= RX_VLAN
+    // VLAN 0 is a priority and no VLAN (IEEE 802.1Q, 6.9).
+    if ((status & TP_STATUS_VLAN_VALID) !== 0 && (words[at + VLAN_TCI] & VLAN_ID_BITS) !== 0) flags |= RX_VLAN
     if ((status & TP_STATUS_COPY) !== 0) {
       flags |= len > FRAME_MAX ? RX_SPLIT | RX_TRUNCATED : RX_SPLIT
       this.split = 1

@@ -34,6 +34,8 @@ export interface TcpConfig {
   readonly linkBwGbps: number
   /** Length of TIME-WAIT (2 MSL) in microseconds. */
   readonly timeWaitUs: number
+  /** Least MTU of a path, bytes: ICMP errors and lost packets bring segments no further down (68 at least, RFC 791). */
+  readonly minPathMtu: number
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
   readonly ecn: EcnMode
@@ -109,6 +111,7 @@ export const DEFAULT_TCP: TcpConfig = {
   linkBwGbps: 10,
   timeWaitUs: 60_000_000,
   finWait2Us: 60_000_000,
+  minPathMtu: 552,
   ecn: 'passive',
 }
 

@@ -5,11 +5,13 @@ import type { ArpCache } from './arp.js'
 import type { SlowConfig } from './config.js'
 import type { ConnectionTable } from './connections.js'
 import type { FlowTable } from './flows.js'
+import type { Reassembly } from './fragments.js'
 import type { HostKernelGate } from './hostkernel.js'
 import type { FourTuple, TupleHash } from './isn.js'
 import type { Listeners } from './listeners.js'
 import type { Logger, RateLimit } from './log.js'
 import type { Output } from './output.js'
+import type { PathMtuCache } from './pathmtucache.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
 import type { Routes } from './routes.js'
@@ -34,8 +36,12 @@ export interface Stack {
   readonly listeners: Listeners
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
+  readonly reassembly: Reassembly
+  readonly pathMtus: PathMtuCache
   /** Resets and challenge acknowledgments that strangers can cause (RFC 5961, 7). */
   readonly replyLimit: RateLimit
+  /** ICMP errors that are acted on. */
+  readonly icmpLimit: RateLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */
