@@ -158,6 +158,8 @@ export const OPTION_TABLE = {
   ipRoute: list({ ...ip, name: 'ip-route', value: 'DEST[/PREFIX],NEXTHOP',
     meaning: 'Route to the subnet DEST/PREFIX (a single host without PREFIX) via NEXTHOP. Can be given more than once. ' +
       'A default route: 0.0.0.0/0,192.168.1.1.' }, ROUTES_MAX, readRoute),
+  ipMtuMin: integer({ ...ip, name: 'ip-mtu-min', value: 'MTU', unit: 'bytes', departure: NEW,
+    meaning: 'Least path MTU that ICMP errors or lost packets can make TAS believe. Paths below it cannot be used.' }, 552, 68, 65_535),
 
   nic: optional({ ...nic, name: 'nic', value: '[af_packet:|tap:]NAME', departure: NEW,
     meaning: 'Network interface to work on. Needed. af_packet (taken when none is named) shares an existing interface ' +

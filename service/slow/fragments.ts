@@ -49,6 +49,8 @@ export interface ReassemblyEnv {
 interface Piece {
   readonly start: number
   readonly end: number
+  /** Others follow: not the datagram's end. */
+  readonly hasMore: boolean
   readonly bytes: Uint8Array
 }
 
@@ -105,13 +107,14 @@ export class Reassembly {
     const datagram = this.datagrams.get(keyOf(ip)) ?? this.open(ip)
     if (datagram.isLost) return this.drop()
     const at = ETHERNET_HEADER_BYTES + ip.headerLen
-    const piece = { start: ip.fragmentOffset, end: ip.fragmentOffset + ip.payloadLen, bytes: frame.subarray(at, at + ip.payloadLen) }
+    const { fragmentOffset: start, payloadLen, hasMore } = ip
+    const piece = { start, end: start + payloadLen, hasMore, bytes: frame.subarray(at, at + payloadLen) }
     const place = placeOf(datagram.pieces, piece)
     if (isRepeated(datagram.pieces[place - 1], piece)) return this.drop()
-    if (!fits(datagram, piece, place, ip.hasMore) || datagram.pieces.length >= this.env.limits.pieces) return this.lose(datagram)
+    if (!fits(datagram, piece, place) || datagram.pieces.length >= this.env.limits.pieces) return this.lose(datagram)
     this.keep(datagram, piece, place)
-    if (!ip.hasMore) datagram.totalLen = piece.end
-    if (piece.start === 0) datagram.head = frame.slice(0, at)
+    if (!hasMore) datagram.totalLen = piece.end
+    if (start === 0) datagram.head = frame.slice(0, at)
     datagram.ecnSeen |= 1 << (ip.tos & ECN_CE)
     if (datagram.payloadBytes === datagram.totalLen) return this.complete(datagram)
     this.makeRoom(datagram)
@@ -238,17 +241,18 @@ function placeOf(pieces: readonly Piece[], piece: Piece): number {
   return place
 }
 
-function isRepeated(before: Piece | undefined, { start, end, bytes }: Piece): boolean {
-  return before !== undefined && before.start === start && before.end === end && before.bytes.every((byte, i) => byte === bytes[i])
+function isRepeated(before: Piece | undefined, { start, end, hasMore, bytes }: Piece): boolean {
+  if (before === undefined || before.start !== start || before.end !== end || before.hasMore !== hasMore) return false
+  return before.bytes.every((byte, i) => byte === bytes[i])
 }
 
 /** Whether `piece` overlaps none of the others and agrees with them on where the datagram ends. */
-function fits({ pieces, totalLen }: Datagram, piece: Piece, place: number, hasMore: boolean): boolean {
+function fits({ pieces, totalLen }: Datagram, piece: Piece, place: number): boolean {
   const before = pieces[place - 1] as Piece | undefined
   const after = pieces[place] as Piece | undefined
   if (before !== undefined && before.end > piece.start) return false
   if (after !== undefined && piece.end > after.start) return false
-  if (hasMore) return totalLen < 0 || piece.end < totalLen
+  if (piece.hasMore) return totalLen < 0 || piece.end < totalLen
   return totalLen < 0 && after === undefined
 }
 

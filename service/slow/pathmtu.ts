@@ -90,10 +90,9 @@ function makePath(stack: Stack, connection: Connection, mtu: number, isGuess: bo
 export function onTooBig(stack: Stack, connection: Connection, quoted: QuotedSegment, nextHopMtu: number): boolean {
   const current = pathMtuOf(stack, connection)
   const told = nextHopMtu === 0 ? plateauBelow(Math.min(quoted.totalLen, current)) : nextHopMtu
-  // RFC 1191, 3: never larger than before; and what fits was not too long.
-  if (told >= current || told >= quoted.totalLen) return false
   const mtu = Math.max(told, stack.config.tcp.minPathMtu)
-  if (mtu >= current) return false
+  // RFC 1191, 3: never larger than before; and what fits was not too long.
+  if (told === 0 || mtu >= current || mtu >= quoted.totalLen) return false
   if (mayHaveWorked(stack, connection)) connection.pendingMtu = { mtu, seq: quoted.seq, atUs: stack.nowUs }
   else {
     takeTold(stack, connection, mtu)
@@ -200,10 +199,10 @@ function look(stack: Stack, connection: Connection): void {
   if (path.isShared) return raise(stack, connection, path)
   if (mayHaveWorked(stack, connection)) return settle(stack, connection, path)
   // Nothing of this size was acknowledged: a guess may just be a peer that is away, and then it says nothing of the path.
-  const isOld = stack.nowUs - path.sinceUs >= AGE_US
-  if (isOld && path.fallbackMtu === 0) return raise(stack, connection, path)
+  const leftUs = path.sinceUs + AGE_US - stack.nowUs
+  if (leftUs <= 0 && path.fallbackMtu === 0) return raise(stack, connection, path)
   path.waitUs = Math.min(path.waitUs * 2, AGE_US)
-  stack.timers.set(path.timer, stack.nowUs + path.waitUs)
+  stack.timers.set(path.timer, stack.nowUs + (leftUs > 0 ? Math.min(path.waitUs, leftUs) : path.waitUs))
 }
 
 /** Segments of this size come through. */
