@@ -167,6 +167,8 @@ export const OPTION_TABLE = {
   mac: optional({ ...nic, name: 'mac', value: 'MAC', defaultText: 'random, locally administered', departure: NEW,
     meaning: 'MAC address of TAS. It must not be the interface\'s own, or the host kernel would answer for TAS\'s ports.' },
   readMac),
+  vlan: integer({ ...nic, name: 'vlan', value: 'ID', defaultText: '0 (none)', departure: NEW,
+    meaning: 'VLAN that TAS is in, 1 to 4094: all it sends has that 802.1Q tag, and frames without it are not for TAS.' }, 0, 0, 4094),
 
   fpCoresMax: integer({ ...fp, name: 'fp-cores-max', value: 'CORES', departure: 'one core is used so far',
     meaning: 'Most cores for the fast path.' }, 1, 1, WORKERS_MAX),
