@@ -111,7 +111,10 @@ export class Reassembly {
     const piece = { start, end: start + payloadLen, hasMore, bytes: frame.subarray(at, at + payloadLen) }
     const place = placeOf(datagram.pieces, piece)
     if (isRepeated(datagram.pieces[place - 1], piece)) return this.drop()
-    if (!fits(datagram, piece, place) || datagram.pieces.length >= this.env.limits.pieces) return this.lose(datagram)
+    if (!fits(datagram, piece, place) || datagram.pieces.length >= this.env.limits.pieces) {
+      this.drop()
+      return this.lose(datagram)
+    }
     this.keep(datagram, piece, place)
     if (!hasMore) datagram.totalLen = piece.end
     if (start === 0) datagram.head = frame.slice(0, at)
@@ -176,7 +179,7 @@ export class Reassembly {
     datagram.isLost = true
     datagram.pieces = []
     datagram.head = null
-    return this.drop()
+    return null
   }
 
   private drop(): null {
@@ -185,13 +188,13 @@ export class Reassembly {
   }
 
   private complete(datagram: Datagram): Uint8Array | null {
-    this.forget(datagram)
     const { head, pieces, totalLen, ecnSeen } = datagram
     // The list has no gaps, so it begins with the first fragment.
     if (head === null || head.length - ETHERNET_HEADER_BYTES + totalLen > IPV4_BYTES_MAX) return this.lose(datagram)
     // RFC 3168, 5.3: congestion marks survive reassembly; a mark beside a fragment that could not be marked is no honest one.
     const isMarked = (ecnSeen & (1 << ECN_CE)) !== 0
     if (isMarked && (ecnSeen & 1) !== 0) return this.lose(datagram)
+    this.forget(datagram)
     const frame = new Uint8Array(head.length + totalLen)
     frame.set(head)
     for (const { start, bytes } of pieces) frame.set(bytes, head.length + start)

@@ -93,6 +93,8 @@ export function onTooBig(stack: Stack, connection: Connection, quoted: QuotedSeg
   const mtu = Math.max(told, stack.config.tcp.minPathMtu)
   // RFC 1191, 3: never larger than before; and what fits was not too long.
   if (told === 0 || mtu >= current || mtu >= quoted.totalLen) return false
+  // A peer that takes small segments only has none that were too long.
+  if (mssFor(connection, mtu) >= stack.flows.half(connection, TCB_MSS_U16)) return false
   if (mayHaveWorked(stack, connection)) connection.pendingMtu = { mtu, seq: quoted.seq, atUs: stack.nowUs }
   else {
     takeTold(stack, connection, mtu)

@@ -128,6 +128,28 @@ describe('reassembly', () => {
     expect(bench.reassembly.size).toBe(4)
   })
 
+  it('a first header with options, sixty bytes and all that fits -> too long, nothing is kept of it', () => {
+    const bench = new Bench()
+    const [first, last] = [part(0, 8), datagram(new Uint8Array(1503), { part: { id: 1, hasMore: false, fragmentOffset: 64_008 } })]
+    const middle = Array.from({ length: 40 }, (_, i) => (
+      datagram(new Uint8Array(1600), { part: { id: 1, hasMore: true, fragmentOffset: 8 + i * 1600 } })))
+    const long = new Uint8Array(first.length + 40)
+    long.set(first.subarray(0, 34))
+    long.set(first.subarray(34), 74)
+    long[14] = 0x4f
+    wire.writeU16(long, 16, 68)
+    for (const frame of [...middle, last, long]) expect(bench.add(frame)).toBeNull()
+    bench.advance(31_000_000)
+    expect([bench.reassembly.size, bench.reassembly.heldBytes]).toEqual([0, 0])
+  })
+
+  it('more pieces than a datagram may have -> dropped', () => {
+    const bench = new Bench({ pieces: 4 })
+    expect(bench.addAll(fragmentsOf(whole, [0, 8, 16, 24, 32], 1))).toEqual([])
+    expect(bench.addAll(fragmentsOf(whole, [0, 8, 16, 24], 2))).toEqual([whole])
+    expect(bench.stats.get('dropFragments')).toBe(5)
+  })
+
   it('64 KiB in pieces of an Ethernet -> whole', () => {
     const bench = new Bench()
     const payload = bytesOf(65_515)
@@ -149,7 +171,10 @@ describe('reassembly', () => {
       const frames = toses.map((tos, i) => (
         datagram(new Uint8Array(8), { tos, part: { id: 1, hasMore: i < toses.length - 1, fragmentOffset: i * 8 } })))
       const bench = new Bench()
-      return frames.map((frame) => bench.add(frame)?.[15]).find((tos) => tos !== undefined)
+      const found = frames.map((frame) => bench.add(frame)?.[15]).find((tos) => tos !== undefined)
+      bench.advance(31_000_000)
+      expect([bench.reassembly.size, bench.reassembly.heldBytes, bench.late]).toEqual([0, 0, []])
+      return found
     }
     expect([tosOf(0x22, 3, 2), tosOf(2, 2), tosOf(0, 2), tosOf(0, 3), tosOf(3, 0)]).toEqual([0x23, 2, 0, undefined, undefined])
   })

@@ -111,6 +111,12 @@ describe('fragmentation needed', () => {
     expect([ordered(open.host), open.host.count('icmpErrorsIgnored')]).toEqual([[], 1])
   })
 
+  it('peer whose small segments fit anyway -> ignored', () => {
+    const open = sending(5000, {}, { mss: 1000 })
+    tooBig(open, 1200)
+    expect([ordered(open.host), open.host.count('icmpErrorsIgnored')]).toEqual([[], 1])
+  })
+
   it('what is quoted is not under way -> ignored (RFC 5927, 4.1)', () => {
     const open = sending()
     for (const offset of [-1, 5000]) tooBig(open, 1300, 1500, offset)
