@@ -1,7 +1,7 @@
 /** The path's MTU: told by routers (RFC 1191; RFC 5927, 7.2) and found where they are silent (RFC 8899). */
 import { describe, expect, it } from 'vitest'
 import {
-  TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_MSS, WHAT_ACTIVE,
+  TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_MSS, TO_FAST_FLOW_SEND, WHAT_ACTIVE,
 } from '../../lib/memif/index.js'
 import { DEFAULT_TCP } from '../../service/slow/index.js'
 import { PathMtuCache } from '../../service/slow/pathmtucache.js'
@@ -77,10 +77,13 @@ function another(open: Open, remotePort = PEER_PORT + 1): Open {
 }
 
 describe('fragmentation needed', () => {
-  it('before anything of that size came through -> smaller segments at once, one segment to begin with (RFC 1191, 6.5)', () => {
+  it('before anything of that size came through -> smaller at once, and what is under way again (RFC 1191, 6.5)', () => {
     const open = sending()
+    const una = open.host.tcb(open.flow, TCB_SND_UNA)
     tooBig(open, 1300)
-    expect(ordered(open.host)).toEqual([1260])
+    const orders = open.host.work().filter(({ type }) => type === TO_FAST_FLOW_MSS || type === TO_FAST_FLOW_SEND)
+    expect(orders.map(({ type, first, second }) => [type, first, second])).toEqual(
+      [[TO_FAST_FLOW_MSS, 1260, 0], [TO_FAST_FLOW_SEND, una, 5000]])
     expect([open.host.count('pathMtuTold'), open.host.count('icmpErrors')]).toEqual([1, 1])
   })
 
