@@ -29,6 +29,8 @@ export interface BurstOptions {
   readonly txHeaders: Uint8Array
   readonly txDesc: Int32Array
   readonly offload: boolean
+  /** 0, or left out: none. */
+  readonly vlan?: number
 }
 
 /** What both native ports can do. */

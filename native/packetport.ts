@@ -18,6 +18,9 @@ const LEN = 1
 const SNAPLEN = 2
 /** The Ethernet header's offset in the slot, in the low 16 bits. */
 const MAC_OFFSET = 3
+/** The 802.1Q tag, in the low 16 bits, and the part of it that names the VLAN. */
+const VLAN_TCI = 6
+const VLAN_ID_BITS = 0xfff
 
 const TP_STATUS_USER = 1 << 0
 const TP_STATUS_COPY = 1 << 1
@@ -43,6 +46,8 @@ export interface PacketPortOptions {
   /** Address whose frames are received, beside those to groups. */
   readonly mac: Uint8Array
   readonly offload: boolean
+  /** VLAN whose tag frames carry and of which only frames are ours, 1 to 4094; 0, or left out: none. */
+  readonly vlan?: number
   /** False for a port that only sends. */
   readonly receive: boolean
   readonly txSlots?: number
@@ -93,6 +98,7 @@ export class PacketPort extends PortArrays implements Port {
   private hot: PacketHandle
   private readonly slotWords: number
   private readonly slots: number
+  private readonly vlan: number
   private slot = 0
   private lap = 1
   /** Frames of the last `receive`, and whether any is RX_SPLIT. */
@@ -104,6 +110,7 @@ export class PacketPort extends PortArrays implements Port {
     this.mtu = interfaceInfo(options.interface).mtu
     this.offload = options.offload
     this.slots = ringSlotsOf(options)
+    this.vlan = options.vlan ?? 0
     this.socket = fd
     this.ring = options.receive ? mapRing(fd, this.slots) : null
     const memory = this.ring ?? new ArrayBuffer(64)
@@ -111,7 +118,7 @@ export class PacketPort extends PortArrays implements Port {
     this.frameWords = new Int32Array(memory)
     const slotBytes = memory.byteLength / this.slots
     this.slotWords = this.ring === null ? 0 : slotBytes / 4
-    const burst: BurstOptions = { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload }
+    const burst: BurstOptions = { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload, vlan: this.vlan }
     this.hot = addon().packetPort(fd, { ...burst, slots: this.slots, slotBytes })
   }
 
@@ -198,7 +205,8 @@ export class PacketPort extends PortArrays implements Port {
     let flags = 0
     if ((status & TP_STATUS_CSUMNOTREADY) !== 0 || (head & VIRTIO_NEEDS_CSUM) !== 0) flags = RX_CHECKSUM_PARTIAL
     else if ((status & TP_STATUS_CSUM_VALID) !== 0 || (head & VIRTIO_DATA_VALID) !== 0) flags = RX_CHECKSUM_GOOD
-    if ((status & TP_STATUS_VLAN_VALID) !== 0) flags |= RX_VLAN
+    // No tag, or VLAN 0, which is a priority and no VLAN (IEEE 802.1Q, 6.9), are both 0 here.
+    if (((status & TP_STATUS_VLAN_VALID) === 0 ? 0 : words[at + VLAN_TCI] & VLAN_ID_BITS) !== this.vlan) flags |= RX_VLAN
     if ((status & TP_STATUS_COPY) !== 0) {
       flags |= len > FRAME_MAX ? RX_SPLIT | RX_TRUNCATED : RX_SPLIT
       this.split = 1

@@ -64,7 +64,10 @@ export const RX_CHECKSUM_GOOD = 1 << 1
 export const RX_SPLIT = 1 << 2
 /** rxFlags: the port lost the end of the frame; it cannot be used. */
 export const RX_TRUNCATED = 1 << 3
-/** rxFlags: the kernel has taken an 802.1Q tag off the frame (AF_PACKET). Other ports leave it in the frame. */
+/**
+ * rxFlags: the frame is of another VLAN than the port's. Without a VLAN of its own only AF_PACKET says so, where the kernel takes tags
+ * off; other ports leave them in the frame.
+ */
 export const RX_VLAN = 1 << 4
 
 /** rxFlags: the frame has not left this host: it came by the loop port, or the slow path made it for an address of our own. */

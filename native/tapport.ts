@@ -13,6 +13,8 @@ export interface TapPortOptions {
   readonly name: string
   readonly regions: Regions
   readonly offload: boolean
+  /** VLAN whose tag frames carry and of which only frames are ours, 1 to 4094; 0, or left out: none. */
+  readonly vlan?: number
   /** MAC address of the host's end of the device; the kernel chooses one if it is left out. */
   readonly hostMac?: Uint8Array
   readonly txSlots?: number
@@ -43,7 +45,9 @@ export class TapPort extends PortArrays implements Port {
     const memory = new ArrayBuffer(this.burst * FRAME_SLOT_BYTES)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
-    this.hot = addon().tapPort(fd, { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload })
+    this.hot = addon().tapPort(fd, {
+      ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload, vlan: options.vlan ?? 0,
+    })
   }
 
   /**

@@ -23,10 +23,10 @@ import { Worker } from './fast/worker.js'
 const STATE_REGION = 0
 
 function attachPort(options: start.WorkerStart, regions: Regions): Port {
-  const { kind, offload } = options.port
-  if (kind === 'tap') return TapPort.attach(start.WORKER_FD_PORT, { name: options.port.interface, regions, offload })
+  const { kind, offload, vlan } = options.port
+  if (kind === 'tap') return TapPort.attach(start.WORKER_FD_PORT, { name: options.port.interface, regions, offload, vlan })
   const mac = Uint8Array.from(Buffer.from(options.localMac, 'hex'))
-  return PacketPort.attach(start.WORKER_FD_PORT, { interface: options.port.interface, regions, mac, offload, receive: true })
+  return PacketPort.attach(start.WORKER_FD_PORT, { interface: options.port.interface, regions, mac, offload, vlan, receive: true })
 }
 
 function main(): void {

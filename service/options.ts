@@ -168,6 +168,9 @@ function checkAddresses({ ipAddr, ipRoute }: OptionValues): void {
 }
 
 function checkRelations(values: OptionValues): void {
+  if (values.vlan !== 0 && values.fpVlanStrip) {
+    throw new UsageError('--fp-vlan-strip: takes frames of all VLANs, --vlan those of one; want one of the two options')
+  }
   if (values.arpTimeoutMax < values.arpTimeout) {
     throw new UsageError(
       `--arp-timeout-max: ${values.arpTimeoutMax}: is less than --arp-timeout (${values.arpTimeout}); want at least that`)

@@ -160,6 +160,8 @@ export const OPTION_TABLE = {
       'A default route: 0.0.0.0/0,192.168.1.1.' }, ROUTES_MAX, readRoute),
   ipTtl: integer({ ...ip, name: 'ip-ttl', value: 'TTL', departure: NEW,
     meaning: 'Time to live of packets that are sent.' }, DEFAULT_TTL, 1, 255),
+  ipMtuMin: integer({ ...ip, name: 'ip-mtu-min', value: 'MTU', unit: 'bytes', departure: NEW,
+    meaning: 'Least path MTU that ICMP errors or lost packets can make TAS believe. Paths below it cannot be used.' }, 552, 68, 65_535),
 
   nic: optional({ ...nic, name: 'nic', value: '[af_packet:|tap:]NAME', departure: NEW,
     meaning: 'Network interface to work on. Needed. af_packet (taken when none is named) shares an existing interface ' +
@@ -167,6 +169,8 @@ export const OPTION_TABLE = {
   mac: optional({ ...nic, name: 'mac', value: 'MAC', defaultText: 'random, locally administered', departure: NEW,
     meaning: 'MAC address of TAS. It must not be the interface\'s own, or the host kernel would answer for TAS\'s ports.' },
   readMac),
+  vlan: integer({ ...nic, name: 'vlan', value: 'ID', defaultText: '0 (none)', departure: NEW,
+    meaning: 'VLAN that TAS is in, 1 to 4094: all it sends has that 802.1Q tag, and frames without it are not for TAS.' }, 0, 0, 4094),
 
   fpCoresMax: integer({ ...fp, name: 'fp-cores-max', value: 'CORES', departure: 'one core is used so far',
     meaning: 'Most cores for the fast path.' }, 1, 1, WORKERS_MAX),

@@ -73,8 +73,9 @@ function checkInterface(name: string, mac: Uint8Array): void {
 
 function openPacketPorts(name: string, options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
   const offload = !options.fpNoXsumoffload
+  const { vlan } = options
   const open = (receive: boolean): PacketPort => {
-    const port = PacketPort.open({ interface: name, regions: new Regions(), mac, offload, receive })
+    const port = PacketPort.open({ interface: name, regions: new Regions(), mac, offload, vlan, receive })
     undo.add(`port on ${name}`, () => port.close())
     return port
   }
@@ -82,17 +83,19 @@ function openPacketPorts(name: string, options: Options, mac: Uint8Array, worker
     checkInterface(name, mac)
     const slow = open(false)
     const workerFds = Array.from({ length: workers }, () => open(true).fd)
-    return { slow, workerFds, port: { kind: 'af_packet', interface: name, offload }, mtu: slow.mtu }
+    return { slow, workerFds, port: { kind: 'af_packet', interface: name, offload, vlan }, mtu: slow.mtu }
   } catch (error) {
     if (error instanceof EnvironmentError) throw error
     throw new EnvironmentError(explainPacket(name, error))
   }
 }
 
-/** Opens a TAP device `name` for `option`, named in complaints. The device goes with its last descriptor. */
-export function openTap(option: string, name: string, offload: boolean, hostMac: Uint8Array | null, undo: UndoStack): TapPort {
+/** Opens a TAP device `name` for `option`, named in complaints; `vlan` 0 for no tags. The device goes with its last descriptor. */
+export function openTap(
+  option: string, name: string, offload: boolean, hostMac: Uint8Array | null, undo: UndoStack, vlan = 0,
+): TapPort {
   try {
-    const port = TapPort.open({ name, regions: new Regions(), offload, ...(hostMac === null ? {} : { hostMac }) })
+    const port = TapPort.open({ name, regions: new Regions(), offload, vlan, ...(hostMac === null ? {} : { hostMac }) })
     undo.add(`TAP device ${name}`, () => port.close())
     return port
   } catch (error) {
@@ -103,8 +106,9 @@ export function openTap(option: string, name: string, offload: boolean, hostMac:
 /** A TAP device is one queue: slow path and worker share its descriptor. */
 function openTapPorts(name: string, options: Options, undo: UndoStack): ServicePorts {
   const offload = !options.fpNoXsumoffload
-  const slow = openTap('--nic', name, offload, null, undo)
-  return { slow, workerFds: [slow.fd], port: { kind: 'tap', interface: name, offload }, mtu: slow.mtu }
+  const { vlan } = options
+  const slow = openTap('--nic', name, offload, null, undo, vlan)
+  return { slow, workerFds: [slow.fd], port: { kind: 'tap', interface: name, offload, vlan }, mtu: slow.mtu }
 }
 
 /** Fast-path workers. A TAP device has one queue, and several AF_PACKET workers need steering, which comes later. */

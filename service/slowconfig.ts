@@ -19,6 +19,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       linkBwGbps: options.tcpLinkBw,
       ecn: options.tcpEcn,
       ttl: options.ipTtl,
+      minPathMtu: options.ipMtuMin,
     },
     arp: { timeoutUs: options.arpTimeout, timeoutMaxUs: options.arpTimeoutMax },
     cc: {

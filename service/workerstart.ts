@@ -44,6 +44,8 @@ export interface WorkerPort {
   readonly interface: string
   /** Checksum and segmentation offload may be used (not --fp-no-xsumoffload). */
   readonly offload: boolean
+  /** VLAN that TAS is in (--vlan), 0 for none. */
+  readonly vlan: number
 }
 
 /** The JSON argument of a worker. */
@@ -136,6 +138,7 @@ function decodePort(value: unknown): WorkerPort {
     kind: port.text('kind', /^(?:af_packet|tap)$/) === 'tap' ? 'tap' : 'af_packet',
     interface: port.text('interface', /^[^/\s]{1,15}$/),
     offload: port.flag('offload'),
+    vlan: port.integer('vlan', 0, 4094),
   }
 }
 

@@ -45,6 +45,8 @@ export const SLOW_COUNTERS = [
   'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
   'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
   'keepaliveProbes', 'userTimeouts', 'lingerResets',
+  'icmpErrors', 'icmpErrorsIgnored', 'pathMtuTold', 'pathMtuGuessed', 'pathMtuRaised',
+  'fragments', 'dropFragments', 'datagramsReassembled', 'reassemblyTimeouts',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

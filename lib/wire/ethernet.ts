@@ -5,6 +5,8 @@ import { readU16, writeU16 } from './bytes.js'
 export const ETHERNET_HEADER_BYTES = 14
 export const ETHERTYPE_IPV4 = 0x0800
 export const ETHERTYPE_ARP = 0x0806
+/** An IEEE 802.1Q tag stands in the place of the type, the type behind it. */
+export const ETHERTYPE_VLAN = 0x8100
 
 /** ff:ff:ff:ff:ff:ff. */
 export const MAC_BROADCAST: Uint8Array = new Uint8Array(MAC_BYTES).fill(0xff)

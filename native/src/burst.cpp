@@ -64,6 +64,7 @@ Burst::Burst(const Napi::Object& options) {
   txHeaders = pointerOf<uint8_t>(options, "txHeaders");
   frames = pointerOf<uint8_t>(options, "frames", &framesLen);
   offload = options.Get("offload").ToBoolean();
+  vlan = static_cast<uint16_t>(options.Get("vlan").ToNumber().Uint32Value() & kVlanIdBits);
 }
 
 bool Burst::fail(const std::string& what) {
@@ -153,11 +154,38 @@ bool Burst::prepare(int slot, TxFrame& frame) {
   if (payloadLen != 0 && !stretch(words + kTxRegion, payload)) return false;
   uint8_t* virtio = txHeaders + slot * kSlotBytes + kSlotVirtio;
   fillHeaders(virtio, headerLen, payload, gso);
-  frame.parts[0] = {virtio, kVirtioLen + static_cast<size_t>(headerLen)};
-  frame.parts[1] = {payload.first, payload.firstLen};
-  frame.parts[2] = {payload.second, payload.secondLen};
-  frame.count = payload.secondLen > 0 ? 3 : (payload.firstLen > 0 ? 2 : 1);
+  if (vlan == 0) {
+    frame.parts[0] = {virtio, kVirtioLen + static_cast<size_t>(headerLen)};
+    frame.count = 1;
+  } else {
+    VirtioHeader header;
+    std::memcpy(&header, virtio, sizeof header);
+    tag(header, virtio + kVirtioLen, static_cast<size_t>(headerLen), frame);
+  }
+  if (payload.firstLen > 0) frame.parts[frame.count++] = {payload.first, payload.firstLen};
+  if (payload.secondLen > 0) frame.parts[frame.count++] = {payload.second, payload.secondLen};
   return true;
+}
+
+// The headers in two parts with the tag between them. The slot stays as it is: the frame may have to be sent again.
+void Burst::tag(VirtioHeader virtio, const uint8_t* ethernet, size_t headerLen, TxFrame& frame) const {
+  if (virtio.headerLen > 0) virtio.headerLen = static_cast<uint16_t>(virtio.headerLen + kTagLen);
+  if (virtio.checksumStart > 0) virtio.checksumStart = static_cast<uint16_t>(virtio.checksumStart + kTagLen);
+  std::memcpy(frame.front, &virtio, sizeof virtio);
+  std::memcpy(frame.front + kVirtioLen, ethernet, kMacsLen);
+  store16(frame.front + kVirtioLen + kMacsLen, swap16(kTagType));
+  store16(frame.front + kVirtioLen + kMacsLen + 2, swap16(vlan));
+  frame.parts[0] = {frame.front, sizeof frame.front};
+  frame.parts[1] = {const_cast<uint8_t*>(ethernet) + kMacsLen, headerLen - kMacsLen};
+  frame.count = 2;
+}
+
+void Burst::wrap(const uint8_t* bytes, size_t length, TxFrame& frame) const {
+  if (vlan != 0) return tag({}, bytes, length, frame);
+  std::memset(frame.front, 0, kVirtioLen);
+  frame.parts[0] = {frame.front, kVirtioLen};
+  frame.parts[1] = {const_cast<uint8_t*>(bytes), length};
+  frame.count = 2;
 }
 
 // Fills in the virtio header and both checksums of the headers behind it.

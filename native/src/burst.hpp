@@ -18,10 +18,16 @@ constexpr int32_t kRxChecksumPartial = 1 << 0;
 constexpr int32_t kRxChecksumGood = 1 << 1;
 constexpr int32_t kRxSplit = 1 << 2;
 constexpr int32_t kRxTruncated = 1 << 3;
+constexpr int32_t kRxVlan = 1 << 4;
 
 constexpr size_t kVirtioLen = 10;
 constexpr size_t kEthernetLen = 14;
 constexpr size_t kFrameMax = 65535 + kEthernetLen;
+// IEEE 802.1Q: a tag stands between addresses and type; 12 bits of it name the VLAN.
+constexpr size_t kMacsLen = 12;
+constexpr size_t kTagLen = 4;
+constexpr uint16_t kTagType = 0x8100;
+constexpr uint16_t kVlanIdBits = 0xfff;
 
 // struct virtio_net_hdr, little endian as on every machine Node runs on here.
 struct VirtioHeader {
@@ -62,15 +68,16 @@ struct Queued {
   Stretch payload;
 };
 
-// A frame ready for a system call.
+// A frame ready for a system call. With a tag its front, down to there, is not where the rest of it is.
 struct TxFrame {
-  iovec parts[3];
+  iovec parts[4];
   int count;
+  uint8_t front[kVirtioLen + kMacsLen + kTagLen];
 };
 
 class Burst {
  public:
-  // `options`: { regions, frames?, rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc, offload }
+  // `options`: { regions, frames?, rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc, offload, vlan }
   Burst(const Napi::Object& options);
 
   // Each returns true, or false with `error` set to what is wrong with the descriptor.
@@ -78,6 +85,9 @@ class Burst {
   bool copyFromMemory(const Copy& copy, size_t length);
   bool prepare(int slot, TxFrame& frame);
   bool readQueued(int slot, Queued& queued);
+
+  // A whole frame that needs nothing of the kernel but a tag, if we have a VLAN.
+  void wrap(const uint8_t* bytes, size_t length, TxFrame& frame) const;
 
   // Bytes of copy descriptor `index`; after readCopy has checked it.
   size_t copyLength(int index) const { return static_cast<size_t>(copyDesc[index * 8 + 6]); }
@@ -101,12 +111,15 @@ class Burst {
   int copyMax;
   int txSlots;
   bool offload;
+  // The VLAN whose tag frames carry, 0: none.
+  uint16_t vlan;
   std::string error;
 
  private:
   bool stretch(const int32_t* words, Stretch& out);
   bool checkLengths(int32_t headerLen, int32_t payloadLen);
   bool fail(const std::string& what);
+  void tag(VirtioHeader virtio, const uint8_t* ethernet, size_t headerLen, TxFrame& frame) const;
   void fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload, int gso) const;
 };
 

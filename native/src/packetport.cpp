@@ -179,11 +179,11 @@ int PacketPort::transmit(int first, int count) {
 }
 
 bool PacketPort::sendFrame(const uint8_t* frame, size_t length) {
-  VirtioHeader virtio{};
-  iovec parts[2] = {{&virtio, sizeof virtio}, {const_cast<uint8_t*>(frame), length}};
+  TxFrame whole;
+  burst.wrap(frame, length, whole);
   msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = 2;
+  message.msg_iov = whole.parts;
+  message.msg_iovlen = static_cast<size_t>(whole.count);
   ssize_t sent;
   do {
     sent = sendmsg(fd_, &message, MSG_DONTWAIT);

@@ -41,6 +41,8 @@ class TapPort {
   int failedSlot = 0;
 
  private:
+  // Takes our VLAN's tag out of a frame; frames without it are marked as not ours.
+  void takeTag(int index);
   // Whether the frame left; false with err 0 if the queue is full.
   bool write(const iovec* parts, int count);
 
@@ -69,9 +71,23 @@ int TapPort::receive() {
     burst.rxOffset[received_] = static_cast<int32_t>(at + kSlotEthernet);
     burst.rxLen[received_] = static_cast<int32_t>(static_cast<size_t>(length) - kVirtioLen);
     burst.setVirtioFlags(received_, virtio);
+    if (burst.vlan != 0) takeTag(received_);
     received_++;
   }
   return received_;
+}
+
+void TapPort::takeTag(int index) {
+  uint8_t* ethernet = burst.frames + burst.rxOffset[index];
+  const auto word = [&](size_t at) { return static_cast<uint16_t>(ethernet[at] << 8 | ethernet[at + 1]); };
+  const bool isTagged = static_cast<size_t>(burst.rxLen[index]) >= kEthernetLen + kTagLen && word(kMacsLen) == kTagType;
+  if (!isTagged || (word(kMacsLen + 2) & kVlanIdBits) != burst.vlan) {
+    burst.rxFlags[index] |= kRxVlan;
+    return;
+  }
+  std::memmove(ethernet + kTagLen, ethernet, kMacsLen);
+  burst.rxOffset[index] += static_cast<int32_t>(kTagLen);
+  burst.rxLen[index] -= static_cast<int32_t>(kTagLen);
 }
 
 bool TapPort::deliver(int count) {
@@ -108,10 +124,10 @@ int TapPort::transmit(int first, int count) {
 }
 
 bool TapPort::sendFrame(const uint8_t* frame, size_t length) {
-  VirtioHeader virtio{};
-  const iovec parts[2] = {{&virtio, sizeof virtio}, {const_cast<uint8_t*>(frame), length}};
+  TxFrame whole;
+  burst.wrap(frame, length, whole);
   lost_ = false;
-  return write(parts, 2) && !lost_;
+  return write(whole.parts, whole.count) && !lost_;
 }
 
 TapPort& portOf(void* data) { return *static_cast<TapPort*>(data); }

@@ -25,6 +25,7 @@ import {
   TCB_CONTEXT_U16,
   TCB_FLAGS,
   TCB_GEN_U16,
+  TCB_MSS_U16,
   TCB_RCV_NXT,
   TCB_SND_END,
   TCB_SND_MAX,
@@ -39,6 +40,7 @@ import {
   TO_FAST_FLOW_CONTEXT,
   TO_FAST_FLOW_FIN,
   TO_FAST_FLOW_FLAGS,
+  TO_FAST_FLOW_MSS,
   TO_FAST_FLOW_PROBE,
   TO_FAST_FLOW_REMOVE,
   TO_FAST_FLOW_SEND,
@@ -174,6 +176,7 @@ export class Commands {
     else if (type === TO_FAST_FLOW_RX_SHUT) words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
+    else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = first
     else if (type === TO_FAST_FLOW_UPDATE) {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
       fast.listTx(flow, tcb)

@@ -5,7 +5,7 @@ import {
 import type { AppContext, AppEvent } from './app.js'
 import { txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
-import { effectiveMss } from './handover.js'
+import { effectiveMss } from './mss.js'
 import type { Stack } from './stack.js'
 
 /** The fields that describe a connection with its flow (AS_REMOTE_IP to AS_TX_BASE). */

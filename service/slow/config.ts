@@ -36,6 +36,8 @@ export interface TcpConfig {
   readonly timeWaitUs: number
   /** Connections in TIME-WAIT at once; with more the oldest ends early. */
   readonly timeWaitMax: number
+  /** Least MTU of a path, bytes: ICMP errors and lost packets bring segments no further down (68 at least, RFC 791). */
+  readonly minPathMtu: number
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
   readonly ecn: EcnMode
@@ -115,6 +117,7 @@ export const DEFAULT_TCP: TcpConfig = {
   timeWaitUs: 60_000_000,
   timeWaitMax: 131_072,
   finWait2Us: 60_000_000,
+  minPathMtu: 552,
   ecn: 'passive',
   ttl: DEFAULT_TTL,
 }

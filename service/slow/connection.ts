@@ -5,6 +5,7 @@ import { Cubic } from './cubic.js'
 import type { FourTuple } from './isn.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import type { Listener } from './listeners.js'
+import type { PathState, PendingMtu } from './pathmtu.js'
 import type { Recovery } from './recovery/state.js'
 import type { Timer } from './timers.js'
 
@@ -111,6 +112,12 @@ export class Connection implements FourTuple {
   retransmits = 0
   /** A tail loss probe is out since the last progress. */
   hasProbed = false
+
+  // What routers say (icmperrors.ts, softerror.ts, pathmtu.ts).
+  softErrorUna = 0
+  /** What is known of the path's MTU, null as long as it is the interface's. */
+  path: PathState | null = null
+  pendingMtu: PendingMtu | null = null
 
   // Congestion window (window.ts).
   readonly cubic = new Cubic()

@@ -13,19 +13,10 @@ import type { Connection } from './connection.js'
 import { flagsOfOptions } from './connoptions.js'
 import { timestampValue } from './negotiate.js'
 import { startOptionTimers } from './optiontimers.js'
+import { effectiveMss } from './mss.js'
+import { beginPath } from './pathmtu.js'
 import type { Stack } from './stack.js'
 import { initialWindow } from './window.js'
-
-/** Bytes that a timestamps option takes in every segment. */
-const TIMESTAMPS_BYTES = 12
-/** IP and TCP headers without options. */
-export const HEADERS_BYTES = 40
-
-/** Most payload bytes in a segment to the peer (Eff.snd.MSS, RFC 9293, 3.7.1). */
-export function effectiveMss(stack: Stack, connection: Connection): number {
-  const mss = Math.min(connection.peerMss, stack.output.mtu - HEADERS_BYTES)
-  return Math.max(mss - (connection.timestamps ? TIMESTAMPS_BYTES : 0), 1)
-}
 
 /** Flow hash to worker: the one place that decides it for connections that we open. */
 export function workerFor(stack: Stack, hash: number): number {
@@ -41,6 +32,7 @@ export function reserveFlow(stack: Stack, connection: Connection): boolean {
   if (app === null || neighbor === null || !neighbor.isResolved || stack.flows.available === 0) return false
   if (!takeBuffers(stack, app, connection)) return false
   app.flows.add(connection)
+  beginPath(stack, connection)
   return stack.flows.take(connection)
 }
 

@@ -6,6 +6,7 @@ import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
 import { handOver } from './handover.js'
 import { timestampsOf } from './negotiate.js'
+import { reportedError } from './softerror.js'
 import type { Stack } from './stack.js'
 import { closeByApp, resumeTimeWait } from './teardown.js'
 
@@ -35,8 +36,9 @@ export function dropHandshake(stack: Stack, connection: Connection): void {
 export function failOpening(stack: Stack, connection: Connection, error: number): void {
   const { context, handle } = connection
   stack.stats.add('connectionsFailed')
+  const status = reportedError(stack, connection, error)
   releaseHandshake(stack, connection)
-  context?.send({ type: EV_CONN_OPEN, handle, status: error })
+  context?.send({ type: EV_CONN_OPEN, handle, status })
 }
 
 /**

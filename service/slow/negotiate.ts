@@ -6,7 +6,7 @@ import {
   NO_OPTIONS, seqDiff, TCP_ACK, TCP_CWR, TCP_ECE, TCP_SYN, type TcpOptions, type TcpParsed,
 } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
-import { HEADERS_BYTES } from './handover.js'
+import { HEADERS_BYTES } from './mss.js'
 import type { Stack } from './stack.js'
 
 const WINDOW_MAX = 0xffff

@@ -1,7 +1,8 @@
 /** Frames that the slow path builds and sends itself. */
 import type { Port } from '../../native/index.js'
 import {
-  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES,
+  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, type Fragmentation, FRAGMENT_UNIT_BYTES,
+  IPV4_HEADER_BYTES, type Ipv4Header,
   MAC_BROADCAST, NO_OPTIONS, PROTOCOL_TCP, tcpHeaderLen, type TcpOptions,
 } from '../../lib/wire/index.js'
 import type { ArpCache, Neighbor } from './arp.js'
@@ -22,6 +23,8 @@ export interface OutSegment {
   readonly options?: TcpOptions
 }
 
+type DatagramNames = Pick<Ipv4Header, 'sourceIp' | 'targetIp' | 'protocol'>
+
 export class Output {
   private readonly port: Pick<Port, 'sendFrame' | 'mtu'>
   private readonly routes: Routes
@@ -29,6 +32,7 @@ export class Output {
   private readonly mac: Uint8Array
   private readonly ttl: number
   private readonly loopback: LoopbackQueue
+  private lastId = 0
 
   constructor(
     port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, ttl: number, loopback: LoopbackQueue,
@@ -69,7 +73,36 @@ export class Output {
     }
     const next = neighbor ?? this.neighborFor(targetIp)
     if (next === null) return
-    this.emitHeaders(frame, MAC_BROADCAST, sourceIp, targetIp, protocol)
+    this.send(frame, { sourceIp, targetIp, protocol }, null, next)
+  }
+
+  /**
+   * Sends a datagram with `payload` that does without "do not fragment": in fragments if the interface's MTU wants it, and routers may
+   * cut it further. Without a route, or room in the ARP cache, it is dropped.
+   */
+  fragmentable(payload: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
+    if (this.isOurs(targetIp)) {
+      const whole = new Uint8Array(PAYLOAD_AT + payload.length)
+      whole.set(payload, PAYLOAD_AT)
+      return this.ip(whole, sourceIp, targetIp, protocol)
+    }
+    const next = this.neighborFor(targetIp)
+    if (next === null) return
+    // RFC 6864, 4.3: different for datagrams that are under way at the same time.
+    this.lastId = (this.lastId + 1) & 0xffff
+    const room = this.mtu - IPV4_HEADER_BYTES
+    const step = payload.length <= room ? payload.length : room - (room % FRAGMENT_UNIT_BYTES)
+    for (let at = 0; at === 0 || at < payload.length; at += step) {
+      const part = payload.subarray(at, at + step)
+      const frame = new Uint8Array(PAYLOAD_AT + part.length)
+      frame.set(part, PAYLOAD_AT)
+      const fragment = { id: this.lastId, hasMore: at + step < payload.length, fragmentOffset: at }
+      this.send(frame, { sourceIp, targetIp, protocol }, fragment, next)
+    }
+  }
+
+  private send(frame: Uint8Array, names: DatagramNames, part: Fragmentation | null, next: Neighbor): void {
+    this.emitHeaders(frame, MAC_BROADCAST, names, part)
     this.arp.send(next, frame)
   }
 
@@ -79,14 +112,13 @@ export class Output {
 
   /** A frame for ourselves: the next poll receives it. */
   private inside(frame: Uint8Array, tuple: FourTuple, protocol: number): void {
-    this.emitHeaders(frame, this.mac, tuple.localIp, tuple.remoteIp, protocol)
+    this.emitHeaders(frame, this.mac, { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol }, null)
     this.loopback.push(frame, tuple)
   }
 
-  private emitHeaders(frame: Uint8Array, target: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
+  private emitHeaders(frame: Uint8Array, target: Uint8Array, names: DatagramNames, part: Fragmentation | null): void {
     emitEthernet(frame, { target, source: this.mac, etherType: ETHERTYPE_IPV4 })
-    const payloadLen = frame.length - PAYLOAD_AT
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: this.ttl, tos: 0, payloadLen })
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { ...names, ttl: this.ttl, tos: 0, payloadLen: frame.length - PAYLOAD_AT }, part)
   }
 
   private neighborFor(ip: number): Neighbor | null {

@@ -1,8 +1,8 @@
 /** Frames that workers pass up: which protocol, which connection. */
 import { RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_TRUNCATED } from '../../native/port.js'
 import {
-  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, type Ipv4Parsed, isGroupMac, parseArp, parseEthernet,
-  parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, sameMac, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
+  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, type Ipv4Parsed, isGroupMac, parseArp, parseEthernet,
+  parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, readU16, sameMac, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
 import type { Connection } from './connection.js'
@@ -14,11 +14,17 @@ import { refuse } from './reset.js'
 import type { Frame, Segment, Stack } from './stack.js'
 import { receiveInTimeWait } from './timewait.js'
 
+/** 802.1Q: where a tag stands, its bytes, and the part of them that names the VLAN. */
+const VLAN_TAG_AT = 12
+const VLAN_TAG_BYTES = 4
+const VLAN_ID_BITS = 0xfff
+
 const NOT_TRUSTED_CHECKSUM = RX_CHECKSUM_GOOD | RX_CHECKSUM_PARTIAL
 
 /** Takes one frame. `mac` is our address. */
-export function receiveFrame(stack: Stack, frame: Frame, mac: Uint8Array): void {
+export function receiveFrame(stack: Stack, received: Frame, mac: Uint8Array): void {
   stack.stats.add('packets')
+  const frame = withoutPriorityTag(received)
   const ethernet = (frame.rxFlags & RX_TRUNCATED) === 0 ? parseEthernet(frame.bytes) : null
   if (ethernet === null) return stack.stats.add('dropMalformed')
   const isGroup = isGroupMac(ethernet.target)
@@ -26,6 +32,16 @@ export function receiveFrame(stack: Stack, frame: Frame, mac: Uint8Array): void 
   if (ethernet.etherType === ETHERTYPE_ARP) receiveArp(stack, frame)
   else if (ethernet.etherType === ETHERTYPE_IPV4) receiveIpv4(stack, frame, isGroup)
   else leave(stack, frame)
+}
+
+/** IEEE 802.1Q, 6.9: a tag with VLAN 0 gives a priority and nothing else; the frame counts as untagged. */
+function withoutPriorityTag(frame: Frame): Frame {
+  const { bytes } = frame
+  const isTagged = bytes.length >= ETHERNET_HEADER_BYTES + VLAN_TAG_BYTES && readU16(bytes, VLAN_TAG_AT) === ETHERTYPE_VLAN
+  if (!isTagged || (readU16(bytes, VLAN_TAG_AT + 2) & VLAN_ID_BITS) !== 0) return frame
+  const untagged = bytes.slice(VLAN_TAG_BYTES)
+  untagged.set(bytes.subarray(0, VLAN_TAG_AT))
+  return { ...frame, bytes: untagged }
 }
 
 /** Not for us: the host kernel's, if there is one. */
@@ -49,14 +65,26 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
   if (!isInside(frame) && stack.routes.localIndex(ip.sourceIp) >= 0) return stack.stats.add('packetsNotOurs')
   // Neither TCP (RFC 9293, 3.10.7: MUST-57) nor our echo replies answer to groups; a host kernel may want them.
   const isOurs = !isGroup && stack.routes.localIndex(ip.targetIp) >= 0 && stack.routes.isUnicast(ip.sourceIp)
-  if (!isOurs || ip.isFragment) return leave(stack, frame)
-  if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
-  else if (ip.protocol !== PROTOCOL_ICMP) leave(stack, frame)
-  else if (!stack.hostKernel.pass(frame)) receiveEcho(stack, frame, ip)
+  if (!isOurs) leave(stack, frame)
+  else if (ip.isFragment) receiveFragment(stack, frame, ip)
+  else receiveDatagram(stack, frame, ip)
 }
 
-function receiveEcho(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
-  receiveIcmp(stack, frame.bytes, ETHERNET_HEADER_BYTES + ip.headerLen, ip.payloadLen, ip.sourceIp, ip.targetIp)
+function receiveDatagram(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
+  if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
+  else if (ip.protocol === PROTOCOL_ICMP) receiveIcmp(stack, frame, ip)
+  else leave(stack, frame)
+}
+
+/** Only TCP can be both ours and the host kernel's, and which of them shows in the whole segment. */
+function receiveFragment(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
+  if (ip.protocol !== PROTOCOL_TCP && stack.hostKernel.pass(frame)) return
+  if (ip.protocol !== PROTOCOL_TCP && ip.protocol !== PROTOCOL_ICMP) return stack.stats.add('packetsNotOurs')
+  const bytes = stack.reassembly.add(frame.bytes, ip)
+  const whole = bytes === null ? null : parseIpv4(bytes, ETHERNET_HEADER_BYTES)
+  if (bytes === null || whole === null) return
+  // A checksum over a whole datagram is nothing that a port can have checked, or a sender left out, in one of its fragments.
+  receiveDatagram(stack, { bytes, rxFlags: 0, gso: 0, worker: frame.worker, flow: -1, gen: 0 }, whole)
 }
 
 function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {

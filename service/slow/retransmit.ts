@@ -11,6 +11,7 @@ import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
 import { timestampValue } from './negotiate.js'
+import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
@@ -147,6 +148,8 @@ function retransmit(stack: Stack, connection: Connection): void {
   const isFirst = connection.backoff === 0
   if (hasGivenUp(stack, connection)) return
   stack.stats.add('rtoTimeouts')
+  // What is sent again has the length that the path is now believed to carry.
+  onPathTimeout(stack, connection)
   onRetransmissionTimeout(stack, connection, isFirst)
   stack.arp.doubt(connection.neighbor, connection.backoff)
 }

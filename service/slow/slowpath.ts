@@ -15,16 +15,19 @@ import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
 import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
+import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
 import { rawWord } from './handover.js'
 import { releaseHandshake } from './handshakeend.js'
 import { ConnectionListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
+import { reportReassemblyTimeout } from './icmp.js'
 import { TupleHash } from './isn.js'
 import { Listeners } from './listeners.js'
 import { type Logger, RateLimit } from './log.js'
 import { LoopbackQueue } from './loopback.js'
 import { Output } from './output.js'
 import { receiveFrame } from './packets.js'
+import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
 import { sendFlowReset, sendReset } from './reset.js'
@@ -44,6 +47,10 @@ const RETRY_MAX_US = 128_000
 /** Resets a second that strangers can cause. */
 const REPLIES_PER_SECOND = 1_000
 const COMPLAINTS_PER_SECOND = 5
+/** ICMP errors that strangers can make us act on, a second. */
+const ICMP_ERRORS_PER_SECOND = 1_000
+/** Destinations whose path MTU is kept. */
+const PATH_MTUS_MAX = 1024
 
 /** What the slow path is given: everything it must not fetch by itself. */
 export interface SlowEnv {
@@ -227,6 +234,11 @@ function buildStack(env: SlowEnv): Stack {
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
     replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
     challengeLimit: new ChallengeLimit(env.random),
+    reassembly: new Reassembly({
+      limits: REASSEMBLY_LIMITS, timers, stats, nowUs: () => stack.nowUs, timedOut: (first) => reportReassemblyTimeout(stack, first),
+    }),
+    pathMtus: new PathMtuCache(PATH_MTUS_MAX),
+    icmpLimit: new RateLimit(ICMP_ERRORS_PER_SECOND, nowUs),
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
   return stack

@@ -6,12 +6,14 @@ import type { ChallengeLimit } from './challengelimit.js'
 import type { SlowConfig } from './config.js'
 import type { ConnectionTable } from './connections.js'
 import type { FlowTable } from './flows.js'
+import type { Reassembly } from './fragments.js'
 import type { HostKernelGate } from './hostkernel.js'
 import type { FourTuple, TupleHash } from './isn.js'
 import type { Listeners } from './listeners.js'
 import type { Logger, RateLimit } from './log.js'
 import type { LoopbackQueue } from './loopback.js'
 import type { Output } from './output.js'
+import type { PathMtuCache } from './pathmtucache.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
 import type { Routes } from './routes.js'
@@ -40,6 +42,10 @@ export interface Stack {
   /** Resets that strangers can cause. */
   readonly replyLimit: RateLimit
   readonly challengeLimit: ChallengeLimit
+  readonly reassembly: Reassembly
+  readonly pathMtus: PathMtuCache
+  /** ICMP errors that are acted on. */
+  readonly icmpLimit: RateLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */

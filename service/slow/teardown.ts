@@ -18,7 +18,9 @@ import type { App } from './app.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
 import { stopOptionTimers } from './optiontimers.js'
+import { endPath } from './pathmtu.js'
 import { sendFlowReset } from './reset.js'
+import { reportedError } from './softerror.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 
@@ -87,7 +89,7 @@ function limitFinWait2(stack: Stack, connection: Connection): void {
  */
 export function abortConnection(stack: Stack, connection: Connection, error: number, resetPeer = true): void {
   if (connection.phase !== 'worker') return
-  connection.error = error
+  connection.error = reportedError(stack, connection, error)
   connection.resetPeer = resetPeer
   finish(stack, connection)
 }
@@ -130,6 +132,7 @@ export function endTimeWait(stack: Stack, connection: Connection): void {
 function removeFlow(stack: Stack, connection: Connection): void {
   connection.phase = 'removing'
   connection.isWatched = false
+  endPath(stack, connection)
   connection.listener?.waiting.delete(connection)
   const { timer, growthTimer, closeTimer, recovery } = connection
   for (const set of [timer, growthTimer, closeTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)

@@ -25,7 +25,7 @@ describe('options: defaults', () => {
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
-    kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, mac: null, socket: '/run/tas.sock', socketMode: 0o600,
+    kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, ipMtuMin: 552, mac: null, vlan: 0, socket: '/run/tas.sock', socketMode: 0o600,
     tcpRxbufLen: 1_048_576, tcpTxbufLen: 1_048_576, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
   }
 
@@ -47,6 +47,7 @@ describe('options: accepted', () => {
     [['--ip-addr=172.16.0.0/31'], { ipAddr: [{ address: 0x0a000001, prefix: 24 }, { address: 0xac100000 | 0, prefix: 31 }] }],
     [['--ip-route=0.0.0.0/0,10.0.0.254', '--ip-route=1.2.3.4,10.0.0.2'], { ipRoute: [
       { address: 0, prefix: 0, nextHop: 0x0a0000fe }, { address: 0x01020304, prefix: 32, nextHop: 0x0a000002 }] }],
+    [['--vlan=4094', '--ip-mtu-min=1280'], { vlan: 4094, ipMtuMin: 1280 }],
     [['--nic=tap:tas0'], { nic: { kind: 'tap', name: 'tas0' } }],
     [['--nic', 'af_packet:veth1'], { nic: { kind: 'af_packet', name: 'veth1' } }],
     [['--mac=02:00:00:00:00:Fe'], { mac: Uint8Array.of(2, 0, 0, 0, 0, 0xfe) }],
@@ -120,6 +121,9 @@ describe('options: refused', () => {
     [[...BASE, '--mac=02:00:00:00:00'], '--mac: "02:00:00:00:00": want six pairs of hexadecimal digits with colons'],
     [[...BASE, '--mac=01:00:00:00:00:01'], '--mac: "01:00:00:00:00:01": is a group address'],
     [[...BASE, '--mac=00:00:00:00:00:00'], '--mac: "00:00:00:00:00:00": is all zeros'],
+    [[...BASE, '--vlan=4095'], '--vlan: "4095": is out of range; want a whole number from 0 to 4,094'],
+    [[...BASE, '--vlan=5', '--fp-vlan-strip'], '--fp-vlan-strip: takes frames of all VLANs, --vlan those of one; want one of the two options'],
+    [[...BASE, '--ip-mtu-min=67'], '--ip-mtu-min: "67": is out of range; want a whole number from 68 to 65,535'],
     [[...BASE, '--tcp-rtt-init=-5'], '--tcp-rtt-init: "-5": is negative; want a whole number from 1 to 60,000,000'],
     [[...BASE, '--tcp-rtt-init', '-5'], '--tcp-rtt-init: "-5": is negative'],
     [[...BASE, '--tcp-rtt-init=ten'], '--tcp-rtt-init: "ten": want a whole number'],

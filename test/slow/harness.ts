@@ -23,6 +23,7 @@ export interface HostOptions {
   readonly config?: Partial<SlowConfig>
   readonly workers?: number
   readonly flows?: number
+  readonly mtu?: number
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
   /** The peer's address is not known yet. */
@@ -73,7 +74,7 @@ export class Host {
     return new SlowPath({
       state: this.state, counters: this.counters, config: this.config, mac: OUR_MAC, nowUs: this.nowUs,
       port: {
-        mtu: 1500,
+        mtu: options.mtu ?? 1500,
         sendFrame: (frame, len) => {
           this.frames.push(frame.slice(0, len))
           return true

@@ -77,7 +77,8 @@ export interface LabOptions {
   readonly mtu?: number
 }
 
-async function createNamespace(name: string, interfaceName: string, cleanup: Cleanup): Promise<Namespace> {
+/** Makes a namespace of its own, removed at clean-up. `interfaceName` is what its end of a link will be called. */
+export async function createNamespace(name: string, interfaceName: string, cleanup: Cleanup): Promise<Namespace> {
   const created = run('ip', ['netns', 'add', name])
   // Registered at once: a signal may come while `ip` is at work.
   cleanup.add(`namespace ${name}`, async () => {
