@@ -31,6 +31,7 @@ export const WORKER_COUNTERS = [
   'toSlowPackets', 'fromSlowMessages', 'retransmits', 'windowProbes',
   'appEvents', 'appBumps', 'appBadBumps', 'appWakeups', 'slowWakeups',
   'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
+  'dropFlood',
 ] as const
 export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
 
@@ -43,6 +44,7 @@ export const SLOW_COUNTERS = [
   'rtoTimeouts', 'fastRecoveries', 'recoveriesUndone', 'tailLossProbes', 'retransmittedBytes', 'ecnReductions', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
   'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
   'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
+  'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

@@ -9,6 +9,7 @@ import { acknowledgesSyn, measureHandshake, sendSynAck, synWindow, takeOffer } f
 import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
+import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { Timer } from './timers.js'
 import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
 
@@ -18,15 +19,16 @@ export function findListener(stack: Stack, segment: Segment): Listener | null {
 }
 
 /**
- * A SYN for `listener`. It is dropped, and will be sent again, if the backlog is full, the event ring blocked or there
- * is no way back.
+ * A SYN for `listener`. It is dropped, and will be sent again, if the accept queue is full, the event ring blocked or there
+ * is no way back; it is answered with a cookie if there are too many half-open connections.
  * `minIss`: the new connection follows one in TIME-WAIT, whose numbers it must not repeat (RFC 9293, 3.4.3).
  */
 export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, minIss: number | null = null): void {
   stack.stats.add('synReceived')
   const route = stack.routes.choose(segment.remoteIp)
   // An application that does not read its events gets no more of them: they would pile up here.
-  const isOpen = !listener.isFull && !listener.context.isBlocked
+  const isOpen = !listener.isAcceptQueueFull && !listener.context.isBlocked
+  if (isOpen && isSynQueueFull(stack, listener)) return answerWithCookie(stack, segment, listener, minIss)
   const neighbor = isOpen && route !== null ? stack.arp.acquire(route.nextHop) : null
   if (neighbor === null) return stack.stats.add('synDropped')
   const connection = new Connection(segment, segment.frame.worker, false)
@@ -58,8 +60,8 @@ export function enterSynReceived(stack: Stack, connection: Connection, peerScale
 }
 
 function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
-  const { handshakeRetries, handshakeTimeoutUs } = stack.config.tcp
-  if (connection.retries >= handshakeRetries) return giveUp(stack, connection)
+  const { handshakeTimeoutUs } = stack.config.tcp
+  if (connection.retries >= synAckRetries(stack, connection)) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
@@ -108,8 +110,10 @@ function receiveReset(stack: Stack, connection: Connection, segment: Segment): v
   endHandshake(stack, connection, ECONNREFUSED)
 }
 
-function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
+/** Makes the connection, unless there is no room for it: then nothing has changed. */
+export function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
   const { tcp, frame } = segment
+  if (connection.listener?.isAcceptQueueFull) return stack.stats.add('acceptOverflows')
   // Without memory or a TCB the handshake stays half done; the next segment tries again.
   if (!reserveFlow(stack, connection)) return
   if (connection.timer) stack.timers.cancel(connection.timer)

@@ -12,8 +12,10 @@ import type { Logger, RateLimit } from './log.js'
 import type { Output } from './output.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
+import type { ReplyLimit } from './replylimit.js'
 import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
+import type { SynCookies } from './syncookies.js'
 import type { Timers } from './timers.js'
 import type { WorkerChannel } from './workers.js'
 
@@ -35,7 +37,8 @@ export interface Stack {
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
   /** Resets and challenge acknowledgments that strangers can cause (RFC 5961, 7). */
-  readonly replyLimit: RateLimit
+  readonly replyLimit: ReplyLimit
+  readonly cookies: SynCookies
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
   /** Time of the poll under way, microseconds. */
