@@ -1,0 +1,107 @@
+/** What a worker passes up when there is too much of it. */
+import { describe, expect, it } from 'vitest'
+import { TO_SLOW_FLOW, WHAT_FIN_QUEUED } from '../../lib/memif/index.js'
+import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import { Admission } from '../../service/fast/admission.js'
+import { FastHarness, PEER_IP, type SegmentOptions } from './harness.js'
+
+const h = new FastHarness()
+const PROVEN = new DataView(Uint32Array.of(PEER_IP).buffer).getInt32(0, false)
+
+function frame(segment: SegmentOptions, source = 0): Uint8Array {
+  const bytes = h.frame(segment)
+  if (source !== 0) new DataView(bytes.buffer).setUint32(26, source)
+  return bytes
+}
+
+/** Frames stand as in the port: the IP header at a multiple of four. */
+function admitted(admission: Admission, bytes: Uint8Array, times: number, nowMs: number): number {
+  let count = 0
+  for (let i = 0; i < times; i++) if (admission.admitsStranger(bytes, 0, bytes.length, nowMs)) count++
+  return count
+}
+
+function arp(): Uint8Array {
+  const bytes = new Uint8Array(60)
+  bytes.set([8, 6], 12)
+  return bytes
+}
+
+function ping(): Uint8Array {
+  const bytes = frame({})
+  bytes[23] = 1
+  return bytes
+}
+
+const KINDS: readonly (readonly [string, Uint8Array, number, number])[] = [
+  ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 32], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 32],
+  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 20], ['short', new Uint8Array(14), 2048, 20],
+]
+
+describe('packets of no flow', () => {
+  it.each(KINDS)('%s without end -> a burst, then its rate each millisecond', (_, bytes, burst, perMs) => {
+    const admission = new Admission(16)
+    expect(admitted(admission, bytes, 10_000, 5)).toBe(burst)
+    for (let ms = 6; ms < 20; ms++) expect(admitted(admission, bytes, 100, ms)).toBe(perMs)
+    expect(admitted(admission, bytes, 10_000, 60_000)).toBe(burst)
+  })
+
+  it.each(KINDS)('a flood of %s -> all other kinds pass', (name, bytes) => {
+    const admission = new Admission(16)
+    admitted(admission, bytes, 10_000, 5)
+    for (const [other, theirs] of KINDS) {
+      const shares = other === name || (name === 'ICMP' && other === 'short') || (name === 'short' && other === 'ICMP')
+      expect([other, admitted(admission, theirs, 1, 5)]).toEqual([other, shares ? 0 : 1])
+    }
+  })
+
+  it('SYN and RST, SYN and ACK -> not counted as SYNs', () => {
+    const admission = new Admission(16)
+    admitted(admission, frame({ flags: TCP_SYN }), 10_000, 5)
+    expect(admitted(admission, frame({ flags: TCP_SYN | TCP_ACK }), 1, 5)).toBe(1)
+    expect(admitted(admission, frame({ flags: TCP_SYN | TCP_RST }), 1, 5)).toBe(1)
+  })
+
+  it('an address that has had a connection -> passes during a flood from others, for about an hour', () => {
+    const admission = new Admission(16)
+    const minuteMs = 60_000
+    admission.learn(PROVEN, 5)
+    admitted(admission, frame({ flags: TCP_SYN }, 0x01020304), 10_000, 5)
+    expect(admitted(admission, frame({ flags: TCP_SYN }), 10, 5)).toBe(10)
+    expect(admitted(admission, frame({ flags: TCP_ACK }), 10_000, 5)).toBe(4086 + 4096)
+    for (const [atMs, count] of [[50 * minuteMs, 8192], [70 * minuteMs, 4096]]) {
+      expect(admitted(admission, frame({ flags: TCP_SYN }), 10_000, atMs)).toBe(count)
+    }
+  })
+
+  it('the clock wraps -> tokens go on coming', () => {
+    const admission = new Admission(16)
+    const [, bytes] = KINDS[0]
+    admitted(admission, bytes, 10_000, 0x7fffffff | 0)
+    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(32)
+    admitted(admission, bytes, 10_000, -1)
+    expect(admitted(admission, bytes, 100, 0)).toBe(32)
+  })
+})
+
+describe('packets of a flow', () => {
+  it('RSTs for one flow without end -> sixteen a millisecond; another flow has its own', () => {
+    const admission = new Admission(16)
+    let passed = 0
+    for (let i = 0; i < 1000; i++) if (admission.admitsFlow(3, 7)) passed++
+    expect([passed, admission.admitsFlow(4, 7), admission.admitsFlow(3, 8)]).toEqual([16, true, true])
+  })
+
+  it('worker: a RST flood at a flow -> counted, a burst of junk never keeps flow events out of the ring', () => {
+    const fast = new FastHarness({ toSlowEntries: 16 })
+    const flow = fast.addFlow()
+    for (let i = 0; i < 40; i++) fast.port.inject(fast.frame({ flags: TCP_RST, seq: i }), 2)
+    for (let i = 0; i < 40; i++) fast.port.inject(fast.frame({ flags: TCP_SYN, peerPort: 1 + i }), 2)
+    fast.bump(flow, { fin: true })
+    fast.pass()
+    const told = fast.told()
+    expect(told.filter(({ type, what }) => type === TO_SLOW_FLOW && (what & WHAT_FIN_QUEUED) !== 0)).toHaveLength(1)
+    expect(told.length).toBeLessThanOrEqual(15)
+    expect([fast.count('dropFlood'), fast.count('dropSlowFull')].every((count) => count > 0)).toBe(true)
+  })
+})
