@@ -18,6 +18,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       rttInitUs: options.tcpRttInit,
       linkBwGbps: options.tcpLinkBw,
       ecn: options.tcpEcn,
+      stallLimitUs: options.tcpStallLimit,
     },
     arp: { timeoutUs: options.arpTimeout, timeoutMaxUs: options.arpTimeoutMax },
     cc: {

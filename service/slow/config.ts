@@ -37,6 +37,11 @@ export interface TcpConfig {
   /** How long FIN-WAIT-2 lasts once the application has closed, microseconds. */
   readonly finWait2Us: number
   readonly ecn: EcnMode
+  /**
+   * How long a peer may keep data back by its window with hardly any progress, microseconds, when memory runs short or the
+   * application has closed; 0: for ever.
+   */
+  readonly stallLimitUs: number
 }
 
 export interface ArpConfig {
@@ -110,6 +115,7 @@ export const DEFAULT_TCP: TcpConfig = {
   timeWaitUs: 60_000_000,
   finWait2Us: 60_000_000,
   ecn: 'passive',
+  stallLimitUs: 60_000_000,
 }
 
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }

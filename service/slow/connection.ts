@@ -105,6 +105,11 @@ export class Connection implements FourTuple {
   /** A tail loss probe is out since the last progress. */
   hasProbed = false
 
+  // Peers that do not read (stalled.ts).
+  /** Since when the peer has held data up, -1: not known to do so; bytes acknowledged by then. */
+  stallSinceUs = -1
+  stallAcked = 0
+
   // Congestion window (window.ts).
   readonly cubic = new Cubic()
   /** SND.MAX when the window was last reduced for a congestion echo; null: never. */
