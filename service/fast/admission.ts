@@ -5,8 +5,8 @@
  *   from an address that has had a connection lately   own tokens first, then those of its kind
  *   SYNs | other TCP | ARP | all else                  tokens of the kind
  *
- * All kinds together stay below what one CPU does in the slow path, so its queue stays short and flow events do
- * not wait long behind junk. 5 to 10 ns a packet.
+ * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
+ * its queue stays short, and flow events do not wait long behind junk.
  */
 
 /** Tokens a millisecond, and most that gather, for each kind below. */
@@ -15,7 +15,7 @@ const SYN = 1
 const TCP = 2
 const ARP = 3
 const OTHER = 4
-const RATE_PER_MS = Uint16Array.of(32, 32, 32, 2, 20)
+const RATE_PER_MS = Uint16Array.of(32, 20, 20, 2, 10)
 const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048)
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
 const REFILL_MAX_MS = 1_000
@@ -70,9 +70,13 @@ export class Admission {
     return true
   }
 
+  /** Whether `refill` is due before the next stranger is asked about. */
+  isStale(nowMs: number): boolean {
+    return nowMs !== this.filledMs
+  }
+
   /** Whether the frame of `len` bytes at byte `eth`, which belongs to no flow, may go up now. */
   admitsStranger(bytes: Uint8Array, eth: number, len: number, nowMs: number): boolean {
-    if (nowMs !== this.filledMs) this.refill(nowMs)
     const kind = kindOf(bytes, eth, len)
     if ((kind === SYN || kind === TCP) && this.isPeer(bytes, eth, nowMs) && this.take(PEER)) return true
     return this.take(kind)
@@ -84,11 +88,13 @@ export class Admission {
     return true
   }
 
-  private refill(nowMs: number): void {
+  /** New tokens for the time that has passed; with `keepsUp` false the time is forfeit. */
+  refill(nowMs: number, keepsUp: boolean): void {
     const passedMs = (nowMs - this.filledMs) | 0
     // A clock that was not set before, or has wrapped, fills everything.
     const ms = passedMs < 0 || passedMs > REFILL_MAX_MS ? REFILL_MAX_MS : passedMs
     this.filledMs = nowMs
+    if (!keepsUp) return
     for (let kind = PEER; kind <= OTHER; kind++) {
       this.tokens[kind] = Math.min(BURST[kind], this.tokens[kind] + ms * RATE_PER_MS[kind])
     }

@@ -49,6 +49,8 @@ const STATE_REGION = 0
  */
 const STRANGERS_LEAVE_LOG2 = 1
 const FLOWS_LEAVE_LOG2 = 3
+/** With more entries than this waiting the slow path does not keep up: strangers get no new tokens. */
+const LAG_ENTRIES = 512
 
 export class SlowLink {
   readonly commands: PacketRingConsumer
@@ -104,6 +106,7 @@ export class SlowLink {
   private mayPass(eth: number, len: number, flow: number): boolean {
     const { fast, admission } = this
     if (flow >= 0) return admission.admitsFlow(flow, fast.tsNow)
+    if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
   }
 

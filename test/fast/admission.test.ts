@@ -17,6 +17,7 @@ function frame(segment: SegmentOptions, source = 0): Uint8Array {
 /** Frames stand as in the port: the IP header at a multiple of four. */
 function admitted(admission: Admission, bytes: Uint8Array, times: number, nowMs: number): number {
   let count = 0
+  if (admission.isStale(nowMs)) admission.refill(nowMs, true)
   for (let i = 0; i < times; i++) if (admission.admitsStranger(bytes, 0, bytes.length, nowMs)) count++
   return count
 }
@@ -34,8 +35,8 @@ function ping(): Uint8Array {
 }
 
 const KINDS: readonly (readonly [string, Uint8Array, number, number])[] = [
-  ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 32], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 32],
-  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 20], ['short', new Uint8Array(14), 2048, 20],
+  ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 20], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 20],
+  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 10], ['short', new Uint8Array(14), 2048, 10],
 ]
 
 describe('packets of no flow', () => {
@@ -78,9 +79,18 @@ describe('packets of no flow', () => {
     const admission = new Admission(16)
     const [, bytes] = KINDS[0]
     admitted(admission, bytes, 10_000, 0x7fffffff | 0)
-    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(32)
+    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(20)
     admitted(admission, bytes, 10_000, -1)
-    expect(admitted(admission, bytes, 100, 0)).toBe(32)
+    expect(admitted(admission, bytes, 100, 0)).toBe(20)
+  })
+
+  it('the slow path lags -> no new tokens; it has caught up -> tokens for the time since then', () => {
+    const admission = new Admission(16)
+    const [, bytes] = KINDS[0]
+    admitted(admission, bytes, 10_000, 5)
+    admission.refill(105, false)
+    expect(admitted(admission, bytes, 100, 105)).toBe(0)
+    expect(admitted(admission, bytes, 100, 107)).toBe(40)
   })
 })
 
