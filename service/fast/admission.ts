@@ -2,7 +2,8 @@
  * Which packets a worker passes up to the slow path when there are too many. Packets of known flows: so many a millisecond for
  * each flow. Packets of no flow, by kind, so that a flood of one kind does not starve the others:
  *
- *   from an address that has had a connection lately   own tokens first, then those of its kind
+ *   from an address that has had a connection lately   tokens for peers first, then those of its kind
+ *   a SYN that was refused and comes again              tokens of its own: made-up ones come once, a client tries again
  *   SYNs | other TCP | ARP | all else                  tokens of the kind
  *
  * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
@@ -15,8 +16,9 @@ const SYN = 1
 const TCP = 2
 const ARP = 3
 const OTHER = 4
-const RATE_PER_MS = Uint16Array.of(32, 20, 20, 2, 10)
-const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048)
+const AGAIN = 5
+const RATE_PER_MS = Uint16Array.of(32, 20, 20, 2, 10, 10)
+const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024)
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
 const REFILL_MAX_MS = 1_000
 
@@ -31,10 +33,15 @@ const PEER_EPOCHS = 55
 /** Stamps are 1 to 255; 0 stands for never. */
 const EPOCHS = 255
 
+/** Refused SYNs are remembered by 16 bits of a hash, in a place that the rest of it gives: 2 MiB, enough for a second of a million. */
+const REFUSED_LOG2 = 20
+
 const ETHERNET_BYTES = 14
 /** Ethernet, IPv4 without options, TCP without options. */
 const TCP_FRAME_BYTES = 54
 const SOURCE_AT = 26
+/** Behind source and target address, ports and sequence number. */
+const SYN_NAME_END = 42
 const TCP_FLAGS_AT = 47
 /** SYN, RST and ACK; a SYN that opens a connection has the first alone. */
 const OPENING_MASK = 0x16
@@ -44,6 +51,7 @@ export class Admission {
   private readonly tokens = Int32Array.from(BURST)
   private filledMs = 0
   private readonly peers = new Uint8Array(1 << PEERS_LOG2)
+  private readonly refused = new Uint16Array(1 << REFUSED_LOG2)
   /** For each flow: packets passed up in the millisecond `flowMs`. */
   private readonly flowCount: Uint8Array
   private readonly flowMs: Int32Array
@@ -79,7 +87,22 @@ export class Admission {
   admitsStranger(bytes: Uint8Array, eth: number, len: number, nowMs: number): boolean {
     const kind = kindOf(bytes, eth, len)
     if ((kind === SYN || kind === TCP) && this.isPeer(bytes, eth, nowMs) && this.take(PEER)) return true
-    return this.take(kind)
+    if (this.take(kind)) return true
+    return kind === SYN && this.isRepeated(bytes, eth) && this.take(AGAIN)
+  }
+
+  /** Whether this SYN was refused before; remembers it. Addresses, ports and sequence number are the same in all its copies. */
+  private isRepeated(bytes: Uint8Array, eth: number): boolean {
+    let h = 0
+    for (let at = eth + SOURCE_AT; at < eth + SYN_NAME_END; at += 2) {
+      h = Math.imul(h ^ (bytes[at] | (bytes[at + 1] << 8)), 0x9e3779b1)
+      h ^= h >>> 15
+    }
+    const place = h >>> (32 - REFUSED_LOG2)
+    const mark = (Math.imul(h, 0x85ebca6b) >>> 16) | 1
+    if (this.refused[place] === mark) return true
+    this.refused[place] = mark
+    return false
   }
 
   private take(kind: number): boolean {
@@ -95,7 +118,7 @@ export class Admission {
     const ms = passedMs < 0 || passedMs > REFILL_MAX_MS ? REFILL_MAX_MS : passedMs
     this.filledMs = nowMs
     if (!keepsUp) return
-    for (let kind = PEER; kind <= OTHER; kind++) {
+    for (let kind = PEER; kind <= AGAIN; kind++) {
       this.tokens[kind] = Math.min(BURST[kind], this.tokens[kind] + ms * RATE_PER_MS[kind])
     }
   }

@@ -6,7 +6,7 @@ import { describeHosts, type Hosts } from './harness.js'
 const MAC = '02:54:41:53:00:01'
 /** Made-up sources are off the link; answers to them go to the peer, which drops them. */
 const TAS_ARGS = [`--mac=${MAC}`, `--ip-route=0.0.0.0/0,${PEER_ADDRESS}`]
-const SECONDS = 3
+const SECONDS = 4
 
 /** One connection: a message there and back. */
 async function serveOne({ tas, peer }: Hosts, listener: Awaited<ReturnType<Hosts['tas']['listen']>>, port: number): Promise<void> {
@@ -40,6 +40,7 @@ async function serveDuring(hosts: Hosts, port: number, kind: FloodKind, options:
 
 describeHosts('floods', { tasArgs: TAS_ARGS }, hosts => {
   test('SYN flood from made-up addresses -> every connection of a Linux client succeeds, by cookies (RFC 4987)', { timeout: 60_000 }, async () => {
+    // A newcomer: its first SYN may be among those that are dropped, the second is not.
     expect(await serveDuring(hosts(), 6001, 'syn')).toBeGreaterThan(1)
     const statistics = await hosts().service.statistics()
     expect(statistic(statistics, 'synCookiesSent')).toBeGreaterThan(100)

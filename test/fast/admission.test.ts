@@ -14,11 +14,17 @@ function frame(segment: SegmentOptions, source = 0): Uint8Array {
   return bytes
 }
 
+/** Sequence number of the next frame: none comes twice. */
+let sequence = 1
+
 /** Frames stand as in the port: the IP header at a multiple of four. */
 function admitted(admission: Admission, bytes: Uint8Array, times: number, nowMs: number): number {
   let count = 0
   if (admission.isStale(nowMs)) admission.refill(nowMs, true)
-  for (let i = 0; i < times; i++) if (admission.admitsStranger(bytes, 0, bytes.length, nowMs)) count++
+  for (let i = 0; i < times; i++) {
+    if (bytes.length >= 54) new DataView(bytes.buffer).setUint32(38, sequence++)
+    if (admission.admitsStranger(bytes, 0, bytes.length, nowMs)) count++
+  }
   return count
 }
 
@@ -73,6 +79,30 @@ describe('packets of no flow', () => {
     for (const [atMs, count] of [[50 * minuteMs, 8192], [70 * minuteMs, 4096]]) {
       expect(admitted(admission, frame({ flags: TCP_SYN }), 10_000, atMs)).toBe(count)
     }
+  })
+
+  it('a refused SYN comes again -> passes, whatever came between; one that did not come before does not', () => {
+    const admission = new Admission(16)
+    const flood = frame({ flags: TCP_SYN }, 0x01020304)
+    const passes = (seq: number): boolean => {
+      const mine = frame({ flags: TCP_SYN, peerPort: 7, seq })
+      return admission.admitsStranger(mine, 0, mine.length, 5)
+    }
+    admitted(admission, flood, 5000, 5)
+    expect(passes(77)).toBe(false)
+    expect(admitted(admission, flood, 50_000, 5)).toBeLessThan(5)
+    expect([passes(78), passes(77)]).toEqual([false, true])
+  })
+
+  it('one refused SYN again and again -> its own tokens, no others', () => {
+    const admission = new Admission(16)
+    admission.learn(PROVEN, 5)
+    admitted(admission, frame({ flags: TCP_SYN }, 0x01020304), 5000, 5)
+    const same = frame({ flags: TCP_SYN, seq: 5 }, 0x01020304)
+    let count = 0
+    for (let i = 0; i < 5000; i++) if (admission.admitsStranger(same, 0, same.length, 5)) count++
+    expect(count).toBe(1024)
+    expect(admitted(admission, frame({ flags: TCP_SYN }), 10, 5)).toBe(10)
   })
 
   it('the clock wraps -> tokens go on coming', () => {

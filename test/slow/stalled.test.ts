@@ -1,7 +1,7 @@
 /** Peers that do not read (RFC 9293, 3.8.6.1; RFC 6429). */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, REQ_CONN_CLOSE, REQ_LISTEN_ACCEPT, TCB_ACKED_BYTES, TCB_SND_END, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_REMOVE, WHAT_ACTIVE,
+  EV_CONN_CLOSED, REQ_CONN_CLOSE, REQ_LISTEN_ACCEPT, TCB_ACKED_BYTES, TCB_HEARD_MS, TCB_SND_END, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_REMOVE, WHAT_ACTIVE,
 } from '../../lib/memif/index.js'
 import { Host } from './harness.js'
 import { accepted, CONNECTION, LISTENER, type Open, shakeHands, TCP_RST } from './scenes.js'
@@ -31,6 +31,8 @@ function fill({ host, context }: Open): void {
 function pass({ host, flow }: Open, seconds: number, bytes = 0): void {
   for (let i = 0; i < seconds; i++) {
     host.advance(SECOND_US)
+    // The peer answers probes.
+    host.setTcb(flow, TCB_HEARD_MS, Math.floor(host.nowUs / 1000))
     host.work()
     if (bytes === 0) continue
     for (const word of [TCB_SND_UNA, TCB_ACKED_BYTES]) host.setTcb(flow, word, host.tcb(flow, word) + bytes)
