@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  EV_LISTEN_ACCEPT, EV_LISTEN_NEWCONN, FLAG_TIMESTAMPS, REQ_CONN_CLOSE, REQ_LISTEN_ACCEPT, TCB_FLAGS, TCB_MSS_U16, TCB_RCV_NXT,
+  EV_LISTEN_ACCEPT, EV_LISTEN_NEWCONN, FLAG_ECN, FLAG_SACK, FLAG_TIMESTAMPS, REQ_CONN_CLOSE, REQ_LISTEN_ACCEPT, TCB_FLAGS, TCB_MSS_U16, TCB_RCV_NXT,
   TCB_RX_BASE, TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_TS_RECENT, TO_FAST_FLOW_ADD, TO_FAST_PACKET,
 } from '../../lib/memif/index.js'
 import * as wire from '../../lib/wire/index.js'
@@ -167,6 +167,17 @@ describe('LISTEN under pressure', () => {
     expect(host.tcb(flow, TCB_FLAGS) & FLAG_TIMESTAMPS).toBe(FLAG_TIMESTAMPS)
     expect([halves[(tcbWord + flow * 32) * 2 + TCB_MSS_U16], bytes[(tcbWord + flow * 32) * 4 + TCB_SND_WSCALE_U8]]).toEqual([1448, 7])
     expect([host.count('synCookiesReceived'), host.count('connectionsAccepted'), host.count('flowsEstablished')]).toEqual([1, 1, 1])
+  })
+
+  it('SYN with SACK and ECN, ACK -> both are in force, as in a handshake that was kept (RFC 2018, RFC 3168)', () => {
+    const { host } = crowded()
+    const answer = askCookie(host, PEER_OPTIONS, { flags: TCP_SYN | wire.TCP_ECE | wire.TCP_CWR })
+    expect([answer.flags & wire.TCP_ECE, answer.options.sackPermitted]).toEqual([wire.TCP_ECE, true])
+    const timestamps = { value: 510, echo: answer.options.timestamps?.value ?? 0 }
+    host.send({ seq: PEER_ISS + 1, ack: answer.seq + 1, flags: TCP_ACK, options: { timestamps } })
+    const { flow } = host.worker.read()[0]
+    const agreed = FLAG_TIMESTAMPS | FLAG_SACK | FLAG_ECN
+    expect(host.tcb(flow, TCB_FLAGS) & agreed).toBe(agreed)
   })
 
   it('its ACK lost, the first data comes instead -> ESTABLISHED; later data before it -> dropped, no RST', () => {
