@@ -20,6 +20,8 @@ export interface ContenderOptions {
   readonly folder: string
   /** Binds the server's processes to all CPUs but the last. */
   readonly pinned: boolean
+  /** More options of tas. */
+  readonly tasArgs?: readonly string[]
 }
 
 /** The command line that binds `command` to all CPUs but the last, where the client runs. */
@@ -29,8 +31,8 @@ function pin(pinned: boolean, command: string, args: readonly string[]): { comma
   return { command: 'taskset', args: ['-c', `0-${last}`, command, ...args] }
 }
 
-async function startOnTas({ lab, cleanup, folder, pinned }: ContenderOptions): Promise<Contender> {
-  const service = await startService(lab, { folder, pinnedTo: pinned ? `0-${availableParallelism() - 2}` : null })
+async function startOnTas({ lab, cleanup, folder, pinned, tasArgs }: ContenderOptions): Promise<Contender> {
+  const service = await startService(lab, { folder, args: tasArgs ?? [], pinnedTo: pinned ? `0-${availableParallelism() - 2}` : null })
   const { command, args } = pin(pinned, process.execPath, [compiled('bench/servers/tas.js')])
   const app = startProcess('server on TAS', { command, args, env: service.env }, cleanup)
   await app.line(/ready/)

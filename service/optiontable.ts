@@ -221,6 +221,10 @@ export const OPTION_TABLE = {
   tcpEcn: choice({ ...tcp, name: 'tcp-ecn', value: 'MODE', departure: NEW,
     meaning: 'Explicit congestion notification (RFC 3168): off (never), passive (where the peer asks for it), on (asked for in ' +
       'connections that are opened here, too).' }, 'passive', ECN_MODES),
+  tcpStallLimit: integer({ ...tcp, name: 'tcp-stall-limit', value: 'TIMEOUT', unit: 'us',
+    meaning: 'How long a peer may keep data back with a closed or tiny window and read hardly anything, when buffers run short or the ' +
+      'application has closed: then the connection is reset. 0: for ever.',
+    departure: NEW }, 60_000_000, 0, UINT32_MAX),
 
   cc: choice({ ...cc, name: 'cc', value: 'ALGORITHM', inactive: true,
     meaning: 'Congestion-control algorithm: dctcp-rate (DCTCP adapted to rates), dctcp-win (DCTCP, its window made a rate), ' +

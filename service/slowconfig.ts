@@ -20,6 +20,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       ecn: options.tcpEcn,
       ttl: options.ipTtl,
       minPathMtu: options.ipMtuMin,
+      stallLimitUs: options.tcpStallLimit,
     },
     arp: { timeoutUs: options.arpTimeout, timeoutMaxUs: options.arpTimeoutMax },
     cc: {

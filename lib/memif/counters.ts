@@ -32,6 +32,7 @@ export const WORKER_COUNTERS = [
   'appEvents', 'appBumps', 'appBadBumps', 'appWakeups', 'slowWakeups',
   'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
   'loopPackets', 'loopBytes', 'dropLoopFull',
+  'dropFlood',
 ] as const
 export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
 
@@ -47,6 +48,7 @@ export const SLOW_COUNTERS = [
   'keepaliveProbes', 'userTimeouts', 'lingerResets',
   'icmpErrors', 'icmpErrorsIgnored', 'pathMtuTold', 'pathMtuGuessed', 'pathMtuRaised',
   'fragments', 'dropFragments', 'datagramsReassembled', 'reassemblyTimeouts',
+  'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

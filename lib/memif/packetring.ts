@@ -75,13 +75,15 @@ export class PacketRingProducer extends RingProducer {
 
   /**
    * Finds room for a packet of `lenBytes` for the entry that `reserve` returned. Returns its byte offset
-   * from the start of the area, or -1 if there is no room now. The room is taken by `pushPacket`.
+   * from the start of the area, or -1 if there is no room now, or not enough to leave `spareBytes` of the area free. The
+   * room is taken by `pushPacket`.
    */
-  reservePacket(lenBytes: number): number {
+  reservePacket(lenBytes: number, spareBytes = 0): number {
     const start = this.packetStart(lenBytes)
-    if (((start + lenBytes - this.freed) | 0) > this.areaBytes) {
+    const most = this.areaBytes - spareBytes
+    if (((start + lenBytes - this.freed) | 0) > most) {
       this.freed = Atomics.load(this.words, this.freedIndex)
-      if (((start + lenBytes - this.freed) | 0) > this.areaBytes) return -1
+      if (((start + lenBytes - this.freed) | 0) > most) return -1
     }
     return start & (this.areaBytes - 1)
   }

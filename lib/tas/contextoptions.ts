@@ -14,7 +14,7 @@ export interface ConnectOptions extends ConnectionOptions {
 export interface ListenOptions extends ConnectionOptions {
   /** Local address; every address of TAS if left out. */
   readonly address?: string | number
-  /** Most connections that wait to be accepted or are in the handshake; default 128. */
+  /** Most connections that wait to be accepted, and as many again in the handshake (beyond: SYN cookies); default 128. */
   readonly backlog?: number
   /** Lets other listeners with this flag share the port (FLEXTCP_LISTEN_REUSEPORT). */
   readonly reusePort?: boolean

@@ -27,6 +27,7 @@ import {
   TCB_GEN_U16,
   TCB_MSS_U16,
   TCB_RCV_NXT,
+  TCB_REMOTE_IP,
   TCB_SND_END,
   TCB_SND_MAX,
   TCB_SND_NXT,
@@ -207,6 +208,7 @@ export class Commands {
     fast.reportedUna[flow] = fast.words[tcb + TCB_SND_UNA]
     fast.reassembly.reset(flow, tcb)
     fast.sackBlocks.reset(flow)
+    this.slow.admission.learn(fast.words[tcb + TCB_REMOTE_IP], fast.tsNow)
   }
 
   /** A flow that is quiet is watched no longer; one that is not says so again. The worker decides, so nothing is missed. */

@@ -35,6 +35,7 @@ import {
   COPY_POS,
   COPY_REGION,
 } from '../../native/port.js'
+import { Admission } from './admission.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import type { Segment } from './segment.js'
@@ -42,14 +43,27 @@ import type { Segment } from './segment.js'
 /** Number of the state region in copy descriptors. */
 const STATE_REGION = 0
 
+/**
+ * Shares of the ring and its packet area, as powers of two: strangers' packets leave a half free, those of flows an eighth. The
+ * rest is for flow events and answers, so that a flood never makes them wait.
+ */
+const STRANGERS_LEAVE_LOG2 = 1
+const FLOWS_LEAVE_LOG2 = 3
+/** With more entries than this waiting the slow path does not keep up: strangers get no new tokens. */
+const LAG_ENTRIES = 512
+
 export class SlowLink {
   readonly commands: PacketRingConsumer
+  readonly admission: Admission
+  private readonly entries: number
   private readonly fast: FastPath
   private readonly up: PacketRingProducer
   private readonly doorbell: Doorbell
 
   constructor(fast: FastPath, doorbell: Doorbell) {
     this.fast = fast
+    this.admission = new Admission(fast.state.shape.flows)
+    this.entries = fast.places.toSlow.ring.capacity
     this.up = new PacketRingProducer(fast.words, fast.places.toSlow)
     this.commands = new PacketRingConsumer(fast.words, fast.places.toFast)
     this.doorbell = doorbell
@@ -65,8 +79,13 @@ export class SlowLink {
       fast.count(counters.DROP_NOT_OURS, 1)
       return
     }
-    const entry = up.reserve()
-    const pos = entry < 0 ? -1 : up.reservePacket(len)
+    if (!this.mayPass(eth, len, flow)) {
+      fast.count(counters.DROP_FLOOD, 1)
+      return
+    }
+    const leaveLog2 = flow < 0 ? STRANGERS_LEAVE_LOG2 : FLOWS_LEAVE_LOG2
+    const entry = up.reserveLeaving(this.entries >> leaveLog2)
+    const pos = entry < 0 ? -1 : up.reservePacket(len, up.areaBytes >> leaveLog2)
     if (pos < 0) {
       fast.count(counters.DROP_SLOW_FULL, 1)
       return
@@ -82,6 +101,13 @@ export class SlowLink {
     this.copyUp(frame, frame < 0 ? eth : 0, pos, len)
     up.pushPacket(entry, len)
     fast.count(counters.TO_SLOW_PACKETS, 1)
+  }
+
+  private mayPass(eth: number, len: number, flow: number): boolean {
+    const { fast, admission } = this
+    if (flow >= 0) return admission.admitsFlow(flow, fast.tsNow)
+    if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
+    return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
   }
 
   private copyUp(frame: number, from: number, pos: number, len: number): void {

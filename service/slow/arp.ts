@@ -71,6 +71,11 @@ export class ArpCache {
     return known
   }
 
+  /** Whether `ip` has an entry, resolved or not. */
+  isKnown(ip: number): boolean {
+    return this.neighbors.has(ip)
+  }
+
   /** Like `neighbor`, and keeps it until `release`. */
   acquire(ip: number): Neighbor | null {
     const neighbor = this.neighbor(ip)

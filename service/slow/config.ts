@@ -43,6 +43,11 @@ export interface TcpConfig {
   readonly ecn: EcnMode
   /** Time to live of what we send, 1 to 255 (RFC 9293, 3.9.2: MUST-49). */
   readonly ttl: number
+  /**
+   * How long a peer may keep data back by its window with hardly any progress, microseconds, when memory runs short or the
+   * application has closed; 0: for ever.
+   */
+  readonly stallLimitUs: number
 }
 
 export interface ArpConfig {
@@ -120,6 +125,7 @@ export const DEFAULT_TCP: TcpConfig = {
   minPathMtu: 552,
   ecn: 'passive',
   ttl: DEFAULT_TTL,
+  stallLimitUs: 60_000_000,
 }
 
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }

@@ -118,6 +118,10 @@ export class Connection implements FourTuple {
   /** What is known of the path's MTU, null as long as it is the interface's. */
   path: PathState | null = null
   pendingMtu: PendingMtu | null = null
+  // Peers that do not read (stalled.ts).
+  /** Since when the peer has held data up, -1: not known to do so; bytes acknowledged by then. */
+  stallSinceUs = -1
+  stallAcked = 0
 
   // Congestion window (window.ts).
   readonly cubic = new Cubic()

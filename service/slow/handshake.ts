@@ -13,6 +13,7 @@ import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
 import { endTimeWait } from './teardown.js'
+import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { Timer } from './timers.js'
 import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
 
@@ -25,8 +26,8 @@ export function findListener(stack: Stack, segment: Segment): Listener | null {
 }
 
 /**
- * A SYN for `listener`. It is dropped, and will be sent again, if the backlog is full, the event ring blocked or there
- * is no way back.
+ * A SYN for `listener`. It is dropped, and will be sent again, if the accept queue is full, the event ring blocked or there
+ * is no way back; it is answered with a cookie if there are too many half-open connections.
  * `follows` is a connection of the same four-tuple in TIME-WAIT: it stands aside, and comes back if the SYN turns out to be
  * an old one (RFC 9293, 3.6.1).
  */
@@ -34,7 +35,8 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, f
   stack.stats.add('synReceived')
   const route = stack.routes.choose(segment.remoteIp)
   // An application that does not read its events gets no more of them: they would pile up here.
-  const isOpen = !listener.isFull && !listener.context.isBlocked
+  const isOpen = !listener.isAcceptQueueFull && !listener.context.isBlocked
+  if (isOpen && isSynQueueFull(stack, listener)) return answerWithCookie(stack, segment, listener, follows?.sndNxt ?? null)
   const neighbor = isOpen && route !== null ? stack.arp.acquire(route.nextHop) : null
   if (neighbor === null) return stack.stats.add('synDropped')
   const connection = new Connection(segment, segment.frame.worker, false)
@@ -70,7 +72,7 @@ export function enterSynReceived(stack: Stack, connection: Connection, peerScale
 
 function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
   // A stranger's: it may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours.
-  if (connection.retries >= Math.min(stack.config.tcp.handshakeRetries, SYN_ACK_RETRIES)) return giveUp(stack, connection)
+  if (connection.retries >= Math.min(synAckRetries(stack, connection), SYN_ACK_RETRIES)) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
@@ -139,8 +141,10 @@ function receiveOtherSyn(stack: Stack, connection: Connection): void {
   else dropHandshake(stack, connection)
 }
 
-function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
+/** Makes the connection, unless there is no room for it: then nothing has changed. */
+export function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
   const { tcp, frame } = segment
+  if (connection.listener?.isAcceptQueueFull) return stack.stats.add('acceptOverflows')
   // Without memory or a TCB the handshake stays half done; the next segment tries again.
   if (!reserveFlow(stack, connection)) return
   if (connection.timer) stack.timers.cancel(connection.timer)

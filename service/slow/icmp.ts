@@ -34,7 +34,7 @@ function answerEcho(stack: Stack, request: IcmpMessage, ip: Ipv4Parsed): void {
  */
 export function reportReassemblyTimeout(stack: Stack, first: Uint8Array): void {
   const ip = parseIpv4Start(first, ETHERNET_HEADER_BYTES)
-  if (ip === null || ip.protocol === PROTOCOL_ICMP || !stack.replyLimit.allow(stack.nowUs)) return
+  if (ip === null || ip.protocol === PROTOCOL_ICMP || !stack.replyLimit.mayRefuse(ip.sourceIp, false, stack.nowUs)) return
   const payload = first.subarray(ETHERNET_HEADER_BYTES, ETHERNET_HEADER_BYTES + ip.headerLen + ICMP_QUOTED_BYTES)
   const message = { type: ICMP_TIME_EXCEEDED, code: ICMP_REASSEMBLY_TIME, id: 0, sequence: 0, payload }
   send(stack, message, ip.targetIp, ip.sourceIp)

@@ -27,6 +27,8 @@ export class Listener {
   readonly waiting = new Set<Connection>()
   /** Handles that wait in accept. */
   readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
+  /** When a SYN cookie was sent last. */
+  cookieSentUs = -Infinity
 
   constructor(
     context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean, options = DEFAULT_OPTIONS,
@@ -40,9 +42,9 @@ export class Listener {
     this.backlog = Math.min(Math.max(backlog, 1), BACKLOG_MAX)
   }
 
-  /** The backlog counts half-open connections and those waiting to be accepted. */
-  get isFull(): boolean {
-    return this.halfOpen.size + this.waiting.size >= this.backlog
+  /** As many connections wait to be accepted as the backlog allows; half-open ones are counted apart (synpressure.ts). */
+  get isAcceptQueueFull(): boolean {
+    return this.waiting.size >= this.backlog
   }
 }
 

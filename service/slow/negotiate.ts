@@ -73,11 +73,13 @@ export function sendSyn(stack: Stack, connection: Connection): void {
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
-/** Sends our SYN-ACK; only what the peer offered is answered. */
-export function sendSynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
+/** Sends our SYN-ACK; only what the peer offered is answered. `tsVal`: what stands in a timestamps option. */
+export function sendSynAck(
+  stack: Stack, connection: Connection, peerScales: boolean, tsVal: number = timestampValue(stack.nowUs),
+): void {
   const options: TcpOptions = {
     mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: connection.sack,
-    timestamps: timestampsOf(stack, connection),
+    timestamps: connection.timestamps ? { value: tsVal, echo: connection.tsRecent } : null,
   }
   connection.sentUs = stack.nowUs
   const flags = TCP_SYN | TCP_ACK | (connection.ecn ? TCP_ECE : 0)

@@ -6,6 +6,7 @@ import {
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
 import type { Connection } from './connection.js'
+import { mayFollowCookie, receiveCookieAck } from './cookieack.js'
 import { receiveOnFlow } from './established.js'
 import { findListener, receiveInSynReceived, receiveSyn } from './handshake.js'
 import { receiveIcmp } from './icmp.js'
@@ -113,7 +114,9 @@ function receiveUnknown(stack: Stack, segment: Segment): void {
   const listener = findListener(stack, segment)
   const isSyn = (segment.tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN
   if (listener !== null && isSyn) return receiveSyn(stack, segment, listener)
+  if (listener !== null && receiveCookieAck(stack, segment, listener)) return
   // The host kernel may have a connection of that name, even from a port on which we listen; if not it refuses.
   if (stack.hostKernel.pass(segment.frame)) return
+  if (listener !== null && mayFollowCookie(stack, segment, listener)) return
   refuse(stack, segment)
 }

@@ -1,5 +1,5 @@
 /** Resets and challenge acknowledgments. */
-import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST } from '../../lib/wire/index.js'
+import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { sendAck, synWindow, timestampValue } from './negotiate.js'
@@ -8,7 +8,8 @@ import type { Segment, Stack } from './stack.js'
 /** Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1): never a RST with a RST, and not too many. */
 export function refuse(stack: Stack, segment: Segment): void {
   const { tcp } = segment
-  if ((tcp.flags & TCP_RST) !== 0 || !stack.replyLimit.allow(stack.nowUs)) return
+  const isSyn = (tcp.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN
+  if ((tcp.flags & TCP_RST) !== 0 || !stack.replyLimit.mayRefuse(segment.remoteIp, isSyn, stack.nowUs)) return
   stack.stats.add('resetsSent')
   if ((tcp.flags & TCP_ACK) !== 0) return stack.output.tcp(segment, { seq: tcp.ack, flags: TCP_RST })
   const ack = (tcp.seq + segmentLen(tcp)) | 0

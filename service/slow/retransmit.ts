@@ -14,6 +14,7 @@ import { timestampValue } from './negotiate.js'
 import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
+import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
 import { intervalUs, onIdle } from './window.js'
@@ -38,6 +39,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.lastUna = stack.flows.word(connection, TCB_SND_UNA)
   connection.hasProbed = false
   connection.progressUs = stack.nowUs
+  connection.stallSinceUs = -1
   connection.timer ??= new Timer(() => look(stack, connection))
   lookLater(stack, connection)
 }
@@ -82,7 +84,7 @@ function lookLater(stack: Stack, connection: Connection): void {
 }
 
 function look(stack: Stack, connection: Connection): void {
-  if (connection.phase !== 'worker') return
+  if (connection.phase !== 'worker' || endStalled(stack, connection, outstanding(stack, connection))) return
   const una = stack.flows.word(connection, TCB_SND_UNA)
   const hasReopened = connection.isProbing && stack.flows.word(connection, TCB_SND_WND) > 0
   if (una !== connection.lastUna || hasReopened) {

@@ -30,10 +30,12 @@ import { receiveFrame } from './packets.js'
 import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
+import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset, sendReset } from './reset.js'
 import { Routes } from './routes.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
+import { SynCookies } from './syncookies.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
 import { WorkerChannel, type WorkerLink } from './workers.js'
@@ -44,8 +46,6 @@ const TIMERS_PER_POLL = 256
 /** When to look again at rings that had no room, as their readers do not ring for that: longer each time in vain. */
 const RETRY_MIN_US = 1_000
 const RETRY_MAX_US = 128_000
-/** Resets a second that strangers can cause. */
-const REPLIES_PER_SECOND = 1_000
 const COMPLAINTS_PER_SECOND = 5
 /** ICMP errors that strangers can make us act on, a second. */
 const ICMP_ERRORS_PER_SECOND = 1_000
@@ -232,8 +232,9 @@ function buildStack(env: SlowEnv): Stack {
     listeners: new Listeners(),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
-    replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
+    replyLimit: new ReplyLimit(env.random, nowUs),
     challengeLimit: new ChallengeLimit(env.random),
+    cookies: new SynCookies(env.random),
     reassembly: new Reassembly({
       limits: REASSEMBLY_LIMITS, timers, stats, nowUs: () => stack.nowUs, timedOut: (first) => reportReassemblyTimeout(stack, first),
     }),

@@ -16,8 +16,10 @@ import type { Output } from './output.js'
 import type { PathMtuCache } from './pathmtucache.js'
 import type { EphemeralPorts } from './ports.js'
 import type { AppRegistry } from './registry.js'
+import type { ReplyLimit } from './replylimit.js'
 import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
+import type { SynCookies } from './syncookies.js'
 import type { Timers } from './timers.js'
 import type { WorkerChannel } from './workers.js'
 
@@ -40,8 +42,9 @@ export interface Stack {
   readonly apps: AppRegistry
   readonly hostKernel: HostKernelGate
   /** Resets that strangers can cause. */
-  readonly replyLimit: RateLimit
+  readonly replyLimit: ReplyLimit
   readonly challengeLimit: ChallengeLimit
+  readonly cookies: SynCookies
   readonly reassembly: Reassembly
   readonly pathMtus: PathMtuCache
   /** ICMP errors that are acted on. */

@@ -74,10 +74,11 @@ describe('hostile input', () => {
     }), { numRuns: 150 })
   })
 
-  it('SYN flood from addresses that do not exist -> bounded by backlog and ARP cache, and over in time', () => {
+  it('SYN flood from addresses that do not exist -> bounded by backlog and half the ARP cache, and over in time', () => {
     const { host, app } = listening({ config: { addresses: [{ ip: OUR_IP, prefix: 8 }] } }, 16)
-    for (let i = 0; i < 300; i++) host.send({ flags: 2, remoteIp: 0x0a010000 + i })
-    expect([host.count('flowsSynReceived'), host.count('synDropped'), host.count('arpEntries')]).toEqual([16, 284, 17])
+    for (let i = 0; i < 3000; i++) host.send({ flags: 2, remoteIp: 0x0a010000 + i })
+    expect([host.count('flowsSynReceived'), host.count('synCookiesSent'), host.count('arpEntries')]).toEqual([16, 2031, 2048])
+    expect(host.count('synDropped')).toBe(3000 - 16 - 2031)
     host.advance(100_000_000)
     expect([host.count('flowsSynReceived'), host.count('arpEntries')]).toEqual([0, 1])
     expectNoLeak(host, app.id)

@@ -26,7 +26,7 @@ async function installPackages() {
 
 async function buildNative() {
   const hash = hashOf(NATIVE_SOURCES, /\.(c|cc|cpp|h|hpp|txt)$/, [here])
-  const outputs = ['tasjs.node', 'loadgen', 'epoll_server', 'cpu_hog', 'offloads']
+  const outputs = ['tasjs.node', 'loadgen', 'epoll_server', 'cpu_hog', 'offloads', 'flood']
   const isThere = outputs.every(name => existsSync(join(root, 'build', 'Release', name)))
   if (isThere && isStamped('native', hash)) return
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')

@@ -67,8 +67,10 @@ async function runTests(args) {
 export async function runTask(task, args) {
   if (task === 'build') return 0
   if (task === 'test') return runTests(args)
-  const main = task === 'demo' ? join('dist', 'tools', 'demo', 'main.js') : join('dist', 'bench', 'main.js')
-  const command = [process.execPath, join(root, main), ...args]
+  const isFlood = task === 'bench' && args[0] === 'flood'
+  const bench = join('dist', 'bench', isFlood ? 'flood.js' : 'main.js')
+  const main = task === 'demo' ? join('dist', 'tools', 'demo', 'main.js') : bench
+  const command = [process.execPath, join(root, main), ...(isFlood ? args.slice(1) : args)]
   // Asking for help must not need privileges.
   if (args.includes('--help')) return runInForeground(command)
   const privileges = await findPrivileges()

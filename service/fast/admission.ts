@@ -1,0 +1,147 @@
+/**
+ * Which packets a worker passes up to the slow path when there are too many. Packets of known flows: so many a millisecond for
+ * each flow. Packets of no flow, by kind, so that a flood of one kind does not starve the others:
+ *
+ *   from an address that has had a connection lately   tokens for peers first, then those of its kind
+ *   a SYN that was refused and comes again              tokens of its own: made-up ones come once, a client tries again
+ *   SYNs | other TCP | ARP | all else                  tokens of the kind
+ *
+ * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
+ * its queue stays short, and flow events do not wait long behind junk.
+ */
+
+/** Tokens a millisecond, and most that gather, for each kind below. */
+const PEER = 0
+const SYN = 1
+const TCP = 2
+const ARP = 3
+const OTHER = 4
+const AGAIN = 5
+const RATE_PER_MS = Uint16Array.of(32, 20, 20, 2, 10, 10)
+const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024)
+/** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
+const REFILL_MAX_MS = 1_000
+
+/** Packets of one known flow in a millisecond. */
+const FLOW_PER_MS = 16
+
+/** Addresses are remembered by 16 bits of a hash. */
+const PEERS_LOG2 = 16
+/** log2 of milliseconds in an epoch; addresses are remembered for PEER_EPOCHS of them, about an hour. */
+const EPOCH_SHIFT = 16
+const PEER_EPOCHS = 55
+/** Stamps are 1 to 255; 0 stands for never. */
+const EPOCHS = 255
+
+/** Refused SYNs are remembered by 16 bits of a hash, in a place that the rest of it gives: 2 MiB, enough for a second of a million. */
+const REFUSED_LOG2 = 20
+
+const ETHERNET_BYTES = 14
+/** Ethernet, IPv4 without options, TCP without options. */
+const TCP_FRAME_BYTES = 54
+const SOURCE_AT = 26
+/** Behind source and target address, ports and sequence number. */
+const SYN_NAME_END = 42
+const TCP_FLAGS_AT = 47
+/** SYN, RST and ACK; a SYN that opens a connection has the first alone. */
+const OPENING_MASK = 0x16
+const OPENING = 0x02
+
+export class Admission {
+  private readonly tokens = Int32Array.from(BURST)
+  private filledMs = 0
+  private readonly peers = new Uint8Array(1 << PEERS_LOG2)
+  private readonly refused = new Uint16Array(1 << REFUSED_LOG2)
+  /** For each flow: packets passed up in the millisecond `flowMs`. */
+  private readonly flowCount: Uint8Array
+  private readonly flowMs: Int32Array
+
+  /** `flows`: entries of the TCB table. */
+  constructor(flows: number) {
+    this.flowCount = new Uint8Array(flows)
+    this.flowMs = new Int32Array(flows)
+  }
+
+  /** A connection with `remoteIp` (raw word) has been established: its owner is no figment. */
+  learn(remoteIp: number, nowMs: number): void {
+    this.peers[peerSlot(remoteIp)] = stampOf(nowMs)
+  }
+
+  /** Whether one more packet of `flow` may go up now (milliseconds, low 32 bits). */
+  admitsFlow(flow: number, nowMs: number): boolean {
+    if (this.flowMs[flow] !== nowMs) {
+      this.flowMs[flow] = nowMs
+      this.flowCount[flow] = 0
+    }
+    if (this.flowCount[flow] >= FLOW_PER_MS) return false
+    this.flowCount[flow]++
+    return true
+  }
+
+  /** Whether `refill` is due before the next stranger is asked about. */
+  isStale(nowMs: number): boolean {
+    return nowMs !== this.filledMs
+  }
+
+  /** Whether the frame of `len` bytes at byte `eth`, which belongs to no flow, may go up now. */
+  admitsStranger(bytes: Uint8Array, eth: number, len: number, nowMs: number): boolean {
+    const kind = kindOf(bytes, eth, len)
+    if ((kind === SYN || kind === TCP) && this.isPeer(bytes, eth, nowMs) && this.take(PEER)) return true
+    if (this.take(kind)) return true
+    return kind === SYN && this.isRepeated(bytes, eth) && this.take(AGAIN)
+  }
+
+  /** Whether this SYN was refused before; remembers it. Addresses, ports and sequence number are the same in all its copies. */
+  private isRepeated(bytes: Uint8Array, eth: number): boolean {
+    let h = 0
+    for (let at = eth + SOURCE_AT; at < eth + SYN_NAME_END; at += 2) {
+      h = Math.imul(h ^ (bytes[at] | (bytes[at + 1] << 8)), 0x9e3779b1)
+      h ^= h >>> 15
+    }
+    const place = h >>> (32 - REFUSED_LOG2)
+    const mark = (Math.imul(h, 0x85ebca6b) >>> 16) | 1
+    if (this.refused[place] === mark) return true
+    this.refused[place] = mark
+    return false
+  }
+
+  private take(kind: number): boolean {
+    if (this.tokens[kind] === 0) return false
+    this.tokens[kind]--
+    return true
+  }
+
+  /** New tokens for the time that has passed; with `keepsUp` false the time is forfeit. */
+  refill(nowMs: number, keepsUp: boolean): void {
+    const passedMs = (nowMs - this.filledMs) | 0
+    // A clock that was not set before, or has wrapped, fills everything.
+    const ms = passedMs < 0 || passedMs > REFILL_MAX_MS ? REFILL_MAX_MS : passedMs
+    this.filledMs = nowMs
+    if (!keepsUp) return
+    for (let kind = PEER; kind <= AGAIN; kind++) {
+      this.tokens[kind] = Math.min(BURST[kind], this.tokens[kind] + ms * RATE_PER_MS[kind])
+    }
+  }
+
+  private isPeer(bytes: Uint8Array, eth: number, nowMs: number): boolean {
+    const at = eth + SOURCE_AT
+    const stamp = this.peers[peerSlot(bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24))]
+    return stamp !== 0 && (stampOf(nowMs) - stamp + EPOCHS) % EPOCHS < PEER_EPOCHS
+  }
+}
+
+function stampOf(nowMs: number): number {
+  return ((nowMs >>> EPOCH_SHIFT) % EPOCHS) + 1
+}
+
+function peerSlot(remoteIp: number): number {
+  return Math.imul(remoteIp, 0x9e3779b1) >>> (32 - PEERS_LOG2)
+}
+
+function kindOf(bytes: Uint8Array, eth: number, len: number): number {
+  if (len < ETHERNET_BYTES || bytes[eth + 12] !== 8) return OTHER
+  if (bytes[eth + 13] === 6) return ARP
+  const isTcp = len >= TCP_FRAME_BYTES && bytes[eth + 13] === 0 && bytes[eth + 14] === 0x45 && bytes[eth + 23] === 6
+  if (!isTcp) return OTHER
+  return (bytes[eth + TCP_FLAGS_AT] & OPENING_MASK) === OPENING ? SYN : TCP
+}

@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest'
+import { floodTable, insertFloodTable } from '../../bench/floodtable.js'
+
+const ROWS = {
+  tas: [{ kind: 'syn', alone: 100_000, flooded: 80_000 }, { kind: 'ack', alone: 100_000, flooded: 79_000 }],
+  cEpoll: [{ kind: 'syn', alone: 50_000, flooded: 40_000 }, { kind: 'ack', alone: 50_000, flooded: Number.NaN }],
+} as const
+
+test('table: 80 % kept -> met, less -> NOT met, not measured -> a dash', () => {
+  const lines = floodTable(ROWS, 'conditions').split('\n')
+  expect(lines[2]).toBe('| SYNs | 100.0k | 80.0k | 80 % | met | 80 % |')
+  expect(lines[3]).toBe('| ACKs | 100.0k | 79.0k | 79 % | NOT met | - |')
+  expect(lines.at(-1)).toBe('conditions')
+})
+
+test('marks: there -> the table stands between them, again and again; missing -> Error', () => {
+  const text = 'a\n<!-- floods:begin -->\nold\n<!-- floods:end -->\nz\n'
+  const once = insertFloodTable(text, 'new')
+  expect(once).toBe('a\n<!-- floods:begin -->\n\nnew\n\n<!-- floods:end -->\nz\n')
+  expect(insertFloodTable(once, 'new')).toBe(once)
+  expect(() => insertFloodTable('nothing', 'new')).toThrow('marks')
+})
