@@ -43,6 +43,7 @@ export const SLOW_COUNTERS = [
   'rtoTimeouts', 'fastRecoveries', 'recoveriesUndone', 'tailLossProbes', 'retransmittedBytes', 'ecnReductions', 'handshakeRetransmits', 'persistProbes', 'reinjectedPackets',
   'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing', 'flowsTimeWait',
   'appRequests', 'appBadRequests', 'appEvents', 'wakeups', 'busyUs', 'bufferBytes',
+  'bufferGrowths', 'bufferTrims',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

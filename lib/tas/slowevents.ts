@@ -1,7 +1,7 @@
 /** What the slow path tells a context (lib/memif/appslow.ts), turned into events. */
 import {
-  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE,
-  EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN,
+  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, AS_SIZES, AS_STATUS, AS_TX_BUFFER, AS_TYPE,
+  EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_TX_BUFFER, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
@@ -32,6 +32,7 @@ export class SlowEvents implements SlowHandler {
       case EV_CONN_OPEN: return this.connectionOpen(words, at, event, CONN_OPEN)
       case EV_CONN_CLOSED: return this.connectionClosed(words, at)
       case EV_CONN_MOVED: return this.connectionMoved(words, at, event)
+      case EV_CONN_TX_BUFFER: return this.transmitBuffer(words, at)
       default: return false
     }
   }
@@ -74,7 +75,7 @@ export class SlowEvents implements SlowHandler {
       this.ends(connection, status)
       return false
     }
-    connection.open(words, at, this.context.tas.link.bytes)
+    connection.open(words, at)
     this.context.inbox.flows.add(connection)
     if (connection.state !== 'open') return false
     event.set(type, connection, type === LISTEN_ACCEPT ? connection.listener : null, 0)
@@ -117,6 +118,19 @@ export class SlowEvents implements SlowHandler {
     if (connection.state !== 'open') return false
     event.set(CONN_MOVED, connection, null, status)
     return true
+  }
+
+  /** Another transmit buffer. The worker hears of it, and of the room that there may be now, with the positions. */
+  private transmitBuffer(words: Int32Array, at: number): boolean {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection === null || connection.ended) return false
+    if (words[at + AS_FLOW] !== connection.flow || (words[at + AS_GEN_WORKER] & 0xffff) !== connection.gen) return false
+    const place = words[at + AS_TX_BUFFER]
+    connection.tx.grant(connection.piece(place, (words[at + AS_SIZES] >>> 8) & 0xff), place)
+    if (!connection.tx.adopt()) return false
+    connection.context.outbox.touch(connection)
+    connection.context.inbox.list(connection)
+    return false
   }
 
   private takeOver(connection: Connection): void {

@@ -1,7 +1,6 @@
 /** Messages about connections, as applications get them. */
 import { CONTEXT_NONE, EV_CONN_CLOSED, TO_FAST_FLOW_CONTEXT } from '../../lib/memif/index.js'
 import type { AppContext, AppEvent } from './app.js'
-import { txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
 import { effectiveMss } from './handover.js'
 import type { Stack } from './stack.js'
@@ -15,7 +14,7 @@ export function connectionFields(stack: Stack, connection: Connection): Omit<App
     flow: connection.flow,
     genWorker: (connection.worker << 16) | connection.gen,
     buffer: connection.buffer,
-    txBuffer: txBufferOf(connection),
+    txBuffer: connection.txBuffer,
     sizes: connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16),
     rxBase: (connection.irs + 1) | 0,
     txBase: (connection.iss + 1) | 0,

@@ -30,7 +30,7 @@ import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
-import { WorkerChannel, type WorkerLink } from './workers.js'
+import { type AppRegion, WorkerChannel, type WorkerLink } from './workers.js'
 
 /** Work of one poll, for each worker's ring and for the timers. */
 const MESSAGES_PER_POLL = 256
@@ -59,6 +59,8 @@ export interface SlowEnv {
   readonly hostKernel?: HostKernel
   readonly mac: Uint8Array
   readonly nowUs: number
+  /** Gives pages of an application's region back to the machine; they read as zeros from then on. */
+  readonly discard?: (region: AppRegion, fromByte: number, lenBytes: number) => void
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
 }
@@ -207,6 +209,7 @@ function buildStack(env: SlowEnv): Stack {
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
     replyLimit: new RateLimit(REPLIES_PER_SECOND, nowUs),
+    discard: env.discard ?? null,
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
   return stack

@@ -56,6 +56,8 @@ export class SimHost {
     this.slow = new SlowPath({
       state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: net.nowUs,
       log: { debug: silent, info: silent, warn: silent, error: silent },
+      // Not zeros, as the machine's would be: whoever still uses what was given back finds out.
+      discard: ({ buffer }, fromByte, lenBytes) => void new Uint8Array(buffer, fromByte, lenBytes).fill(0xdd),
       random: { u32: () => net.random.u32() }, secret: net.random.bytes(16),
       workers: [{
         doorbell: new Doorbell(this.doorbells, doorbellWord(0), NOTHING),

@@ -55,7 +55,7 @@ export class Host {
     for (let i = 0; i < workers; i++) this.workers.push(new FakeWorker(this.state, i))
     this.config = {
       addresses: [{ ip: OUR_IP, prefix: 24 }], routes: [], kni: options.hostKernel !== undefined,
-      tcp: { ...DEFAULT_TCP, rxBufLen: RX_BUF, txBufLen: TX_BUF }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
+      tcp: { ...DEFAULT_TCP, rxBufLen: RX_BUF, txBufLen: TX_BUF, rxBufMax: RX_BUF, txBufMax: TX_BUF }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
       appRegionBytes: 1 << 22, kinBytes: 1024, koutBytes: 1024, fastEntries: 8, appPollIntervalUs: 50,
       ...options.config,
     }
