@@ -161,6 +161,12 @@ export class FastHarness {
     this.worker.takeOver([{ app: APP, contexts: [CONTEXT] }])
   }
 
+  /** The worker is killed between two passes, and another takes over. */
+  replaceWorker(): void {
+    this.worker = this.makeWorker()
+    this.worker.takeOver([{ app: APP, contexts: [CONTEXT] }])
+  }
+
   /** Orders `type` of the worker, as the slow path does. */
   command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number; first?: number; second?: number } = {}): void {
     const entry = this.toFast.reserve()

@@ -29,7 +29,7 @@ export interface HostOptions {
 
 export class SimHost {
   readonly slow: SlowPath
-  readonly worker: Worker
+  worker: Worker
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly state: StateView
   readonly mac: Uint8Array
@@ -118,6 +118,15 @@ export class SimHost {
       createContext: (wake) => this.slow.apps.addContext(app, wake),
     }))
     return { tas, app, memory }
+  }
+
+  /** The worker process is killed between two passes, and another takes over on the same memory. */
+  replaceWorker(): void {
+    this.worker = this.makeWorker()
+    const known = [...this.buffers.keys()].map((app) => ({
+      app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
+    }))
+    this.worker.takeOver(known)
   }
 
   /** A frame arrives; network cards drop what is for others. */
