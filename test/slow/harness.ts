@@ -25,6 +25,8 @@ export interface HostOptions {
   readonly flows?: number
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
+  /** Pages are given back: `Host.discarded` says which. */
+  readonly discards?: boolean
   /** The peer's address is not known yet. */
   readonly coldArp?: boolean
 }
@@ -40,6 +42,8 @@ export class Host {
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly logged: string[] = []
   readonly ended: number[] = []
+  /** [first byte, bytes] of pages given back. */
+  readonly discarded: [number, number][] = []
   readonly config: SlowConfig
   frames: Uint8Array[] = []
 
@@ -89,6 +93,7 @@ export class Host {
       secret: Uint8Array.from({ length: 16 }, (_, i) => i),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
       appEnded: (app) => this.ended.push(app),
+      ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })
   }
 
