@@ -69,6 +69,7 @@ export interface Addon {
   openSharedObject(name: string): ArrayBuffer
   unlinkSharedObject(name: string): void
   closeFd(fd: number): void
+  punchHole(fd: number, fromByte: number, lenBytes: number): void
 
   regionsCreate(): NativeHandle
   regionsAdd(table: NativeHandle, index: number, memory: ArrayBuffer | Uint8Array): void

@@ -42,6 +42,14 @@ export function unmapRegion(buffer: ArrayBuffer): void {
   addon().unmapRegion(buffer)
 }
 
+/**
+ * Gives the memory of the bytes from `fromByte` on, `lenBytes` of them, back to the machine: they read as zeros for everyone, and take
+ * memory again when they are written. Pages only partly within the range are cleared. Throws EBADF, EINVAL.
+ */
+export function punchHole(fd: number, fromByte: number, lenBytes: number): void {
+  addon().punchHole(fd, fromByte, lenBytes)
+}
+
 /** A descriptor of the same region that can only be mapped read-only, whatever its receiver tries. */
 export function reopenReadOnly(fd: number): number {
   return addon().reopenReadOnly(fd)

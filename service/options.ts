@@ -135,12 +135,14 @@ function roundedUp(key: OptionKey, value: number, notes: string[]): number {
 }
 
 function roundSizes(values: OptionValues, notes: string[]): OptionValues {
-  const round = (key: 'tcpRxbufLen' | 'tcpTxbufLen' | 'nicRxLen' | 'nicTxLen' | 'appKinLen' | 'appKoutLen'): number =>
+  const round = (key: 'tcpRxbufLen' | 'tcpTxbufLen' | 'tcpRxbufMax' | 'tcpTxbufMax' | 'nicRxLen' | 'nicTxLen' | 'appKinLen' | 'appKoutLen'): number =>
     roundedUp(key, values[key], notes)
   return {
     ...values,
     tcpRxbufLen: round('tcpRxbufLen'),
     tcpTxbufLen: round('tcpTxbufLen'),
+    tcpRxbufMax: round('tcpRxbufMax'),
+    tcpTxbufMax: round('tcpTxbufMax'),
     nicRxLen: round('nicRxLen'),
     nicTxLen: round('nicTxLen'),
     appKinLen: round('appKinLen'),

@@ -39,8 +39,10 @@ export type Section = (typeof SECTIONS)[number]
 
 /** Defaults that are not the original's. */
 export const DEPARTURES = {
-  /** Bytes; measured on veth: bulk receive grows up to 1 MiB (docs/decisions/0006), small messages do not care. */
-  bufferBytes: 1024 * 1024,
+  /** Bytes; what a first flight and most responses need, and Linux's own initial receive buffer (docs/decisions/0008). */
+  bufferBytes: 128 * 1024,
+  /** Bytes; fills 1 Gbit/s over 100 ms. */
+  bufferMaxBytes: 16 * 1024 ** 2,
   /** Bytes; the largest region that one typed array spans on Node 20. Memory is taken page by page as it is used. */
   shmBytes: 4 * 1024 ** 3,
   /** Microseconds; a longer spin starves the application where cores are few. */
@@ -132,8 +134,10 @@ const arp = { section: 'ARP', value: 'TIMEOUT', unit: 'us' } as const
 const queue = { section: 'Slow-path queues', value: 'LEN' } as const
 const misc = { section: 'Miscellaneous' } as const
 
-const bufferDeparture = 'the original has 8,192, which makes bulk transfer five times slower than the kernel'
+const bufferDeparture = 'the original has 8,192 and no growth'
 const bufferMeaning = 'rounded up to a power of two. Down to 1/16 of it, but not below 64 KiB, once --shm-len fills.'
+const bufferMaxMeaning = 'while a round trip uses up half of it and more; rounded up to a power of two. Never beyond 1/16 of --shm-len, ' +
+  'and down to 1/16 of it once --shm-len fills. Not above the initial length: no growth.'
 const pollDeparture = 'the original (undocumented there) spins for 10,000, which starves applications where cores are few'
 
 /** Congestion-control algorithms by the names of --cc. */
@@ -210,9 +214,13 @@ export const OPTION_TABLE = {
     meaning: 'Bandwidth of the link: upper end of rates.' },
     10, 1, 10_000),
   tcpRxbufLen: integer({ ...tcp, name: 'tcp-rxbuf-len', value: 'LEN', unit: 'bytes', departure: bufferDeparture,
-    meaning: `Receive buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
+    meaning: `Initial receive buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
   tcpTxbufLen: integer({ ...tcp, name: 'tcp-txbuf-len', value: 'LEN', unit: 'bytes', departure: bufferDeparture,
-    meaning: `Transmit buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
+    meaning: `Initial transmit buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
+  tcpRxbufMax: integer({ ...tcp, name: 'tcp-rxbuf-max', value: 'LEN', unit: 'bytes', departure: NEW,
+    meaning: `To what a receive buffer grows ${bufferMaxMeaning}` }, DEPARTURES.bufferMaxBytes, 2048, 2 ** 30),
+  tcpTxbufMax: integer({ ...tcp, name: 'tcp-txbuf-max', value: 'LEN', unit: 'bytes', departure: NEW,
+    meaning: `To what a transmit buffer grows ${bufferMaxMeaning}` }, DEPARTURES.bufferMaxBytes, 2048, 2 ** 30),
   tcpHandshakeTimeout: integer({ ...tcp, name: 'tcp-handshake-timeout', value: 'TIMEOUT', unit: 'us',
     meaning: 'Time until a SYN or SYN-ACK is sent again; doubles with every retry.' }, 10_000, 100, 60_000_000),
   tcpHandshakeRetries: integer({ ...tcp, name: 'tcp-handshake-retries', value: 'RETRIES',

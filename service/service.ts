@@ -11,7 +11,7 @@ import {
   slowCounter,
   type Wakeable,
 } from '../lib/memif/index.js'
-import { EventFd, FdWatcher, nowUs, setName, TimerFd } from '../native/index.js'
+import { EventFd, FdWatcher, nowUs, punchHole, setName, TimerFd } from '../native/index.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
@@ -194,6 +194,7 @@ export class Service {
       state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
       workers: links,
       random: { u32: () => crypto.getRandomValues(numbers)[0] }, secret: new Uint8Array(randomBytes(16)), mac, nowUs: nowUs(),
+      discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
       appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),
       ...(hostKernel === null ? {} : { hostKernel }),

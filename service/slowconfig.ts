@@ -13,6 +13,8 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       ...DEFAULT_TCP,
       rxBufLen: options.tcpRxbufLen,
       txBufLen: options.tcpTxbufLen,
+      rxBufMax: options.tcpRxbufMax,
+      txBufMax: options.tcpTxbufMax,
       handshakeTimeoutUs: options.tcpHandshakeTimeout,
       handshakeRetries: options.tcpHandshakeRetries,
       rttInitUs: options.tcpRttInit,

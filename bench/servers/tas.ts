@@ -14,8 +14,6 @@ const LOOP_BYTES = 128
 
 /** Received bytes that could not be sent back yet. */
 interface Stall {
-  readonly buffer: Uint8Array
-  at: number
   left: number
   closing: boolean
 }
@@ -32,9 +30,11 @@ function copy(from: Uint8Array, at: number, to: Uint8Array, toAt: number, len: n
   for (let i = 0; i < len; i++) to[toAt + i] = from[at + i]
 }
 
-/** Sends back what there is room for. Returns the bytes that are left. */
-function sendBack(connection: Connection, buffer: Uint8Array, at: number, len: number): number {
+/** Sends back what there is room for. Returns the bytes that are left. The buffer may be another one each time (autotuning). */
+function sendBack(connection: Connection, len: number): number {
+  const buffer = connection.rxBuffer
   const mask = buffer.length - 1
+  let at = connection.rxOffset
   let left = len
   while (left > 0) {
     const contiguous = buffer.length - at
@@ -56,17 +56,14 @@ function echo(connection: Connection, event: TasEvent): void {
     stall.left += total
     return
   }
-  const left = sendBack(connection, event.buffer, event.offset, total)
-  if (left === 0) return
-  const at = (event.offset + total - left) & (event.buffer.length - 1)
-  stalls.set(connection, { buffer: event.buffer, at, left, closing: false })
+  const left = sendBack(connection, total)
+  if (left > 0) stalls.set(connection, { left, closing: false })
 }
 
 function goOn(connection: Connection): void {
   const stall = stalls.get(connection)
   if (stall === undefined) return
-  const left = sendBack(connection, stall.buffer, stall.at, stall.left)
-  stall.at = (stall.at + stall.left - left) & (stall.buffer.length - 1)
+  const left = sendBack(connection, stall.left)
   stall.left = left
   if (left > 0) return
   stalls.delete(connection)

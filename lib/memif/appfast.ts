@@ -13,7 +13,7 @@ export const APP_FAST_ENTRY_WORDS = 8
 export const EVENT_FLOW = 0
 /** Generation of the flow in the low 16 bits. */
 export const EVENT_GEN = 1
-/** EVENT_RX_CLOSED and EVENT_TX_CLOSED. */
+/** EVENT_RX_CLOSED and EVENT_TX_CLOSED; from EVENT_RX_LOG2_SHIFT on the log2 of the receive buffer. */
 export const EVENT_FLAGS = 2
 /** Sequence number behind the last byte in the receive buffer that is in order (a FIN is not counted). */
 export const EVENT_RCV_END = 3
@@ -28,7 +28,11 @@ export const EVENT_TIME_US = 5
  */
 export const EVENT_RX_BASE = 6
 
-/** Start of the receive buffer, in BUFFER_UNIT_BYTES; it changes only together with EVENT_RX_BASE. Its log2 is in EVENT_FLAGS. */
+/**
+ * Start of the receive buffer, in BUFFER_UNIT_BYTES; its log2 is in EVENT_FLAGS. When it differs from the one before, bytes from
+ * EVENT_RX_BASE on stand in the new buffer. Earlier ones stay where they were until they are given back; the application may copy
+ * them to the same sequence positions of the new buffer, which has room for them.
+ */
 export const EVENT_RX_BUFFER = 7
 /** Shift of the receive buffer's log2 in EVENT_FLAGS. */
 export const EVENT_RX_LOG2_SHIFT = 8
@@ -59,6 +63,12 @@ export const BUMP_WANTED = 5
 
 /** The same for the transmit buffer (TCB txBase); the application may change it while everything is acknowledged. */
 export const BUMP_TX_BASE = 6
+/**
+ * Start of the transmit buffer in which everything from SND.UNA to BUMP_SND_END stands, in BUFFER_UNIT_BYTES: the one in use, or
+ * one that EV_CONN_TX_BUFFER has granted. So a switch cannot get out of step with what was written.
+ */
+export const BUMP_TX_BUFFER = 7
+
 /** A stream that stands further behind than this is brought back to the front of its empty buffer. */
 export const REBASE_BYTES = 4096
 

@@ -36,10 +36,6 @@ export const REQ_CONN_MOVE = 6
 export const REQ_CONN_OPTION = 7
 /** AS_HANDLE, AS_FLOW, AS_GEN: answered by EV_CONN_INFO, one for each part (INFO_PARTS), or a single one with an error. */
 export const REQ_CONN_INFO = 8
-/** AS_HANDLE, AS_FLOW, AS_GEN: a larger transmit buffer, please. Answered EV_CONN_TX_BUFFER. */
-export const REQ_CONN_TX_GROW = 9
-/** AS_HANDLE, AS_FLOW, AS_GEN: everything that is not acknowledged stands in the new transmit buffer too. */
-export const REQ_CONN_TX_COPIED = 10
 
 /** AS_FLAGS of REQ_LISTEN_OPEN: other listeners with this flag may share the port. */
 export const LISTEN_REUSEPORT = 1 << 0
@@ -72,7 +68,10 @@ export const EV_LISTEN_CLOSED = 38
 export const EV_CONN_OPTION = 39
 /** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_PART and the values of that part (INFO_NAMES), at the context that asked. */
 export const EV_CONN_INFO = 40
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS, AS_BUFFER, AS_SIZES (as for an open connection). */
+/**
+ * AS_HANDLE, AS_FLOW, AS_GEN, AS_TX_BUFFER, AS_SIZES (transmit part): another transmit buffer is granted. The application copies what
+ * is not acknowledged into it, writes there from then on, and names it in BUMP_TX_BUFFER.
+ */
 export const EV_CONN_TX_BUFFER = 41
 
 /** 0 or a positive errno number of Linux. */

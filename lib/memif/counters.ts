@@ -9,7 +9,7 @@
 import { LAYOUT_VERSION, WORKERS_MAX } from './layout.js'
 
 /** Floats in a block. */
-export const COUNTER_BLOCK = 64
+export const COUNTER_BLOCK = 128
 
 /**
  * Header block. The first 8 bytes are not a float but the length of the rest in bytes, as the npm package shm-typed-array
@@ -49,6 +49,7 @@ export const SLOW_COUNTERS = [
   'icmpErrors', 'icmpErrorsIgnored', 'pathMtuTold', 'pathMtuGuessed', 'pathMtuRaised',
   'fragments', 'dropFragments', 'datagramsReassembled', 'reassemblyTimeouts',
   'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
+  'bufferGrowths', 'bufferTrims',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

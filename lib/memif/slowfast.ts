@@ -55,12 +55,16 @@ export const WHAT_FIN_QUEUED = 1 << 4
 export const WHAT_FIN_ACKED = 1 << 5
 /** The peer echoes congestion (ECE) on a flow with FLAG_ECN. */
 export const WHAT_ECE = 1 << 6
-/** The peer fills the receive window faster than a round trip: a larger receive buffer would help. */
+/** The application reads half a receive buffer and more in a round trip: a larger one would help. */
 export const WHAT_RX_LIMITED = 1 << 7
-/** The receive buffer that TO_FAST_FLOW_RX_BUFFER named is in use and the one before it free. */
+/** The granted receive buffer is in use and the one before it free (moves.ts). */
 export const WHAT_RX_MOVED = 1 << 8
-/** The same for TO_FAST_FLOW_TX_BUFFER. */
+/** The same for the transmit buffer. */
 export const WHAT_TX_MOVED = 1 << 9
+/** The application fills the transmit buffer, and the peer acknowledges half of it and more in a round trip: a larger one would help. */
+export const WHAT_TX_LIMITED = 1 << 10
+/** Much of the receive buffer has been written to: worth giving back when the connection is idle. Told once for each buffer. */
+export const WHAT_RX_USED = 1 << 11
 
 /** Packets, both directions: byte offset of the Ethernet header from the start of the area. */
 export const SF_PACKET_POS = 5
@@ -101,10 +105,8 @@ export const TO_FAST_FLOW_RX_SHUT = 28
 export const TO_FAST_FLOW_FIN = 29
 /** SF_FLOW, SF_GEN, SF_SEQ, SF_LEN: send this range again, FIN included; what is acknowledged or not sent yet is left out. */
 export const TO_FAST_FLOW_SEND = 31
-/** SF_FLOW, SF_GEN, SF_BUFFER, SF_LOG2: change to this receive buffer as soon as the one in use is empty. Answered WHAT_RX_MOVED. */
+/** SF_FLOW, SF_GEN: a receive buffer is granted (moves.ts): change to it as soon as that can be. Answered WHAT_RX_MOVED. */
 export const TO_FAST_FLOW_RX_BUFFER = 32
-/** SF_FLOW, SF_GEN, SF_BUFFER, SF_LOG2: the application has copied its transmit buffer there. Answered WHAT_TX_MOVED. */
-export const TO_FAST_FLOW_TX_BUFFER = 33
 /** SF_FLOW, SF_GEN, SF_VALUE: segments carry at most this many payload bytes from now on (TCB mss). */
 export const TO_FAST_FLOW_MSS = 34
 /** SF_FLOW, SF_GEN, SF_VALUE: bits of the TCB's flags word to set, SF_CLEAR: to clear before; only those of FLAGS_SLOW (tcb.ts). */
@@ -122,10 +124,6 @@ export const SF_REGION_UNITS = 11
 export const SF_SEQ = 4
 /** Sequence numbers in it. */
 export const SF_LEN = 5
-/** Start of a buffer in BUFFER_UNIT_BYTES. */
-export const SF_BUFFER = 4
-/** log2 of its bytes. */
-export const SF_LOG2 = 5
 /** A number whose meaning the message type gives. */
 export const SF_VALUE = 4
 /** Bits to clear. */

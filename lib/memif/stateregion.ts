@@ -1,7 +1,7 @@
 /**
  * The state region: what slow path and workers share and applications never see.
  *
- *   header page | neighbour table | TCB table | for each worker: flow table, to-slow ring, to-fast ring, own words
+ *   header page | neighbour table | TCB table | moves (moves.ts) | for each worker: flow table, to-slow ring, to-fast ring, own words
  */
 import {
   CACHE_LINE_WORDS,
@@ -12,6 +12,7 @@ import {
   REGION_MAGIC,
   roundUp,
 } from './layout.js'
+import { MOVE_WORDS } from './moves.js'
 import { packetRingBytes, placePacketRing, type PacketRingPlace } from './packetring.js'
 import { TCB_BYTES } from './tcb.js'
 
@@ -80,6 +81,8 @@ export interface StatePlaces {
   readonly neighborsWord: number
   /** Byte offset of TCB 0; TCB `flow` is at `tcbOffset + flow * TCB_BYTES`. */
   readonly tcbOffset: number
+  /** Word index of row 0 of the moves; row `flow` is at `movesWord + flow * MOVE_WORDS`. */
+  readonly movesWord: number
   readonly workers: readonly WorkerPlaces[]
   readonly totalBytes: number
 }
@@ -91,7 +94,8 @@ export function placeState(shape: StateRegionShape): StatePlaces {
   }
   const neighborsOffset = PAGE_BYTES
   const tcbOffset = roundUp(neighborsOffset + NEIGHBORS_MAX * NEIGHBOR_WORDS * 4, PAGE_BYTES)
-  let at = tcbOffset + shape.flows * TCB_BYTES
+  const movesOffset = tcbOffset + shape.flows * TCB_BYTES
+  let at = movesOffset + shape.flows * MOVE_WORDS * 4
   const workers: WorkerPlaces[] = []
   for (let worker = 0; worker < shape.workers; worker++) {
     const flowTableEntries = shape.flows * 2
@@ -106,7 +110,7 @@ export function placeState(shape: StateRegionShape): StatePlaces {
     workers.push({ flowTableWord, flowTableEntries, toSlow, toFast, ownWord, journalWord })
     at = roundUp((journalWord + JOURNAL_FIRST_WORD + JOURNAL_ENTRIES * 2) * 4, PAGE_BYTES)
   }
-  return { neighborsWord: neighborsOffset / 4, tcbOffset, workers, totalBytes: at }
+  return { neighborsWord: neighborsOffset / 4, tcbOffset, movesWord: movesOffset / 4, workers, totalBytes: at }
 }
 
 /** Writes the header of a fresh state region. */

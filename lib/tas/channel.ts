@@ -1,6 +1,6 @@
 /** The two rings between a context and one worker (lib/memif/appfast.ts). */
 import {
-  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, RingConsumer, RingProducer,
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_TX_BUFFER, BUMP_WANTED, RingConsumer, RingProducer,
   type Doorbell, type RingPlace,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
@@ -33,6 +33,7 @@ export class WorkerChannel {
     words[at + BUMP_SND_END] = connection.tx.end
     words[at + BUMP_WANTED] = connection.tx.wanted
     words[at + BUMP_TX_BASE] = connection.tx.base
+    words[at + BUMP_TX_BUFFER] = connection.tx.place
     this.bumps.push()
     return true
   }

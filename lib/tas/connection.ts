@@ -38,6 +38,12 @@ export class Connection {
   /** @internal */ aborting = false
   /** @internal */ movingTo: Context | null = null
   /** @internal REQ_CONN_MOVE is on its way. */ moveSent = false
+  /** @internal The 2^log2 bytes of the region that start at `place` BUFFER_UNIT_BYTES. */
+  piece(place: number, log2: number): Uint8Array {
+    const start = (place >>> 0) * BUFFER_UNIT_BYTES
+    return this.place.tas.link.bytes.subarray(start, start + 2 ** log2)
+  }
+
   /** @internal The service has let go of it. */ ended = false
   /** @internal Why it let go: 0 or an errno number. */ endStatus = 0
   /** @internal Everything that came before its end is known. */ drained = false
@@ -101,7 +107,10 @@ export class Connection {
     return this.rx.available
   }
 
-  /** The whole receive buffer; bytes reported and not given back start at `rxOffset` and wrap at its end. */
+  /**
+   * The whole receive buffer; bytes reported and not given back start at `rxOffset` and wrap at its end. It may be another object, and
+   * another length, after each poll: the service gives a connection larger buffers when it needs them.
+   */
   get rxBuffer(): Uint8Array {
     return this.rx.buffer
   }
@@ -116,7 +125,7 @@ export class Connection {
     return this.current === 'open' ? this.tx.free : 0
   }
 
-  /** The whole transmit buffer: write allocated bytes at `txOffset`. One object for the life of the connection. */
+  /** The whole transmit buffer: write allocated bytes at `txOffset`. It may be another object after each allocation that follows a send. */
   get txBuffer(): Uint8Array {
     return this.tx.buffer
   }
@@ -291,7 +300,7 @@ export class Connection {
   }
 
   /** @internal The connection is open: `at` is the entry of EV_CONN_OPEN or EV_LISTEN_ACCEPT. */
-  open(words: Int32Array, at: number, bytes: Uint8Array): void {
+  open(words: Int32Array, at: number): void {
     this.flow = words[at + AS_FLOW]
     this.gen = words[at + AS_GEN_WORKER] & 0xffff
     this.worker = words[at + AS_GEN_WORKER] >>> 16
@@ -300,10 +309,10 @@ export class Connection {
     this.ports = words[at + AS_PORTS]
     const sizes = words[at + AS_SIZES]
     this.segmentBytes = sizes >>> 16
-    const start = (words[at + AS_BUFFER] >>> 0) * BUFFER_UNIT_BYTES
-    const txStart = (words[at + AS_TX_BUFFER] >>> 0) * BUFFER_UNIT_BYTES
-    this.rx.open(bytes.subarray(start, start + 2 ** (sizes & 0xff)), words[at + AS_RX_BASE])
-    this.tx.open(bytes.subarray(txStart, txStart + 2 ** ((sizes >>> 8) & 0xff)), words[at + AS_TX_BASE])
+    const rxPlace = words[at + AS_BUFFER]
+    const txPlace = words[at + AS_TX_BUFFER]
+    this.rx.open(this.piece(rxPlace, sizes & 0xff), rxPlace, words[at + AS_RX_BASE])
+    this.tx.open(this.piece(txPlace, (sizes >>> 8) & 0xff), txPlace, words[at + AS_TX_BASE])
     // Closed meanwhile: the slow path knows it by its handle, so that the request that is on its way still ends it.
     if (this.current === 'closing') return
     this.current = 'open'

@@ -5,7 +5,8 @@
  * lost when the program's array of events is short.
  */
 import {
-  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_CLOSED, EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
+  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_CLOSED, EVENT_RX_LOG2_SHIFT,
+  EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
@@ -156,9 +157,19 @@ export class Inbox {
 
   private absorb(connection: Connection, words: Int32Array, at: number): void {
     const flags = words[at + EVENT_FLAGS]
+    if (words[at + EVENT_RX_BUFFER] !== connection.rx.place) this.changeReceive(connection, words, at)
     connection.rx.absorb(words[at + EVENT_RCV_END], words[at + EVENT_RX_BASE], (flags & EVENT_RX_CLOSED) !== 0)
     connection.tx.absorb(words[at + EVENT_SND_UNA], (flags & EVENT_TX_CLOSED) !== 0)
     if (connection.movingTo === null) this.list(connection)
+  }
+
+  /** An old report may name an old buffer: only one with new bytes tells where they are. */
+  private changeReceive(connection: Connection, words: Int32Array, at: number): void {
+    const { rx } = connection
+    if (((words[at + EVENT_RCV_END] - rx.end) | 0) <= 0) return
+    const place = words[at + EVENT_RX_BUFFER]
+    const log2 = (words[at + EVENT_FLAGS] >>> EVENT_RX_LOG2_SHIFT) & 0xff
+    rx.change(connection.piece(place, log2), place, words[at + EVENT_RX_BASE])
   }
 
   private finishDrained(): void {

@@ -4,7 +4,11 @@
  *      read .............. told .............. end
  *      the program has     reported by         known from the worker,
  *      not given back      CONN_RECEIVED       not yet reported
+ *
+ * The service may change to another buffer: bytes from then on stand in the new one. What the program has not given back is
+ * copied to the same sequence positions there; views of the old one stay good until it is.
  */
+import { copyStream } from './streamcopy.js'
 import { TasError } from './errors.js'
 
 const NOTHING = new Uint8Array(0)
@@ -14,6 +18,8 @@ export class ReceiveStream {
   buffer: Uint8Array = NOTHING
   base = 0
   mask = 0
+  /** Where the buffer starts in the region, in BUFFER_UNIT_BYTES. */
+  place = 0
   /** Behind the last byte received in order. */
   end = 0
   told = 0
@@ -22,8 +28,9 @@ export class ReceiveStream {
   closed = false
   closedTold = false
 
-  open(buffer: Uint8Array, base: number): void {
+  open(buffer: Uint8Array, place: number, base: number): void {
     this.buffer = buffer
+    this.place = place
     this.mask = buffer.length - 1
     this.base = this.end = this.told = this.read = base
   }
@@ -35,6 +42,15 @@ export class ReceiveStream {
       this.base = base
     }
     if (closed) this.closed = true
+  }
+
+  /** From sequence number `base` on received bytes stand in `buffer`, which starts at `place`. To be called before `absorb`. */
+  change(buffer: Uint8Array, place: number, base: number): void {
+    copyStream(this.buffer, this.base, buffer, base, this.read, base)
+    this.buffer = buffer
+    this.mask = buffer.length - 1
+    this.place = place
+    this.base = base
   }
 
   /** Bytes reported and not given back. */

@@ -1,8 +1,8 @@
 /** What the slow path tells a context (lib/memif/appslow.ts), turned into events. */
 import {
-  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE,
-  EV_CONN_CLOSED, EV_CONN_INFO, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN,
-  EV_LISTEN_OPEN, OPTION_NAMES,
+  AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_SIZES, AS_STATUS,
+  AS_TX_BUFFER, AS_TYPE, EV_CONN_CLOSED, EV_CONN_INFO, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_CONN_TX_BUFFER,
+  EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, OPTION_NAMES,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
@@ -36,6 +36,7 @@ export class SlowEvents implements SlowHandler {
       case EV_CONN_MOVED: return this.connectionMoved(words, at, event)
       case EV_CONN_OPTION: return this.connectionOption(words, at, event)
       case EV_CONN_INFO: return this.connectionInfo(words, at, event)
+      case EV_CONN_TX_BUFFER: return this.transmitBuffer(words, at)
       default: return false
     }
   }
@@ -78,7 +79,7 @@ export class SlowEvents implements SlowHandler {
       this.ends(connection, status)
       return false
     }
-    connection.open(words, at, this.context.tas.link.bytes)
+    connection.open(words, at)
     this.context.inbox.flows.add(connection)
     if (connection.state !== 'open') return false
     event.set(type, connection, type === LISTEN_ACCEPT ? connection.listener : null, 0)
@@ -154,6 +155,19 @@ export class SlowEvents implements SlowHandler {
     }
     if (info !== null) waiter.resolve(info)
     else waiter.reject(errorOfStatus(status, 'the connection has ended'))
+    return true
+  }
+
+  /** Another transmit buffer. The worker hears of it, and of the room that there may be now, with the positions. */
+  private transmitBuffer(words: Int32Array, at: number): boolean {
+    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    if (connection === null || connection.ended) return false
+    if (words[at + AS_FLOW] !== connection.flow || (words[at + AS_GEN_WORKER] & 0xffff) !== connection.gen) return false
+    const place = words[at + AS_TX_BUFFER]
+    connection.tx.grant(connection.piece(place, (words[at + AS_SIZES] >>> 8) & 0xff), place)
+    if (!connection.tx.adopt()) return false
+    connection.context.outbox.touch(connection)
+    connection.context.inbox.list(connection)
     return false
   }
 

@@ -4,8 +4,11 @@
  *      una .............. end .............. end + allocated .............. una + size
  *      sent, not          allocated by        free
  *      acknowledged       txAlloc
+ *
+ * The service may grant another buffer; it is changed to when nothing is allocated.
  */
 import { REBASE_BYTES } from '../memif/index.js'
+import { copyStream } from './streamcopy.js'
 import { TasError } from './errors.js'
 
 const NOTHING = new Uint8Array(0)
@@ -15,6 +18,10 @@ export class TransmitStream {
   buffer: Uint8Array = NOTHING
   base = 0
   mask = 0
+  /** Where the buffer starts in the region, in BUFFER_UNIT_BYTES. */
+  place = 0
+  private granted: Uint8Array | null = null
+  private grantedPlace = 0
   /** First byte not acknowledged. */
   una = 0
   /** Behind the last byte handed over with txSend. */
@@ -33,8 +40,9 @@ export class TransmitStream {
   length = 0
   length2 = 0
 
-  open(buffer: Uint8Array, base: number): void {
+  open(buffer: Uint8Array, place: number, base: number): void {
     this.buffer = buffer
+    this.place = place
     this.mask = buffer.length - 1
     this.base = this.una = this.end = base
   }
@@ -45,6 +53,26 @@ export class TransmitStream {
     if (closed) this.closed = true
   }
 
+  /** The service grants `buffer`, which starts at `place`. */
+  grant(buffer: Uint8Array, place: number): void {
+    this.granted = buffer
+    this.grantedPlace = place
+  }
+
+  /** Changes to the granted buffer if there is one and nothing stands against it. Returns whether it did. */
+  adopt(): boolean {
+    const { granted } = this
+    if (granted === null || this.allocated > 0 || this.finQueued || ((this.end - this.una) | 0) > granted.length) return false
+    const base = this.una === this.end ? this.end : this.base
+    copyStream(this.buffer, this.base, granted, base, this.una, this.end)
+    this.buffer = granted
+    this.mask = granted.length - 1
+    this.base = base
+    this.place = this.grantedPlace
+    this.granted = null
+    return true
+  }
+
   /** Bytes that can still be allocated. */
   get free(): number {
     return this.buffer.length - (((this.end - this.una) | 0) + this.allocated)
@@ -53,6 +81,7 @@ export class TransmitStream {
   /** Allocates up to `len` bytes; without `wrap` they are contiguous. Returns how many. */
   alloc(len: number, wrap: boolean): number {
     if (!(len >= 0 && Math.floor(len) === len)) throw new TasError('EINVAL', `txAlloc(${len}): want a number of bytes`)
+    if (this.granted !== null) this.adopt()
     const free = this.free
     let got = len
     if (free < len) {

@@ -107,6 +107,14 @@ void closeFd(const Napi::CallbackInfo& info) {
   if (close(fd) != 0) throwSystem(info.Env(), errno, "close", fdName(fd));
 }
 
+// punchHole(fd, fromByte, lenBytes)
+void punchHole(const Napi::CallbackInfo& info) {
+  const int fd = intArg(info, 0, "fd");
+  const auto from = static_cast<off_t>(info[1].ToNumber().Int64Value());
+  const auto length = static_cast<off_t>(lengthArg(info, 2, "lenBytes"));
+  if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, length) != 0) throwSystem(info.Env(), errno, "fallocate", fdName(fd));
+}
+
 }  // namespace
 
 void initMemory(Napi::Env env, Napi::Object exports) {
@@ -117,6 +125,7 @@ void initMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("createSharedObject", Napi::Function::New(env, createSharedObject));
   exports.Set("openSharedObject", Napi::Function::New(env, openSharedObject));
   exports.Set("unlinkSharedObject", Napi::Function::New(env, unlinkSharedObject));
+  exports.Set("punchHole", Napi::Function::New(env, punchHole));
   exports.Set("closeFd", Napi::Function::New(env, closeFd));
 }
 

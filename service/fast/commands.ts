@@ -44,6 +44,7 @@ import {
   TO_FAST_FLOW_MSS,
   TO_FAST_FLOW_PROBE,
   TO_FAST_FLOW_REMOVE,
+  TO_FAST_FLOW_RX_BUFFER,
   TO_FAST_FLOW_SEND,
   TO_FAST_FLOW_RX_SHUT,
   TO_FAST_FLOW_UNWATCH,
@@ -57,10 +58,12 @@ import {
   type Wakeable,
 } from '../../lib/memif/index.js'
 import { RX_LOOPBACK } from '../../native/port.js'
+import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
 import { AppContext, type Contexts } from './contexts.js'
 import type { FastPath } from './fastpath.js'
 import type { Receiver } from './receive.js'
+import { beginRounds } from './rightsize.js'
 import type { SlowLink } from './slowlink.js'
 import { probe, retransmit } from './transmit.js'
 
@@ -178,6 +181,7 @@ export class Commands {
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
     else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = first
+    else if (type === TO_FAST_FLOW_RX_BUFFER) orderReceiveMove(fast, flow)
     else if (type === TO_FAST_FLOW_UPDATE) {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
       fast.listTx(flow, tcb)
@@ -209,6 +213,8 @@ export class Commands {
     fast.reassembly.reset(flow, tcb)
     fast.sackBlocks.reset(flow)
     this.slow.admission.learn(fast.words[tcb + TCB_REMOTE_IP], fast.tsNow)
+    fast.rxMoving[flow] = 0
+    beginRounds(fast, flow, tcb)
   }
 
   /** A flow that is quiet is watched no longer; one that is not says so again. The worker decides, so nothing is missed. */
@@ -303,6 +309,7 @@ export class Commands {
       }
       // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
       fast.wantedFree[flows[i]] = 1
+      adoptMoves(fast, flows[i], tcb)
       fast.listEvent(flows[i], tcb)
       fast.listTx(flows[i], tcb)
       fast.listAck(flows[i], tcb)

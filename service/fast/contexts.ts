@@ -11,6 +11,7 @@ import {
   BUMP_RCV_READ,
   BUMP_SND_END,
   BUMP_TX_BASE,
+  BUMP_TX_BUFFER,
   BUMP_WANTED,
   CONTEXT_NONE,
   CONTEXTS_MAX,
@@ -20,7 +21,9 @@ import {
   EVENT_GEN,
   EVENT_RCV_END,
   EVENT_RX_BASE,
+  EVENT_RX_BUFFER,
   EVENT_RX_CLOSED,
+  EVENT_RX_LOG2_SHIFT,
   EVENT_SND_UNA,
   EVENT_TIME_US,
   EVENT_TX_CLOSED,
@@ -35,6 +38,7 @@ import {
   RingConsumer,
   RingProducer,
   TCB_APP_U16,
+  TCB_BUFFER,
   TCB_CONTEXT_U16,
   TCB_FLAGS,
   TCB_GEN_U16,
@@ -49,6 +53,7 @@ import {
   TCB_SND_UNA,
   TCB_STATE_U8,
   TCB_TX_BASE,
+  TCB_TX_BUFFER,
   TCB_TX_LOG2_U8,
   TCB_MSS_U16,
   WHAT_FIN_QUEUED,
@@ -56,8 +61,10 @@ import {
   type Wakeable,
 } from '../../lib/memif/index.js'
 import { spaceIsThere } from './acks.js'
+import { grantedTransmitLog2, moveReceive, moveTransmit } from './buffermove.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
+import { lookAtReceiveRound, lookAtTransmitRound, noteUse } from './rightsize.js'
 
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
 const BUMPS_PER_PASS = 64
@@ -149,11 +156,13 @@ export class Contexts {
     const out = context.events.words
     out[entry + EVENT_FLOW] = flow
     out[entry + EVENT_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
-    out[entry + EVENT_FLAGS] = (rxClosed ? EVENT_RX_CLOSED : 0) | (txClosed ? EVENT_TX_CLOSED : 0)
+    out[entry + EVENT_FLAGS] =
+      (rxClosed ? EVENT_RX_CLOSED : 0) | (txClosed ? EVENT_TX_CLOSED : 0) | (fast.bytes[tcb * 4 + TCB_RX_LOG2_U8] << EVENT_RX_LOG2_SHIFT)
     out[entry + EVENT_RCV_END] = rxClosed ? (words[tcb + TCB_RCV_NXT] - 1) | 0 : words[tcb + TCB_RCV_NXT]
     out[entry + EVENT_SND_UNA] = txClosed ? (una - 1) | 0 : una
     out[entry + EVENT_TIME_US] = fast.now32
     out[entry + EVENT_RX_BASE] = words[tcb + TCB_RX_BASE]
+    out[entry + EVENT_RX_BUFFER] = words[tcb + TCB_BUFFER]
     context.events.push()
     fast.reportedUna[flow] = una
     return true
@@ -220,8 +229,12 @@ export class Contexts {
     if (given < 0 || ((inOrder - read) | 0) < 0) return false
     const written = (end - words[tcb + TCB_SND_END]) | 0
     if (written < 0 || (written > 0 && (flags & FLAG_FIN_QUEUED) !== 0)) return false
-    if (((end - words[tcb + TCB_SND_UNA]) | 0) > 1 << fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]) return false
+    const buffer = ring[entry + BUMP_TX_BUFFER]
+    const moves = buffer !== words[tcb + TCB_TX_BUFFER]
+    const txLog2 = moves ? grantedTransmitLog2(fast, flow, buffer) : fast.bytes[tcb * 4 + TCB_TX_LOG2_U8]
+    if (txLog2 < 0 || ((end - words[tcb + TCB_SND_UNA]) | 0) > 1 << txLog2) return false
     if (!this.rebaseTransmit(tcb, ring[entry + BUMP_TX_BASE])) return false
+    if (moves) moveTransmit(fast, flow, tcb)
     const bits = ring[entry + BUMP_FLAGS]
     if (given > 0) this.giveBack(flow, tcb, read)
     if (written > 0) words[tcb + TCB_SND_END] = end
@@ -235,9 +248,9 @@ export class Contexts {
   private wantSpace(flow: number, tcb: number, wanted: number): void {
     const { fast } = this
     fast.wantedFree[flow] = wanted
-    if (wanted !== 0 && fast.reportedUna[flow] !== fast.words[tcb + TCB_SND_UNA] && spaceIsThere(fast, flow, tcb)) {
-      fast.listEvent(flow, tcb)
-    }
+    if (wanted === 0) return
+    lookAtTransmitRound(fast, flow, tcb)
+    if (fast.reportedUna[flow] !== fast.words[tcb + TCB_SND_UNA] && spaceIsThere(fast, flow, tcb)) fast.listEvent(flow, tcb)
   }
 
   /**
@@ -247,9 +260,11 @@ export class Contexts {
   private giveBack(flow: number, tcb: number, read: number): void {
     const { fast } = this
     const words = fast.words
-    const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     words[tcb + TCB_RCV_READ] = read
-    this.rebaseReceive(tcb, read)
+    if (fast.rxMoving[flow] !== 0) moveReceive(fast, flow, tcb)
+    this.rebaseReceive(flow, tcb, read)
+    lookAtReceiveRound(fast, flow, tcb)
+    const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
     if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0) return
     const grown = (read + size - words[tcb + TCB_RCV_ADV]) | 0
     const advertised = (words[tcb + TCB_RCV_ADV] - words[tcb + TCB_RCV_NXT]) | 0
@@ -258,10 +273,15 @@ export class Contexts {
   }
 
   /** Brings the receive stream back to the front of its buffer if nothing in the buffer is needed any more. */
-  private rebaseReceive(tcb: number, read: number): void {
-    const words = this.fast.words
+  private rebaseReceive(flow: number, tcb: number, read: number): void {
+    const { fast } = this
+    const words = fast.words
     if (read !== words[tcb + TCB_RCV_NXT] || words[tcb + TCB_OOO_START] !== words[tcb + TCB_OOO_END]) return
-    if (((read - words[tcb + TCB_RX_BASE]) | 0) >= REBASE_BYTES) words[tcb + TCB_RX_BASE] = read
+    // Unsigned: a stream that was never empty may have walked round for longer than 2 GiB.
+    const walked = (read - words[tcb + TCB_RX_BASE]) >>> 0
+    if (walked < REBASE_BYTES) return
+    noteUse(fast, flow, tcb, walked)
+    words[tcb + TCB_RX_BASE] = read
   }
 
   /** The application has brought its transmit stream back to the front. Returns false if it must not. */

@@ -24,6 +24,7 @@ import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
 import { Reassembly } from './reassembly.js'
+import { Rounds } from './rightsize.js'
 import { SackBlocks } from './sackblocks.js'
 import { Loopback } from './loopback.js'
 
@@ -93,7 +94,14 @@ export class FastPath {
   /** For each flow: free bytes of the transmit buffer that the application waits for, or 0. */
   readonly wantedFree: Int32Array
   /** For each flow: WHAT_* bits for the slow path. */
-  readonly slowWhat: Uint8Array
+  readonly slowWhat: Uint16Array
+  /** For each flow: whether its receive buffer is being exchanged (buffermove.ts). */
+  readonly rxMoving: Uint8Array
+  /** Flows whose exchange was ordered in this pass. */
+  readonly rxOrdered: number[] = []
+  /** Flows whose old transmit buffer header slots may still name. */
+  readonly txMoved: number[] = []
+  readonly rounds: Rounds
 
   constructor(parts: FastPathParts) {
     const { state, worker } = parts
@@ -128,7 +136,9 @@ export class FastPath {
     this.ackDue32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)
-    this.slowWhat = new Uint8Array(flows)
+    this.slowWhat = new Uint16Array(flows)
+    this.rxMoving = new Uint8Array(flows)
+    this.rounds = new Rounds(flows)
   }
 
   setTime(us32: number, ms32: number): void {

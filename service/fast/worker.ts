@@ -5,6 +5,7 @@
  *   commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
  */
 import type { Doorbell } from '../../lib/memif/index.js'
+import { beginReceiveMoves, finishTransmitMoves } from './buffermove.js'
 import { Commands, type AppSource } from './commands.js'
 import { Contexts } from './contexts.js'
 import * as counters from './counterindex.js'
@@ -133,12 +134,14 @@ export class Worker {
   private output(allAcks: boolean): number {
     const { fast } = this
     this.copy()
+    beginReceiveMoves(fast)
     this.commands.release()
     let work = this.steps.events()
     this.contexts.publish()
     this.steps.segments()
     this.steps.dueAcks(allAcks)
     work += flushPort(fast)
+    finishTransmitMoves(fast)
     work += this.commands.finishEndings()
     work += this.slow.writeFlowEvents()
     // A context must find its flow's last event before the slow path's answer that the flow is gone.

@@ -7,6 +7,7 @@ import {
 import { BufferAllocator } from './buffers.js'
 import type { Connection } from './connection.js'
 import { type ConnOptions, DEFAULT_OPTIONS, withOption } from './connoptions.js'
+import { FreePages, type FreePagesEnv } from './freepages.js'
 import type { Listener } from './listeners.js'
 import type { Stats } from './stats.js'
 import type { AppRegion } from './workers.js'
@@ -183,9 +184,10 @@ export class App {
   /** Workers that have not yet answered TO_FAST_APP_REMOVE; -1 before it was sent. */
   workersLeft = -1
   private readonly buffers: BufferAllocator
+  private readonly pages: FreePages
   private readonly stats: Stats
 
-  constructor(id: number, name: string, pid: number, region: AppRegion, shape: AppRegionShape, stats: Stats) {
+  constructor(id: number, name: string, pid: number, region: AppRegion, shape: AppRegionShape, stats: Stats, pages: FreePagesEnv) {
     this.id = id
     this.name = name
     this.pid = pid
@@ -194,6 +196,7 @@ export class App {
     this.stats = stats
     this.words = new Int32Array(region.buffer)
     this.buffers = new BufferAllocator(buffersOffset(shape), shape.regionBytes)
+    this.pages = new FreePages(pages, this.buffers)
   }
 
   context(id: number): AppContext | null {
@@ -212,10 +215,22 @@ export class App {
     return place
   }
 
-  release(place: number, bytes: number): void {
+  /** Takes a piece back; `isClean`: its pages have been discarded. */
+  release(place: number, bytes: number, isClean = false): void {
     const before = this.buffers.usedBytes
-    this.buffers.release(place, bytes)
+    this.buffers.release(place, bytes, isClean)
+    this.pages.freed()
     this.stats.add('bufferBytes', this.buffers.usedBytes - before)
+  }
+
+  /** Gives the pages of a piece back to the machine. Nobody may be using it. */
+  discard(place: number, bytes: number): void {
+    this.pages.discard(place, bytes)
+  }
+
+  /** Bytes for buffers in the region. */
+  get bufferSpace(): number {
+    return this.buffers.totalBytes
   }
 
   /** Part of the region's buffers in use, 0 to 1. */
@@ -227,5 +242,6 @@ export class App {
   releaseAll(): void {
     this.stats.add('bufferBytes', -this.buffers.usedBytes)
     this.buffers.usedBytes = 0
+    this.pages.stop()
   }
 }

@@ -3,7 +3,6 @@ import {
   CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO, INFO_NAMES, INFO_PART_WORDS, INFO_PARTS, TO_FAST_FLOW_CONTEXT, type InfoValues,
 } from '../../lib/memif/index.js'
 import type { AppContext, AppEvent } from './app.js'
-import { txBufferOf } from './buffersize.js'
 import type { Connection } from './connection.js'
 import { effectiveMss } from './mss.js'
 import type { Stack } from './stack.js'
@@ -17,7 +16,7 @@ export function connectionFields(stack: Stack, connection: Connection): Omit<App
     flow: connection.flow,
     genWorker: (connection.worker << 16) | connection.gen,
     buffer: connection.buffer,
-    txBuffer: txBufferOf(connection),
+    txBuffer: connection.txBuffer,
     sizes: connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16),
     rxBase: (connection.irs + 1) | 0,
     txBase: (connection.iss + 1) | 0,

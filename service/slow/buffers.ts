@@ -1,6 +1,9 @@
 /**
  * Connection buffers in an application's region: pieces of power-of-two sizes. A freed piece is the
  * next of its size to be handed out, while it is still in a cache. The books are kept here, not in the region.
+ *
+ * Pieces start at multiples of their size, counted from the first byte, so each has a neighbour with which it makes up a piece
+ * of twice the size (buddies: Knuth, The Art of Computer Programming 1, 2.5). They are put together only when nothing else fits.
  */
 import { BUFFER_UNIT_BYTES, log2Ceil } from '../../lib/memif/index.js'
 
@@ -9,15 +12,19 @@ export class BufferAllocator {
   usedBytes = 0
   /** Bytes managed. */
   readonly totalBytes: number
-  private readonly endByte: number
-  private nextByte: number
-  /** Free pieces by log2 of their size. */
+  private readonly firstByte: number
+  /** Bytes from `firstByte` on that were ever handed out. */
+  private nextByte = 0
+  /** Free pieces by log2 of their size, counted from `firstByte`; the last one was freed last. */
   private readonly free: number[][] = Array.from({ length: 40 }, () => [])
+  /** Nothing was freed since free pieces were put together. */
+  private isJoined = true
+  /** Free pieces that may hold pages: place to bytes. */
+  private readonly dirty = new Map<number, number>()
 
   /** Manages the bytes from `firstByte` (a multiple of 64) to `endByte` of a region. */
   constructor(firstByte: number, endByte: number) {
-    this.nextByte = firstByte
-    this.endByte = endByte
+    this.firstByte = firstByte
     this.totalBytes = endByte - firstByte
   }
 
@@ -27,37 +34,100 @@ export class BufferAllocator {
     const byte = this.take(log2)
     if (byte < 0) return -1
     this.usedBytes += 2 ** log2
-    return byte / BUFFER_UNIT_BYTES
+    const place = (this.firstByte + byte) / BUFFER_UNIT_BYTES
+    this.dirty.delete(place)
+    return place
   }
 
-  /** Takes back what `allocate(bytes)` gave. */
-  release(place: number, bytes: number): void {
+  /** Takes back what `allocate(bytes)` gave. `isClean`: it holds no pages. */
+  release(place: number, bytes: number, isClean = false): void {
     const log2 = sizeClass(bytes)
     this.usedBytes -= 2 ** log2
-    this.free[log2].push(place * BUFFER_UNIT_BYTES)
+    this.free[log2].push(place * BUFFER_UNIT_BYTES - this.firstByte)
+    this.isJoined = false
+    if (!isClean) this.dirty.set(place, 2 ** log2)
+  }
+
+  /** Up to `limit` free pieces that may hold pages, as [place, bytes]; they count as clean from then on. */
+  takeDirty(limit: number): [number, number][] {
+    const taken = [...this.dirty].slice(0, limit)
+    for (const [place] of taken) this.dirty.delete(place)
+    return taken
+  }
+
+  /** How many `takeDirty` would find. */
+  get dirtyPieces(): number {
+    return this.dirty.size
   }
 
   private take(log2: number): number {
-    const reused = this.free[log2].pop()
-    if (reused !== undefined) return reused
-    const fresh = this.nextByte
-    if (fresh + 2 ** log2 <= this.endByte) {
-      this.nextByte = fresh + 2 ** log2
-      return fresh
+    const byte = this.free[log2].pop() ?? this.takeFresh(log2) ?? this.split(log2)
+    if (byte !== undefined || this.isJoined) return byte ?? -1
+    this.join()
+    return this.free[log2].pop() ?? this.split(log2) ?? -1
+  }
+
+  /** A piece that was never handed out. What is skipped for alignment becomes free pieces. */
+  private takeFresh(log2: number): number | undefined {
+    const size = 2 ** log2
+    const start = Math.ceil(this.nextByte / size) * size
+    if (start + size > this.totalBytes) return undefined
+    while (this.nextByte < start) {
+      const piece = largestAligned(this.nextByte)
+      this.free[piece].push(this.nextByte)
+      this.nextByte += 2 ** piece
     }
-    return this.split(log2)
+    this.nextByte = start + size
+    return start
   }
 
   /** Cuts the smallest larger piece until it fits. */
-  private split(log2: number): number {
+  private split(log2: number): number | undefined {
     const larger = this.free.findIndex((pieces, size) => size > log2 && pieces.length > 0)
-    if (larger < 0) return -1
-    const byte = this.free[larger].pop() as number // findIndex saw one
+    const byte = larger < 0 ? undefined : this.free[larger].pop()
+    if (byte === undefined) return undefined
+    this.shareDirt(byte, larger, log2)
     for (let size = larger - 1; size >= log2; size--) this.free[size].push(byte + 2 ** size)
     return byte
+  }
+
+  /** The parts of a piece that may hold pages may hold pages. */
+  private shareDirt(byte: number, larger: number, log2: number): void {
+    if (!this.dirty.delete((this.firstByte + byte) / BUFFER_UNIT_BYTES)) return
+    for (let size = larger - 1; size >= log2; size--) this.dirty.set((this.firstByte + byte + 2 ** size) / BUFFER_UNIT_BYTES, 2 ** size)
+  }
+
+  /** Puts free neighbours together, from the smallest size up. */
+  private join(): void {
+    this.isJoined = true
+    for (let log2 = sizeClass(1); log2 < this.free.length - 1; log2++) {
+      const pieces = new Set(this.free[log2])
+      for (const byte of this.free[log2]) {
+        const buddy = Math.floor(byte / 2 ** log2) % 2 === 0 ? byte + 2 ** log2 : byte - 2 ** log2
+        if (!pieces.has(byte) || !pieces.has(buddy)) continue
+        pieces.delete(byte)
+        pieces.delete(buddy)
+        this.free[log2 + 1].push(Math.min(byte, buddy))
+        this.joinDirt(Math.min(byte, buddy), log2)
+      }
+      this.free[log2] = [...pieces]
+    }
+  }
+
+  private joinDirt(byte: number, log2: number): void {
+    const low = (this.firstByte + byte) / BUFFER_UNIT_BYTES
+    const isDirty = [this.dirty.delete(low), this.dirty.delete(low + 2 ** log2 / BUFFER_UNIT_BYTES)].includes(true)
+    if (isDirty) this.dirty.set(low, 2 ** (log2 + 1))
   }
 }
 
 function sizeClass(bytes: number): number {
   return Math.max(log2Ceil(BUFFER_UNIT_BYTES), log2Ceil(bytes))
+}
+
+/** log2 of the largest piece that may start at `byte`, which is not 0. */
+function largestAligned(byte: number): number {
+  let log2 = 0
+  while (byte % 2 ** (log2 + 1) === 0) log2++
+  return log2
 }

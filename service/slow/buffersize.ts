@@ -1,9 +1,10 @@
 /**
- * How large a connection's buffers are. The configured lengths are what a connection gets while its application's region is at
- * most half used; then 1/4 and at last 1/16 of them, so that default options serve a few fast connections and
- * many slow ones alike. A receive buffer never gets smaller than the window that our SYN has promised.
+ * How large a connection's buffers are. They begin with the configured lengths and grow to the configured greatest lengths if
+ * the connection needs that (autotune.ts). While an application's region is at most half used that holds in full; then for 1/4
+ * and at last 1/16 of both, so that default options serve a few fast connections and many slow ones alike. A receive buffer
+ * never gets smaller than the window that our SYN has promised.
  */
-import { BUFFER_UNIT_BYTES, log2Ceil } from '../../lib/memif/index.js'
+import { log2Ceil } from '../../lib/memif/index.js'
 import type { App } from './app.js'
 import type { SlowConfig, TcpConfig } from './config.js'
 import type { Connection } from './connection.js'
@@ -15,6 +16,10 @@ const LEAST_LOG2 = 16
 const SHRINK_LOG2 = [0, 2, 4]
 /** Part of the region that must be in use for the step after. */
 const FILL = [1 / 2, 3 / 4]
+/** Part of a region that one buffer may take by growing. */
+const REGION_SHARE = 1 / 16
+/** Window fields have 16 bits (RFC 9293, 3.1). */
+const WINDOW_LOG2 = 16
 
 interface Sizes { readonly rxLog2: number; readonly txLog2: number }
 
@@ -26,36 +31,77 @@ function shrunk(tcp: TcpConfig, step: number): Sizes {
   return { rxLog2: size(tcp.rxBufLen), txLog2: size(tcp.txBufLen) }
 }
 
-function bytesOf({ rxLog2, txLog2 }: Sizes): number {
-  return 2 ** rxLog2 + 2 ** txLog2
+function stepOf(app: App): number {
+  return FILL.filter((part) => app.fill >= part).length
 }
 
 /** Bytes of the smallest buffers of a connection. */
 export function leastBufferBytes(config: SlowConfig): number {
-  return bytesOf(shrunk(config.tcp, SHRINK_LOG2.length - 1))
+  const { rxLog2, txLog2 } = shrunk(config.tcp, SHRINK_LOG2.length - 1)
+  return 2 ** rxLog2 + 2 ** txLog2
+}
+
+/**
+ * Shift of our windows (RFC 7323, 2.3): the greatest receive buffer fits the window field, but the smallest can still be
+ * told in steps of a sixteenth.
+ */
+export function windowShift(tcp: TcpConfig): number {
+  const most = shrunk(tcp, SHRINK_LOG2.length - 1).rxLog2 - 4
+  let shift = 0
+  while (tcp.rxBufMax / 2 ** shift >= 2 ** WINDOW_LOG2) shift++
+  return Math.max(0, Math.min(shift, most, 14))
 }
 
 /** Gives `connection` buffers of `app`, unless it has them. Returns false if there is no room. */
 export function takeBuffers(stack: Stack, app: App, connection: Connection): boolean {
-  const first = FILL.filter((part) => app.fill >= part).length
-  for (let step = first; step < SHRINK_LOG2.length && connection.buffer < 0; step++) {
-    const sizes = shrunk(stack.config.tcp, step)
-    connection.buffer = app.allocate(bytesOf(sizes))
-    connection.rxLog2 = sizes.rxLog2
-    connection.txLog2 = sizes.txLog2
+  for (let step = stepOf(app); step < SHRINK_LOG2.length && connection.buffer < 0; step++) {
+    takeBoth(app, connection, shrunk(stack.config.tcp, step))
   }
   return connection.buffer >= 0
 }
 
-/** Start of the transmit buffer in BUFFER_UNIT_BYTES: right behind the receive buffer. */
-export function txBufferOf({ buffer, rxLog2 }: Connection): number {
-  return buffer + 2 ** rxLog2 / BUFFER_UNIT_BYTES
+function takeBoth(app: App, connection: Connection, { rxLog2, txLog2 }: Sizes): void {
+  const buffer = app.allocate(2 ** rxLog2)
+  if (buffer < 0) return
+  const txBuffer = app.allocate(2 ** txLog2)
+  if (txBuffer < 0) return app.release(buffer, 2 ** rxLog2)
+  connection.buffer = buffer
+  connection.rxLog2 = rxLog2
+  connection.txBuffer = txBuffer
+  connection.txLog2 = txLog2
 }
 
-/** A function that gives the connection's buffers back to `app`; the connection has none from now on. */
+/** log2 of the receive buffer that `connection` would get now if it needed more: twice as much, or what it has. */
+export function grownRx(stack: Stack, app: App, connection: Connection): number {
+  const most = greatest(app, stack.config.tcp.rxBufMax, connection.rxLimitBytes)
+  return Math.max(connection.rxLog2, Math.min(connection.rxLog2 + 1, most, WINDOW_LOG2 + connection.rcvWscale))
+}
+
+/** The same for its transmit buffer. */
+export function grownTx(stack: Stack, app: App, connection: Connection): number {
+  const most = greatest(app, stack.config.tcp.txBufMax, connection.txLimitBytes)
+  return Math.max(connection.txLog2, Math.min(connection.txLog2 + 1, most))
+}
+
+/** log2 of the transmit buffer that `connection` began with, or of a smaller one that it has. */
+export function initialTx(stack: Stack, app: App, connection: Connection): number {
+  return Math.min(connection.txLog2, shrunk(stack.config.tcp, stepOf(app)).txLog2)
+}
+
+function greatest(app: App, configured: number, limitBytes: number): number {
+  const bytes = Math.min(configured, app.bufferSpace * REGION_SHARE, limitBytes)
+  return Math.floor(Math.log2(bytes)) - SHRINK_LOG2[stepOf(app)]
+}
+
+/** A function that gives the connection's buffers back to `app`, granted ones too; the connection has none from now on. */
 export function detachBuffers(app: App, connection: Connection): () => void {
-  const { buffer } = connection
-  const bytes = bytesOf(connection)
+  const pieces = [{ place: connection.buffer, log2: connection.rxLog2 }, { place: connection.txBuffer, log2: connection.txLog2 }]
+  for (const move of [connection.rxMove, connection.txMove]) if (move) pieces.push(move)
   connection.buffer = -1
-  return () => app.release(buffer, bytes)
+  connection.txBuffer = -1
+  connection.rxMove = null
+  connection.txMove = null
+  return () => {
+    for (const { place, log2 } of pieces) app.release(place, 2 ** log2)
+  }
 }

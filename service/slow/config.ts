@@ -20,10 +20,13 @@ export interface Route {
 export type EcnMode = 'off' | 'passive' | 'on'
 
 export interface TcpConfig {
-  /** Receive buffer of a connection in bytes: a power of two, 64 to 2^30. */
+  /** Receive buffer with which a connection begins, in bytes: a power of two, 64 to 2^30. */
   readonly rxBufLen: number
-  /** Transmit buffer of a connection in bytes: a power of two, 64 to 2^30. */
+  /** Transmit buffer with which it begins, likewise. */
   readonly txBufLen: number
+  /** To how many bytes they may grow: powers of two to 2^30; less than the first length: not at all. */
+  readonly rxBufMax: number
+  readonly txBufMax: number
   /** First timeout of SYN and SYN-ACK in microseconds; doubles with every retry. */
   readonly handshakeTimeoutUs: number
   /** Retransmissions of SYN or SYN-ACK before the attempt fails. */
@@ -103,7 +106,7 @@ export function checkConfig({ addresses, tcp }: SlowConfig): void {
   if (addresses.length < 1 || addresses.length > LOCAL_ADDRESSES_MAX) {
     throw new RangeError(`${addresses.length} local addresses: 1 to ${LOCAL_ADDRESSES_MAX} are needed`)
   }
-  for (const len of [tcp.rxBufLen, tcp.txBufLen]) {
+  for (const len of [tcp.rxBufLen, tcp.txBufLen, tcp.rxBufMax, tcp.txBufMax]) {
     const isGood = Number.isInteger(Math.log2(len)) && len >= BUFFER_UNIT_BYTES && len <= 2 ** 30
     if (isGood) continue
     throw new RangeError(`connection buffer of ${len} bytes: a power of two from ${BUFFER_UNIT_BYTES} to 2^30 is needed`)
@@ -112,8 +115,10 @@ export function checkConfig({ addresses, tcp }: SlowConfig): void {
 
 /** The parts of a configuration that have sensible values whatever the machine. */
 export const DEFAULT_TCP: TcpConfig = {
-  rxBufLen: 1 << 20,
-  txBufLen: 1 << 20,
+  rxBufLen: 1 << 17,
+  txBufLen: 1 << 17,
+  rxBufMax: 1 << 24,
+  txBufMax: 1 << 24,
   handshakeTimeoutUs: 10_000,
   // 202 s: a SYN is repeated for at least three minutes (RFC 9293, 3.8.3: MUST-23).
   handshakeRetries: 14,

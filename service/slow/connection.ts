@@ -24,6 +24,14 @@ export type FlowPhase =
   /** No worker any more, but the application may still read from the buffer. */
   | 'kept'
 
+/** A piece that a connection's flow is to change to, of 2^log2 bytes, `place` in BUFFER_UNIT_BYTES. */
+export interface Grant {
+  readonly place: number
+  readonly log2: number
+  /** The connection is idle: the piece before gives its pages back. */
+  readonly isTrim: boolean
+}
+
 export class Connection implements FourTuple {
   readonly localIp: number
   readonly localPort: number
@@ -81,11 +89,21 @@ export class Connection implements FourTuple {
   flow = -1
   gen = 0
   phase: FlowPhase = 'none'
-  /** Start of the buffers in BUFFER_UNIT_BYTES, -1 without. */
+  /** Start of receive and transmit buffer in BUFFER_UNIT_BYTES, -1 without. */
   buffer = -1
+  txBuffer = -1
   /** log2 of the lengths of receive and transmit buffer. */
   rxLog2 = 0
   txLog2 = 0
+  /** Buffers that are granted in exchange for those (autotune.ts). */
+  rxMove: Grant | null = null
+  txMove: Grant | null = null
+  /** The receive buffer has pages. */
+  isRxUsed = false
+  /** TCB_ACKED_BYTES when the transmit buffer last gave its pages back. */
+  ackedAtTrim = 0
+  /** What was received and written when it was last looked at whether the connection is idle. */
+  idleMark = 0
   neighbor: Neighbor | null = null
   /** Error that ended the connection, 0 for an orderly end. */
   error = 0
@@ -153,6 +171,7 @@ export class Connection implements FourTuple {
   growthTimer: Timer | null = null
   /** Waits for a FIN after the application has closed. */
   closeTimer: Timer | null = null
+  idleTimer: Timer | null = null
 
   constructor(tuple: FourTuple, worker: number, isActive: boolean) {
     this.localIp = tuple.localIp

@@ -1,6 +1,6 @@
 /** TCB indexes: which are free, and which connection has which. */
 import {
-  FLOW_FREE, TCB_BYTES, TCB_FLAGS, TCB_GEN_U16, TCB_SND_MAX, TCB_STATE_U8, TCB_WORDS, type StateView,
+  FLOW_FREE, MOVE_WORDS, TCB_BYTES, TCB_FLAGS, TCB_GEN_U16, TCB_SND_MAX, TCB_STATE_U8, TCB_WORDS, type StateView,
 } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 
@@ -73,6 +73,16 @@ export class FlowTable {
     return this.state.bytes[this.wordAt(connection.flow) * 4 + index]
   }
 
+  /** Word `index` (MOVE_*) of the connection's row in the table of moves. */
+  move(connection: Connection, index: number): number {
+    return Atomics.load(this.state.words, this.moveAt(connection.flow) + index)
+  }
+
+  /** In order: a worker that sees this word sees the ones that were set before it. */
+  setMove(connection: Connection, index: number, value: number): void {
+    Atomics.store(this.state.words, this.moveAt(connection.flow) + index, value)
+  }
+
   hasFlag(connection: Connection, flag: number): boolean {
     return (this.word(connection, TCB_FLAGS) & flag) !== 0
   }
@@ -80,6 +90,10 @@ export class FlowTable {
   /** The highest sequence number sent plus one. */
   sndMax(connection: Connection): number {
     return this.word(connection, TCB_SND_MAX)
+  }
+
+  private moveAt(flow: number): number {
+    return this.state.places.movesWord + flow * MOVE_WORDS
   }
 
   private wordAt(flow: number): number {

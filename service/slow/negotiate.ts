@@ -5,6 +5,7 @@
 import {
   NO_OPTIONS, seqDiff, TCP_ACK, TCP_CWR, TCP_ECE, TCP_SYN, type TcpOptions, type TcpParsed,
 } from '../../lib/wire/index.js'
+import { windowShift } from './buffersize.js'
 import type { Connection } from './connection.js'
 import { HEADERS_BYTES } from './mss.js'
 import type { Stack } from './stack.js'
@@ -16,13 +17,6 @@ const MSS_MIN = 64
 /** TSval of a moment: milliseconds, as workers count them. */
 export function timestampValue(nowUs: number): number {
   return Math.floor(nowUs / 1000) | 0
-}
-
-/** Shift that lets the window field cover a receive buffer of `rxBufLen` bytes. */
-function windowShift(rxBufLen: number): number {
-  let shift = 0
-  while (rxBufLen / 2 ** shift > WINDOW_MAX) shift++
-  return Math.min(shift, 14)
 }
 
 /** The window field of a SYN or SYN-ACK, which is never scaled. */
@@ -38,7 +32,7 @@ export function takeOffer(stack: Stack, connection: Connection, tcp: TcpParsed):
   connection.sndWnd = tcp.window
   if (options.mss !== null) connection.peerMss = Math.max(options.mss, MSS_MIN)
   connection.sndWscale = options.windowScale ?? 0
-  connection.rcvWscale = options.windowScale === null ? 0 : windowShift(stack.config.tcp.rxBufLen)
+  connection.rcvWscale = options.windowScale === null ? 0 : windowShift(stack.config.tcp)
   connection.timestamps = options.timestamps !== null
   connection.tsRecent = options.timestamps?.value ?? 0
   connection.sack = options.sackPermitted
@@ -63,7 +57,7 @@ function ourMss(stack: Stack): number {
 /** Sends our SYN; everything is offered. */
 export function sendSyn(stack: Stack, connection: Connection): void {
   const options: TcpOptions = {
-    mss: ourMss(stack), windowScale: windowShift(stack.config.tcp.rxBufLen), sackPermitted: true,
+    mss: ourMss(stack), windowScale: windowShift(stack.config.tcp), sackPermitted: true,
     timestamps: { value: timestampValue(stack.nowUs), echo: 0 },
   }
   stack.stats.add('synSent')

@@ -54,7 +54,10 @@ export class AppRegistry {
     if (regionBytes > most || regionBytes < least || regionBytes % PAGE_BYTES !== 0) {
       throw new RegistryError('EINVAL', `region of ${regionBytes} bytes: whole pages, ${least} to ${most} bytes, are needed`)
     }
-    const app = new App(this.freeId(), name, pid, region, shape, stack.stats)
+    const { discard } = stack
+    const app = new App(this.freeId(), name, pid, region, shape, stack.stats, {
+      timers: stack.timers, nowUs: () => stack.nowUs, discard: discard && ((from, len) => discard(region, from, len)),
+    })
     writeAppRegionHeader(app.words, shape, config.appPollIntervalUs)
     this.byId[app.id] = app
     this.active.add(app)

@@ -8,6 +8,7 @@ import {
   TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
+import { onQuiet } from './autotune.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
 import { timestampValue } from './negotiate.js'
@@ -124,6 +125,7 @@ export function outstanding(stack: Stack, connection: Connection): number {
 function unwatch(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   onIdle(stack, connection)
+  onQuiet(stack, connection)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_UNWATCH, connection.flow, connection.gen)
 }
 

@@ -38,7 +38,7 @@ import { Stats } from './stats.js'
 import { SynCookies } from './syncookies.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
-import { WorkerChannel, type WorkerLink } from './workers.js'
+import { type AppRegion, WorkerChannel, type WorkerLink } from './workers.js'
 
 /** Work of one poll, for each worker's ring and for the timers. */
 const MESSAGES_PER_POLL = 256
@@ -69,6 +69,8 @@ export interface SlowEnv {
   readonly hostKernel?: HostKernel
   readonly mac: Uint8Array
   readonly nowUs: number
+  /** Gives pages of an application's region back to the machine; they read as zeros from then on. */
+  readonly discard?: (region: AppRegion, fromByte: number, lenBytes: number) => void
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
 }
@@ -240,6 +242,7 @@ function buildStack(env: SlowEnv): Stack {
     }),
     pathMtus: new PathMtuCache(PATH_MTUS_MAX),
     icmpLimit: new RateLimit(ICMP_ERRORS_PER_SECOND, nowUs),
+    discard: env.discard ?? null,
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
   return stack

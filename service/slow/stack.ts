@@ -21,7 +21,7 @@ import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
 import type { SynCookies } from './syncookies.js'
 import type { Timers } from './timers.js'
-import type { WorkerChannel } from './workers.js'
+import type { AppRegion, WorkerChannel } from './workers.js'
 
 export interface Stack {
   readonly config: SlowConfig
@@ -51,6 +51,8 @@ export interface Stack {
   readonly icmpLimit: RateLimit
   /** Complaints about applications. */
   readonly complaintLimit: RateLimit
+  /** Gives pages of an application's region back to the machine: those of `lenBytes` bytes from `fromByte` on. Null if there is no way. */
+  readonly discard: ((region: AppRegion, fromByte: number, lenBytes: number) => void) | null
   /** Time of the poll under way, microseconds. */
   nowUs: number
 }

@@ -134,8 +134,8 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   endPath(stack, connection)
   connection.listener?.waiting.delete(connection)
-  const { timer, growthTimer, closeTimer, recovery } = connection
-  for (const set of [timer, growthTimer, closeTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
+  const { timer, growthTimer, closeTimer, idleTimer, recovery } = connection
+  for (const set of [timer, growthTimer, closeTimer, idleTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
   stopOptionTimers(stack, connection)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
 }

@@ -1,11 +1,12 @@
 /** One worker with a fake slow path, a fake application and a fake peer; time is an argument. */
 import { expect } from 'vitest'
 import {
-  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_WANTED, COUNTERS_BYTES,
-  Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
-  FLAG_LOOPBACK, FLAG_TIMESTAMPS, FLOW_HANDED, NEIGHBOR_WORDS, PacketRingConsumer, PacketRingProducer, RingConsumer,
-  RingProducer, SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR,
-  SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_TX_BUFFER, BUMP_WANTED,
+  COUNTERS_BYTES, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END,
+  EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_LOG2_SHIFT, EVENT_SND_UNA, FLAG_LOOPBACK, FLAG_TIMESTAMPS, FLOW_HANDED,
+  NEIGHBOR_WORDS, PacketRingConsumer, PacketRingProducer, RingConsumer, RingProducer, SF_ACK_BLOCKS,
+  SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN,
+  SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
@@ -82,7 +83,7 @@ export interface Sent extends TcpParsed {
 }
 
 /** An event that the application saw. */
-export interface SeenEvent { readonly flow: number; readonly gen: number; readonly flags: number; readonly rcvEnd: number; readonly sndUna: number }
+export interface SeenEvent { readonly flow: number; readonly gen: number; readonly flags: number; readonly rcvEnd: number; readonly sndUna: number; readonly rxBase: number; readonly rxBuffer: number; readonly rxLog2: number }
 
 export class FastHarness {
   readonly state: StateView
@@ -177,6 +178,12 @@ export class FastHarness {
     expect(() => this.receive(...segments)).toThrow('killed')
     this.port.deliver = deliver
     this.port.release()
+    this.worker = this.makeWorker()
+    this.worker.takeOver([{ app: APP, contexts: [CONTEXT] }])
+  }
+
+  /** The worker is killed between two passes, and another takes over. */
+  replaceWorker(): void {
     this.worker = this.makeWorker()
     this.worker.takeOver([{ app: APP, contexts: [CONTEXT] }])
   }
@@ -313,8 +320,9 @@ export class FastHarness {
     for (let entry = this.events.peek(); entry >= 0; entry = this.events.peek()) {
       const w = this.appWords
       events.push({
-        flow: w[entry + EVENT_FLOW], gen: w[entry + EVENT_GEN], flags: w[entry + EVENT_FLAGS],
+        flow: w[entry + EVENT_FLOW], gen: w[entry + EVENT_GEN], flags: w[entry + EVENT_FLAGS] & 0xff,
         rcvEnd: w[entry + EVENT_RCV_END], sndUna: w[entry + EVENT_SND_UNA],
+        rxBase: w[entry + EVENT_RX_BASE], rxBuffer: w[entry + EVENT_RX_BUFFER], rxLog2: w[entry + EVENT_FLAGS] >>> EVENT_RX_LOG2_SHIFT,
       })
       this.events.next()
     }
@@ -365,7 +373,7 @@ export class FastHarness {
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */
-  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; txBase?: number; gen?: number; flow?: number }): void {
+  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; txBase?: number; txBuffer?: number; gen?: number; flow?: number }): void {
     const entry = this.bumps.reserve()
     const w = this.appWords
     w[entry + BUMP_FLOW] = fields.flow ?? flow
@@ -375,6 +383,7 @@ export class FastHarness {
     w[entry + BUMP_SND_END] = fields.end ?? this.word(flow, TCB_SND_END)
     w[entry + BUMP_WANTED] = fields.wanted ?? 0
     w[entry + BUMP_TX_BASE] = fields.txBase ?? this.word(flow, TCB_TX_BASE)
+    w[entry + BUMP_TX_BUFFER] = fields.txBuffer ?? this.word(flow, TCB_TX_BUFFER)
     this.bumps.push()
     this.bumps.publish()
   }

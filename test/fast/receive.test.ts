@@ -16,7 +16,7 @@ describe('in-order data', () => {
     const flow = h.addFlow()
     h.receive({ data: 'hello' })
     expect(text(h.received(flow, IRS1, 5))).toBe('hello')
-    expect(h.seen()).toEqual([{ flow, gen: 7, flags: 0, rcvEnd: IRS1 + 5, sndUna: ISS1 }])
+    expect(h.seen()).toMatchObject([{ flow, gen: 7, flags: 0, rcvEnd: IRS1 + 5, sndUna: ISS1 }])
     expect(h.sent()).toEqual([])
   })
 
@@ -243,7 +243,7 @@ describe('FIN', () => {
     const flow = h.addFlow()
     h.receive({ data: 'bye', flags: TCP_ACK | TCP_FIN })
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
-    expect(h.seen()).toEqual([{ flow, gen: 7, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3, sndUna: ISS1 }])
+    expect(h.seen()).toMatchObject([{ flow, gen: 7, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3, sndUna: ISS1 }])
     expect(h.told()).toMatchObject([{ type: TO_SLOW_FLOW, flow, what: WHAT_FIN_RECEIVED }])
   })
 

@@ -61,6 +61,7 @@ describe('state region', () => {
     const spans: [number, number][] = [
       [places.neighborsWord * 4, places.neighborsWord * 4 + memif.NEIGHBORS_MAX * memif.NEIGHBOR_WORDS * 4],
       [places.tcbOffset, places.tcbOffset + shape.flows * memif.TCB_BYTES],
+      [places.movesWord * 4, (places.movesWord + shape.flows * memif.MOVE_WORDS) * 4],
     ]
     for (const worker of places.workers) {
       spans.push([worker.flowTableWord * 4, (worker.flowTableWord + worker.flowTableEntries * memif.FLOW_ENTRY_WORDS) * 4])

@@ -1,7 +1,8 @@
 import { constants } from 'node:buffer'
+import { fstatSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
-  closeFd, createRegion, createSharedObject, mapRegion, openSharedObject, Regions, reopenReadOnly, unlinkSharedObject, unmapRegion,
+  closeFd, createRegion, createSharedObject, mapRegion, openSharedObject, punchHole, Regions, reopenReadOnly, unlinkSharedObject, unmapRegion,
 } from '../../native/memory.js'
 
 const name = `tn-${process.pid}`
@@ -38,6 +39,21 @@ test('region: 64 GiB -> made where this Node allows such an ArrayBuffer, RangeEr
     expect(error).toBeInstanceOf(RangeError)
     expect(constants.MAX_LENGTH).toBeLessThan(length)
   }
+})
+
+test('hole: pages within -> zeros for every mapping, and no memory; before and behind -> as they were', () => {
+  const { fd, buffer } = createRegion(name, 65_536)
+  const bytes = new Uint8Array(buffer).fill(1)
+  const blocks = (): number => fstatSync(fd).blocks
+  const before = blocks()
+  punchHole(fd, 8192 + 64, 4096 * 8)
+  expect([bytes[8192 + 63], bytes[8192 + 64], bytes[8192 + 64 + 4096 * 8 - 1], bytes[8192 + 64 + 4096 * 8]]).toEqual([1, 0, 0, 1])
+  expect(before - blocks()).toBe(7 * 8)
+  bytes[8192 + 64] = 7
+  expect(bytes[8192 + 64]).toBe(7)
+  unmapRegion(buffer)
+  closeFd(fd)
+  expect(() => punchHole(fd, 0, 4096)).toThrow(expect.objectContaining({ code: 'EBADF', syscall: 'fallocate' }))
 })
 
 test('region: descriptor reopened read-only -> mapping it writable fails with EACCES', () => {

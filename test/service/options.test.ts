@@ -26,7 +26,7 @@ describe('options: defaults', () => {
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
     kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, ipMtuMin: 552, mac: null, vlan: 0, socket: '/run/tas.sock', socketMode: 0o600,
-    tcpRxbufLen: 1_048_576, tcpTxbufLen: 1_048_576, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
+    tcpRxbufLen: 131_072, tcpTxbufLen: 131_072, tcpRxbufMax: 16_777_216, tcpTxbufMax: 16_777_216, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
   }
 
   it.each(Object.entries(documented))('%s: not given -> %j', (key, value) => {
@@ -61,6 +61,7 @@ describe('options: accepted', () => {
     [['--kni-name=tas0', '--ready-fd=3'], { kniName: 'tas0', readyFd: 3 }],
     [['--socket=/tmp/a.sock', '--socket-mode=0666'], { socket: '/tmp/a.sock', socketMode: 0o666 }],
     [['--tcp-rxbuf-len=8192', '--tcp-txbuf-len=5000'], { tcpRxbufLen: 8192, tcpTxbufLen: 8192 }],
+    [['--tcp-rxbuf-max=5000', '--tcp-txbuf-max=8192'], { tcpRxbufMax: 8192, tcpTxbufMax: 8192 }],
   ]
   it.each(rows)('%j', (argv, expected) => {
     expect(parseOptions([...BASE, ...argv], {})).toMatchObject(expected)

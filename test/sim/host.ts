@@ -59,6 +59,8 @@ export class SimHost {
     this.slow = new SlowPath({
       state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: net.nowUs,
       log: { debug: silent, info: silent, warn: silent, error: silent },
+      // Not zeros, as the machine's would be: whoever still uses what was given back finds out.
+      discard: ({ buffer }, fromByte, lenBytes) => void new Uint8Array(buffer, fromByte, lenBytes).fill(0xdd),
       random: { u32: () => net.random.u32() }, secret: net.random.bytes(16),
       workers: [{
         doorbell: new Doorbell(this.doorbells, doorbellWord(0), NOTHING),
@@ -139,6 +141,15 @@ export class SimHost {
       createContext: (wake) => this.slow.apps.addContext(app, wake),
     }))
     return { tas, app, memory }
+  }
+
+  /** The worker process is killed between two passes, and another takes over on the same memory. */
+  replaceWorker(): void {
+    this.worker = this.makeWorker()
+    const known = [...this.buffers.keys()].map((app) => ({
+      app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
+    }))
+    this.worker.takeOver(known)
   }
 
   /** A frame arrives; network cards drop what is for others. */

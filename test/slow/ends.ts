@@ -1,7 +1,8 @@
 /** The other ends of the slow path's rings: an application's context, and a worker. */
 import {
-  APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_OPTION, AS_VALUE,
-  AS_PORTS, AS_REMOTE_IP, AS_STATUS, AS_TYPE, AS_BUFFER, AS_SIZES, AS_RX_BASE, AS_TX_BASE, FLOW_HANDED, FLOW_OWNED,
+  APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_BUFFER, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER,
+  AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TX_BUFFER, AS_TYPE,
+  AS_VALUE, FLOW_HANDED, FLOW_OWNED,
   PacketRingConsumer, PacketRingProducer, placeContext, RingConsumer, RingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_VALUE, SF_FLOW,
   SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, StateView, TCB_BYTES, TCB_STATE_U8,
   TO_FAST_FLOW_ADD, TO_SLOW_PACKET, type AppRegionShape, type ContextPlaces,
@@ -33,6 +34,7 @@ export interface Event {
   readonly gen: number
   readonly worker: number
   readonly buffer: number
+  readonly txBuffer: number
   readonly sizes: number
   readonly rxBase: number
   readonly txBase: number
@@ -92,7 +94,7 @@ export class FakeContext {
         type: word(AS_TYPE), handle: word(AS_HANDLE), status: word(AS_STATUS), listener: word(AS_LISTENER),
           remoteIp: word(AS_REMOTE_IP),
         localIp: word(AS_LOCAL_IP), ports: word(AS_PORTS), flow: word(AS_FLOW), gen: word(AS_GEN_WORKER) & 0xffff,
-        worker: word(AS_GEN_WORKER) >>> 16, buffer: word(AS_BUFFER), sizes: word(AS_SIZES),
+        worker: word(AS_GEN_WORKER) >>> 16, buffer: word(AS_BUFFER), txBuffer: word(AS_TX_BUFFER), sizes: word(AS_SIZES),
           rxBase: word(AS_RX_BASE), txBase: word(AS_TX_BASE),
         values: [...this.words.subarray(at + AS_OPTION, at + APP_SLOW_ENTRY_WORDS)],
       })

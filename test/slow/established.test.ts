@@ -18,7 +18,7 @@ describe('ESTABLISHED', () => {
     const { host, context, flow, gen } = open
     host.send({ seq: NEXT, flags: TCP_RST }, flow, gen)
     expect(host.work().map(({ type }) => type)).toEqual([TO_FAST_FLOW_REMOVE])
-    expect(host.count('bufferBytes')).toBe(16384)
+    expect(host.count('bufferBytes')).toBe(12288)
     expect(context.read()).toMatchObject([{ type: EV_CONN_CLOSED, handle: CONNECTION, flow, gen, status: 104 }])
     host.poll()
     expect([host.count('bufferBytes'), host.count('connectionsReset'), host.count('flowsEstablished')]).toEqual([0, 1, 0])

@@ -26,6 +26,8 @@ export interface HostOptions {
   readonly mtu?: number
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
+  /** Pages are given back: `Host.discarded` says which. */
+  readonly discards?: boolean
   /** The peer's address is not known yet. */
   readonly coldArp?: boolean
 }
@@ -41,6 +43,8 @@ export class Host {
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly logged: string[] = []
   readonly ended: number[] = []
+  /** [first byte, bytes] of pages given back. */
+  readonly discarded: [number, number][] = []
   readonly config: SlowConfig
   frames: Uint8Array[] = []
 
@@ -56,7 +60,7 @@ export class Host {
     for (let i = 0; i < workers; i++) this.workers.push(new FakeWorker(this.state, i))
     this.config = {
       addresses: [{ ip: OUR_IP, prefix: 24 }], routes: [], kni: options.hostKernel !== undefined,
-      tcp: { ...DEFAULT_TCP, rxBufLen: RX_BUF, txBufLen: TX_BUF }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
+      tcp: { ...DEFAULT_TCP, rxBufLen: RX_BUF, txBufLen: TX_BUF, rxBufMax: RX_BUF, txBufMax: TX_BUF }, arp: DEFAULT_ARP, cc: DEFAULT_CONGESTION,
       appRegionBytes: 1 << 22, kinBytes: 1024, koutBytes: 1024, fastEntries: 8, appPollIntervalUs: 50,
       ...options.config,
     }
@@ -90,6 +94,7 @@ export class Host {
       secret: Uint8Array.from({ length: 16 }, (_, i) => i),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
       appEnded: (app) => this.ended.push(app),
+      ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })
   }
 

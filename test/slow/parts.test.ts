@@ -63,6 +63,38 @@ describe('buffers', () => {
     expect(buffers.usedBytes).toBe(4096 + 64)
   })
 
+  it('free neighbours -> put together when nothing else fits, and only then', () => {
+    const buffers = new BufferAllocator(4096, 4096 + 4096)
+    const pieces = Array.from({ length: 64 }, () => buffers.allocate(64))
+    expect(buffers.allocate(64)).toBe(-1)
+    for (const place of pieces) buffers.release(place, 64)
+    expect(buffers.allocate(64)).toBe(pieces[63])
+    buffers.release(pieces[63], 64)
+    expect([buffers.allocate(4096), buffers.allocate(64)]).toEqual([64, -1])
+  })
+
+  it('sizes in any order -> what is skipped for alignment is handed out later', () => {
+    const buffers = new BufferAllocator(4096, 4096 + 4096)
+    const small = buffers.allocate(64)
+    const large = buffers.allocate(2048)
+    expect([small, large]).toEqual([64, 64 + 32])
+    expect(buffers.allocate(1024)).toBe(64 + 16)
+    expect(buffers.usedBytes).toBe(64 + 2048 + 1024)
+  })
+
+  it('released -> dirty until taken or handed out; cut or put together -> its parts, or the whole, stay dirty; clean -> not', () => {
+    const buffers = new BufferAllocator(4096, 4096 + 4096)
+    const [first, second] = [buffers.allocate(2048), buffers.allocate(2048)]
+    buffers.release(first, 2048)
+    buffers.release(second, 2048, true)
+    expect(buffers.takeDirty(9)).toEqual([[first, 2048]])
+    expect(buffers.dirtyPieces).toBe(0)
+    const whole = buffers.allocate(4096)
+    buffers.release(whole, 4096)
+    const part = buffers.allocate(1024)
+    expect(buffers.takeDirty(9).sort(([a], [b]) => a - b)).toEqual([[part + 16, 1024], [part + 32, 2048]])
+  })
+
   it('any allocations and releases -> pieces inside the region that never overlap', () => {
     const action = fc.record({ bytes: fc.integer({ min: 1, max: 3000 }), release: fc.boolean() })
     fc.assert(fc.property(fc.array(action, { maxLength: 80 }), (actions) => {

@@ -51,8 +51,8 @@ export function shakeHands(host: Host, remotePort = PEER_PORT, options: Partial<
 }
 
 /** An accepted connection in ESTABLISHED. */
-export function accepted(options: HostOptions = {}, offer: Partial<wire.TcpOptions> = {}): Open {
-  const begun = listening(options)
+export function accepted(options: HostOptions = {}, offer: Partial<wire.TcpOptions> = {}, buffers = 8): Open {
+  const begun = listening(options, 4, buffers)
   const iss = shakeHands(begun.host, PEER_PORT, offer)
   begun.context.request(REQ_LISTEN_ACCEPT, CONNECTION, { listener: LISTENER })
   const event = begun.context.read().find(({ type }) => type === EV_LISTEN_ACCEPT)

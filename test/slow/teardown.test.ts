@@ -99,7 +99,7 @@ describe('CLOSE-WAIT, LAST-ACK', () => {
     report(open, WHAT_FIN_QUEUED)
     report(open, WHAT_FIN_ACKED)
     expect(types(open)).toEqual([TO_FAST_FLOW_REMOVE])
-    expect([open.context.read(), open.host.count('bufferBytes')]).toEqual([[], 16384])
+    expect([open.context.read(), open.host.count('bufferBytes')]).toEqual([[], 12288])
     close(open)
     expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
     expect([open.host.count('bufferBytes'), open.host.count('appBadRequests')]).toEqual([0, 0])

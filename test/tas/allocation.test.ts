@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import {
-  BUMP_SND_END, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_SND_UNA, type RingConsumer, type RingProducer,
+  BUFFER_UNIT_BYTES, BUMP_SND_END, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_LOG2_SHIFT, EVENT_SND_UNA, type RingConsumer, type RingProducer,
 } from '../../lib/memif/index.js'
 import { CONN_RECEIVED, type TasEvent } from '../../lib/tas/index.js'
 import { FakeService, type FakeFlow } from './fakeservice.js'
@@ -21,10 +21,11 @@ function echoRound(service: FakeService, flows: FakeFlow[], events: TasEvent[], 
     flow.rcvEnd = (flow.rcvEnd + MESSAGE) | 0
     words[at + EVENT_FLOW] = flow.flow
     words[at + EVENT_GEN] = flow.gen
-    words[at + EVENT_FLAGS] = 0
+    words[at + EVENT_FLAGS] = flow.rxLog2 << EVENT_RX_LOG2_SHIFT
     words[at + EVENT_RCV_END] = flow.rcvEnd
     words[at + EVENT_SND_UNA] = flow.sndUna
     words[at + EVENT_RX_BASE] = flow.rxBase
+    words[at + EVENT_RX_BUFFER] = flow.start / BUFFER_UNIT_BYTES
     ring.push()
   }
   ring.publish()

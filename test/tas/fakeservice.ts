@@ -2,8 +2,9 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BUFFER, AS_TX_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP,
   AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TYPE, BUFFER_UNIT_BYTES, buffersOffset, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN,
-  BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, DOORBELL_PAGE_BYTES, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT,
-  EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_SND_UNA,
+  BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_TX_BUFFER, DOORBELL_PAGE_BYTES, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_ACCEPT,
+  EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_LOG2_SHIFT,
+  EVENT_SND_UNA,
   EVENT_TIME_US, placeContext, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN, RingConsumer, RingProducer,
   writeAppRegionHeader, type AppRegionShape, type ContextPlaces, type Wakeable,
 } from '../../lib/memif/index.js'
@@ -29,7 +30,7 @@ export interface FakeFlow {
   sndUna: number
 }
 
-export interface FakeBump { flow: number; gen: number; flags: number; rcvRead: number; sndEnd: number }
+export interface FakeBump { flow: number; gen: number; flags: number; rcvRead: number; sndEnd: number; txBuffer?: number }
 
 class FakeContext {
   readonly kin: RingProducer
@@ -222,11 +223,12 @@ export class FakeService implements LocalService {
     if (at < 0) throw new Error('event ring full')
     this.words[at + EVENT_FLOW] = flow.flow
     this.words[at + EVENT_GEN] = flow.gen
-    this.words[at + EVENT_FLAGS] = flags
+    this.words[at + EVENT_FLAGS] = flags | (flow.rxLog2 << EVENT_RX_LOG2_SHIFT)
     this.words[at + EVENT_RCV_END] = flow.rcvEnd
     this.words[at + EVENT_SND_UNA] = flow.sndUna
     this.words[at + EVENT_TIME_US] = 1
     this.words[at + EVENT_RX_BASE] = flow.rxBase
+    this.words[at + EVENT_RX_BUFFER] = flow.start / BUFFER_UNIT_BYTES
     ring.push()
     ring.publish()
     this.wakeContext(context)
@@ -243,10 +245,12 @@ export class FakeService implements LocalService {
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const { words } = this
       this.txFronts.set(words[at + BUMP_FLOW], words[at + BUMP_TX_BASE])
-      taken.push({
+      const bump = {
         flow: words[at + BUMP_FLOW], gen: words[at + BUMP_GEN], flags: words[at + BUMP_FLAGS],
         rcvRead: words[at + BUMP_RCV_READ], sndEnd: words[at + BUMP_SND_END],
-      })
+      }
+      // Of interest only where it may change.
+      taken.push(Object.defineProperty(bump, 'txBuffer', { value: words[at + BUMP_TX_BUFFER], enumerable: false }))
       ring.next()
     }
     ring.release()
