@@ -171,6 +171,38 @@ describe('loopback', () => {
     }
   })
 
+  it('a program that destroys its region while it sends to another -> others go on, at its end nothing is left', () => {
+    fc.assert(fc.property(fc.integer(), (seed) => {
+      const scene = lone(seed)
+      const [server, good, bad] = ['server', 'good', 'bad'].map((name) => start(scene.host, name))
+      const response = scene.net.random.bytes(40_000)
+      listen(scene, server, () => response)
+      const broken = [1, 2, 3].map(() => bad.program.connect(IP, PORT, scene.net.random.bytes(100_000)))
+      const words = new Int32Array(bad.memory)
+      let isHung = false
+      interrupt(scene.host, 3, () => {
+        if (!isHung && broken.every(({ connection }) => connection.state === 'open')) {
+          bad.hang()
+          isHung = true
+        }
+        if (isHung) for (let i = 0; i < 2_000; i++) words[scene.net.random.below(i % 2 === 0 ? 4_096 : words.length)] = scene.net.random.u32()
+      })
+      expect(scene.net.run(() => isHung, MINUTE_US)).toBe(true)
+      const request = scene.net.random.bytes(40_000)
+      const call = good.program.connect(IP, PORT, request)
+      expect(scene.net.run(() => call.closed, MINUTE_US)).toBe(true)
+      expect([call.status, same(call.received, response)]).toEqual([0, true])
+      expect(closed(server.program).some(({ received }) => same(received, request))).toBe(true)
+      for (const running of [bad, good, server]) {
+        running.hang()
+        scene.host.slow.apps.removeApp(running.app)
+      }
+      scene.net.run(() => false, 10 * MINUTE_US)
+      expect(GAUGES.map((name) => scene.host.counters[slowCounter(name)])).toEqual(GAUGES.map(() => 0))
+      expect(scene.host.fastCount('flows')).toBe(0)
+    }), { numRuns: Number(process.env.SIM_RUNS ?? 20) })
+  })
+
   it('the worker is killed in the middle, again and again -> what was under way comes again', () => {
     const scene = lone(6)
     const [server, client] = [start(scene.host, 'server'), start(scene.host, 'client')]
