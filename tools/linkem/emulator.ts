@@ -188,6 +188,11 @@ export class Emulator {
     return Math.min(this.ab.model.nextDepartureUs(), this.ba.model.nextDepartureUs())
   }
 
+  /** Until when packets that come in by side `side` (0: a, 1: b) can wait to be taken in: none of them is due before. */
+  quietUntilUs(side: 0 | 1, nowUs: number): number {
+    return (side === 0 ? this.ab : this.ba).model.earliestDepartureUs(nowUs)
+  }
+
   /** Whether a packet that comes finds memory. */
   get hasRoom(): boolean {
     return this.pool.room > 0

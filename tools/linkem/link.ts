@@ -73,15 +73,20 @@ export class Link {
     const slotBytes = Math.ceil((mtu + LINK_HEADERS_MAX) / SLOT_UNIT) * SLOT_UNIT
     const pool = named('--buffer', () => new FramePool(Math.max(1, Math.floor(bufferBytes / slotBytes)), slotBytes))
     const ports: LinkPort[] = []
+    const openPort = ({ kind, name }: LinkEnd): LinkPort => {
+      const port = named(name, () => LinkPort.open({ kind, name, frames: pool.memory, slotBytes }))
+      ports.push(port)
+      return port
+    }
     let capture: CaptureFile | null = null
     try {
-      for (const { kind, name } of [a, b]) ports.push(named(name, () => LinkPort.open({ kind, name, frames: pool.memory, slotBytes })))
+      const [portA, portB] = [openPort(a), openPort(b)]
       capture = options.capture === null ? null : new CaptureFile(options.capture, [a.name, b.name], options.snapBytes, warn)
       const emulator = new Emulator({
-        a: ports[0], b: ports[1], pool, ab: options.ab, ba: options.ba, seed: options.seed, capture: capture?.writer ?? null,
+        a: portA, b: portB, pool, ab: options.ab, ba: options.ba, seed: options.seed, capture: capture?.writer ?? null,
         captureEpochUs: Date.now() * 1000 - nowUs(),
       })
-      return new Link(emulator, new RealtimeLink(emulator, ports, options.spinUs, onError), ports, capture)
+      return new Link(emulator, new RealtimeLink(emulator, [portA, portB], options.spinUs, onError), ports, capture)
     } catch (error) {
       for (const port of ports) port.close()
       capture?.close()

@@ -87,7 +87,7 @@ export class LinkModel<F extends Frame = Frame> {
     counters.queuePacketsMax = Math.max(counters.queuePacketsMax, transmitter.packets)
     counters.queueBytesMax = Math.max(counters.queueBytesMax, transmitter.bytes)
     const isFull = transmitter.packets >= options.queue.packets || transmitter.bytes + frame.len > options.queue.bytes
-    if (isFull && transmitter.isBusy(this.nowUs)) {
+    if (isFull && transmitter.idleAtUs > this.nowUs) {
       counters.droppedQueue++
       return FATE_DROPPED_QUEUE
     }
@@ -163,6 +163,12 @@ export class LinkModel<F extends Frame = Frame> {
   /** When `take` has the next packet; Infinity if none is under way. */
   nextDepartureUs(): number {
     return this.departures.nextUs
+  }
+
+  /** No packet that is offered at `nowUs` or later departs before this: until then nobody need look for packets. */
+  earliestDepartureUs(nowUs: number): number {
+    const { delayUs, jitterUs } = this.options
+    return Math.max(nowUs, this.transmitter.idleAtUs) + delayUs - jitterUs
   }
 
   /** Packets under way: in the queue or on the wire. */

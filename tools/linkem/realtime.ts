@@ -11,11 +11,18 @@ const SLICE_US = 10_000
 /** How long an empty link is watched closely before the event loop watches it. */
 const LINGER_US = 2_000
 /** Shortest wait: packets that are due within it leave together. */
-const WAIT_MIN_US = 20
+const WAIT_MIN_US = 40
+/** Packets wait in a socket's queue at most this long. */
+const QUIET_MAX_US = 1_000
+/** A step that moved as many is followed by the next at once. */
+const MANY = 128
+const SIDES = [0, 1] as const
 
 export class RealtimeLink {
   private readonly emulator: Emulator
   private readonly fds: Int32Array
+  /** Those of `fds` that are to end a wait. */
+  private readonly awaited = new Int32Array(SIDES.length)
   private readonly spinUs: number
   private readonly watchers: FdWatcher[]
   private readonly onError: (error: unknown) => void
@@ -26,7 +33,7 @@ export class RealtimeLink {
    * `spinUs`: the last microseconds before a departure are spent looking at the clock. Errors of the ports, after which nothing runs any
    * more, go to `onError`.
    */
-  constructor(emulator: Emulator, ports: readonly WirePort[], spinUs: number, onError: (error: unknown) => void) {
+  constructor(emulator: Emulator, ports: readonly [WirePort, WirePort], spinUs: number, onError: (error: unknown) => void) {
     this.emulator = emulator
     this.spinUs = spinUs
     this.onError = onError
@@ -58,22 +65,30 @@ export class RealtimeLink {
     let movedUs = nowUs()
     for (;;) {
       const now = nowUs()
-      if (emulator.step(now) > 0) movedUs = now
+      const moved = emulator.step(now)
+      if (moved > 0) movedUs = now
       const next = emulator.nextDeadlineUs(now)
       if (next === Infinity && now - movedUs > LINGER_US) return false
       if (now > endUs) return true
-      this.wait(Math.min(next, endUs, next === Infinity ? movedUs + LINGER_US + 1 : next))
+      if (moved < MANY) this.wait(Math.min(endUs, next === Infinity ? movedUs + LINGER_US + 1 : next), next !== Infinity)
     }
   }
 
-  private wait(untilUs: number): void {
+  /** Waits until `untilUs`, or until a packet has come that could be due before. */
+  private wait(untilUs: number, isUnderWay: boolean): void {
     const now = nowUs()
-    const leftUs = untilUs - now
+    let leftUs = untilUs - now
     if (leftUs <= 0) return
+    let count = 0
+    for (const side of SIDES) {
+      // Packets carry the time at which they came: those that are not due for long need not be taken in one by one.
+      const quietUs = Math.min(this.emulator.quietUntilUs(side, now) - now, QUIET_MAX_US)
+      if (isUnderWay && quietUs > WAIT_MIN_US) leftUs = Math.min(leftUs, quietUs)
+      else this.awaited[count++] = this.fds[side]
+    }
     // Without room nothing is taken in, and descriptors that stay readable would end every wait.
-    const count = this.emulator.hasRoom ? this.fds.length : 0
-    if (leftUs > this.spinUs) waitReadable(this.fds, count, Math.max(leftUs - this.spinUs, WAIT_MIN_US))
-    else waitReadable(this.fds, count, 0)
+    if (!this.emulator.hasRoom) count = 0
+    waitReadable(this.awaited, count, leftUs > this.spinUs ? Math.max(leftUs - this.spinUs, WAIT_MIN_US) : 0)
   }
 
   /** Stops for good. Does not close the ports. */

@@ -9,7 +9,7 @@ export class Transmitter {
   /** Packets and bytes that waited at the time of the last `advance`, the one in transmission not counted. */
   packets = 0
   bytes = 0
-  private freeAtUs = 0
+  private freeAtUs = -Infinity
   private startsUs = new Float64Array(INITIAL)
   private lens = new Float64Array(INITIAL)
   private head = 0
@@ -24,9 +24,9 @@ export class Transmitter {
     }
   }
 
-  /** Whether a packet that comes at `nowUs` must wait. */
-  isBusy(nowUs: number): boolean {
-    return this.freeAtUs > nowUs
+  /** When everything that was added has left. */
+  get idleAtUs(): number {
+    return this.freeAtUs
   }
 
   /** A packet of `lenBytes` that takes `tookUs` to send comes at `nowUs`, to which `advance` has moved. Returns when it has left. */
