@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import { findPrivileges, unshared } from './privileges.mjs'
 import { root, SetupError } from './steps.mjs'
 
-export const TASKS = ['build', 'demo', 'test', 'bench']
+/** Compiled programs that are tasks. */
+const PROGRAMS = {
+  demo: join('tools', 'demo', 'main.js'),
+  bench: join('bench', 'main.js'),
+  'bench:linkem': join('bench', 'linkem.js'),
+}
+
+export const TASKS = ['build', 'test', ...Object.keys(PROGRAMS)]
 
 /**
  * Runs a command with our terminal and returns its exit code. Signals are the command's to handle:
@@ -67,8 +74,7 @@ async function runTests(args) {
 export async function runTask(task, args) {
   if (task === 'build') return 0
   if (task === 'test') return runTests(args)
-  const main = task === 'demo' ? join('dist', 'tools', 'demo', 'main.js') : join('dist', 'bench', 'main.js')
-  const command = [process.execPath, join(root, main), ...args]
+  const command = [process.execPath, join(root, 'dist', PROGRAMS[task]), ...args]
   // Asking for help must not need privileges.
   if (args.includes('--help')) return runInForeground(command)
   const privileges = await findPrivileges()
