@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Cleanup, compiled, createEmulatedLab, KERNEL_ADDRESS, loadFailure, missing, namespacesRefused, nativeProgram, startLoad, startProcess,
-  pause, uniqueName, type EmulatedLab,
+  startService, TAS_ADDRESS, pause, uniqueName, type EmulatedLab,
 } from '../../tools/netlab/index.js'
 
 const unbuilt = missing([compiled('tools/linkem/main.js'), nativeProgram('loadgen'), nativeProgram('epoll_server')])
@@ -80,6 +80,32 @@ describe.skipIf(reason !== null)(`tas-linkem between two namespaces${reason === 
     const { ab, ba } = await lab.relink([])
     expect(ab.droppedMtu + ba.droppedMtu).toBeGreaterThan(0)
     expect(ab.icmp + ba.icmp).toBe(ab.droppedMtu + ba.droppedMtu)
+  })
+
+  test('tas behind the link -> its own MAC address is reached', async () => {
+    await lab.relink(['--delay=2ms'])
+    const service = await startService(lab, { folder })
+    expect(await lab.peer.run('ping', ['-c', '3', '-i', '0.05', '-W', '2', TAS_ADDRESS])).toMatch(/ 0% packet loss/)
+    await service.stop()
+  })
+
+  test('TCP over IPv6, super-segments included -> every byte right', async () => {
+    await lab.relink([])
+    for (const [side, address] of [[lab.tas, 'fd77::1/64'], [lab.peer, 'fd77::2/64']] as const) {
+      await side.sysctl(`net.ipv6.conf.${side.interface}.disable_ipv6`, 0)
+      await side.run('ip', ['address', 'add', address, 'dev', side.interface, 'nodad'])
+    }
+    const sender = `require('net').createServer((s) => s.end(Buffer.alloc(3e6, 'abcdefg'))).listen(7000, 'fd77::1', () => console.log('ready'))`
+    const receiver = `const parts = []; require('net').connect(7000, 'fd77::1').on('data', (d) => parts.push(d))
+      .on('end', () => console.log(Buffer.compare(Buffer.concat(parts), Buffer.alloc(3e6, 'abcdefg'))))`
+    const serving = lab.tas.start('sender', { command: process.execPath, args: ['-e', sender] })
+    await serving.line(/ready/)
+    expect(await lab.peer.run(process.execPath, ['-e', receiver])).toBe('0')
+    await serving.stop()
+    const { ab } = await lab.relink([])
+    expect([ab.malformed, ab.tooLong]).toEqual([0, 0])
+    // No super-segment went through as one packet.
+    expect(ab.packets).toBeGreaterThan(3e6 / 1500)
   })
 
   test('nothing to do -> no CPU time', async () => {
