@@ -59,6 +59,25 @@ export interface LoopHandle {
   deliver(count: number, frames: number, first: number): void
 }
 
+/** Arrays and settings that the native half of a LinkPort captures once; see native/linkport.ts. */
+export interface LinkPortArrays {
+  readonly isTap: boolean
+  readonly frames: Uint8Array
+  readonly slotBytes: number
+  readonly rxSlots: Int32Array
+  readonly rxLens: Int32Array
+  readonly rxStampsUs: Float64Array
+  readonly txSlots: Int32Array
+  readonly txLens: Int32Array
+  readonly counts: Float64Array
+}
+
+/** The native half of a LinkPort. */
+export interface LinkHandle {
+  receive(max: number): number
+  send(count: number): number
+}
+
 /** The functions of the addon. Failed system calls throw Error with code, errno (negative) and syscall. */
 export interface Addon {
   createRegion(name: string, lenBytes: number): { fd: number; buffer: ArrayBuffer }
@@ -116,6 +135,9 @@ export interface Addon {
   tapName(fd: number): string
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
+  linkOpen(name: string): number
+  linkPort(fd: number, options: LinkPortArrays): LinkHandle
+  linkDrops(fd: number): number
 }
 
 /** From native/, from dist/native/ or a bundle in dist/service/ or dist/bench/, and from a bundle in dist/lib/tas/. */

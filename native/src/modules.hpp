@@ -13,4 +13,5 @@ void initChecksum(Napi::Env env, Napi::Object exports);
 void initPacketPort(Napi::Env env, Napi::Object exports);
 void initTapPort(Napi::Env env, Napi::Object exports);
 void initLoopPort(Napi::Env env, Napi::Object exports);
+void initLinkPort(Napi::Env env, Napi::Object exports);
 }  // namespace tasjs

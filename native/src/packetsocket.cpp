@@ -119,6 +119,11 @@ void packetDrain(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
+void setPacketBuffers(int fd) {
+  setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBytes);
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBytes);
+}
+
 void setPacketFilter(Napi::Env env, int fd, const std::array<uint8_t, 6>* mac) {
   sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
   const auto byte = [&](size_t index) { return static_cast<uint32_t>(mac == nullptr ? 0 : (*mac)[index]); };

@@ -11,6 +11,9 @@ namespace tasjs {
 // Drops everything (`mac` null) or passes frames to `mac` and to groups.
 void setPacketFilter(Napi::Env env, int fd, const std::array<uint8_t, 6>* mac);
 
+// Gives a socket long queues in both directions.
+void setPacketBuffers(int fd);
+
 // A slot starts with struct tpacket2_hdr; these are its words.
 constexpr int kSlotStatus = 0;
 // Between sockaddr_ll (to byte 52) and the virtio header (from 72) the kernel never writes. We leave there the number of

@@ -1,9 +1,9 @@
 /** Hosts joined by one faulty link, in one thread under virtual time. Everything follows from the seed. */
-import { SeededRandom } from './random.js'
+import { type DirectionOptions, directionOptions, HEAP_FRAMES, LinkModel, randomFor, SeededRandom } from '../../tools/linkem/index.js'
 import type { SimHost } from './host.js'
 
-/** What the link does to frames; probabilities from 0 to 1. */
-export interface LinkFaults {
+/** What the link does to frames, in each direction; probabilities from 0 to 1. More is in DirectionOptions: rate, queue, ECN, bursts ... */
+export interface LinkFaults extends Partial<DirectionOptions> {
   readonly loss: number
   readonly duplicate: number
   /** Probability that a frame is held back by up to `reorderUs`. */
@@ -16,49 +16,48 @@ export interface LinkFaults {
 
 export const GOOD_LINK: LinkFaults = { loss: 0, duplicate: 0, reorder: 0, reorderUs: 0, corrupt: 0, delayUs: 20 }
 
-const ETHERNET_BYTES = 14
-
-interface Arrival {
-  readonly atUs: number
-  readonly order: number
-  readonly frame: Uint8Array
-  readonly from: SimHost
+/** A host and the direction of the link that begins at it. */
+interface End {
+  readonly host: SimHost
+  readonly model: LinkModel
 }
 
 export class SimNetwork {
   nowUs = 1_000_000
   readonly random: SeededRandom
-  /** May be changed while the simulation runs. */
-  faults: LinkFaults
   /** Frames put on the link. */
   framesSent = 0
-  private readonly hosts: SimHost[] = []
-  private arrivals: Arrival[] = []
+  private readonly seed: number
+  private current: LinkFaults
+  private readonly ends: End[] = []
 
   constructor(seed: number, faults: LinkFaults = GOOD_LINK) {
+    this.seed = seed
     this.random = new SeededRandom(seed)
-    this.faults = faults
+    this.current = faults
+  }
+
+  get faults(): LinkFaults {
+    return this.current
+  }
+
+  /** May be changed while the simulation runs. */
+  set faults(faults: LinkFaults) {
+    this.current = faults
+    for (const { model } of this.ends) model.options = directionOptions(faults)
   }
 
   join(host: SimHost): void {
-    this.hosts.push(host)
+    const random = randomFor(this.seed, this.ends.length + 1)
+    this.ends.push({ host, model: new LinkModel(directionOptions(this.current), random, HEAP_FRAMES) })
   }
 
   /** A host puts a frame on the link. */
   send(from: SimHost, frame: Uint8Array): void {
-    const { random, faults } = this
+    const end = this.ends.find(({ host }) => host === from)
+    if (end === undefined) throw new Error('the host has not joined the network')
     this.framesSent++
-    if (random.chance(faults.loss)) return
-    const copies = random.chance(faults.duplicate) ? 2 : 1
-    for (let i = 0; i < copies; i++) this.schedule(from, frame.slice())
-  }
-
-  private schedule(from: SimHost, frame: Uint8Array): void {
-    const { random, faults } = this
-    const late = random.chance(faults.reorder) ? random.below(faults.reorderUs + 1) : 0
-    const isIp = frame[12] === 0x08 && frame[13] === 0x00
-    if (isIp && random.chance(faults.corrupt)) frame[ETHERNET_BYTES + random.below(frame.length - ETHERNET_BYTES)] ^= 1 << random.below(8)
-    this.arrivals.push({ atUs: this.nowUs + faults.delayUs + late, order: this.framesSent, frame, from })
+    end.model.offer({ bytes: frame.slice(), len: frame.length }, this.nowUs)
   }
 
   /** Runs until `done` or until `limitUs` more microseconds have passed. Returns whether it was done. */
@@ -79,9 +78,9 @@ export class SimNetwork {
   private settle(): void {
     for (let round = 0; round < 100_000; round++) {
       let work = 0
-      for (const host of this.hosts) work += host.step(this.nowUs)
+      for (const { host } of this.ends) work += host.step(this.nowUs)
       if (work > 0) continue
-      for (const host of this.hosts) work += host.beforeSleep(this.nowUs)
+      for (const { host } of this.ends) work += host.beforeSleep(this.nowUs)
       if (work === 0) return
     }
     throw new Error(`hosts do not come to rest at ${this.nowUs} us`)
@@ -89,17 +88,15 @@ export class SimNetwork {
 
   private nextEventUs(): number {
     let next = Infinity
-    for (const host of this.hosts) next = Math.min(next, host.nextDeadlineUs())
-    for (const arrival of this.arrivals) next = Math.min(next, arrival.atUs)
+    for (const { host, model } of this.ends) next = Math.min(next, host.nextDeadlineUs(), model.nextDepartureUs())
     return next
   }
 
   private deliver(): void {
-    const due = this.arrivals.filter((arrival) => arrival.atUs <= this.nowUs)
-    this.arrivals = this.arrivals.filter((arrival) => arrival.atUs > this.nowUs)
-    due.sort((a, b) => a.atUs - b.atUs || a.order - b.order)
-    for (const { frame, from } of due) {
-      for (const host of this.hosts) if (host !== from) host.receive(frame)
+    for (const { host: from, model } of this.ends) {
+      for (let frame = model.take(this.nowUs); frame !== null; frame = model.take(this.nowUs)) {
+        for (const { host } of this.ends) if (host !== from) host.receive(frame.bytes)
+      }
     }
   }
 }

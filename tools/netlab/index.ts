@@ -2,6 +2,7 @@
 export * from './cleanup.js'
 export * from './cpu.js'
 export * from './flood.js'
+export * from './emulated.js'
 export * from './load.js'
 export * from './measure.js'
 export * from './namespaces.js'

@@ -20,7 +20,8 @@ export const KERNEL_ADDRESS = '10.77.0.3'
 export const PREFIX_LENGTH = 24
 /** Interface that TAS gets. */
 export const TAS_INTERFACE = 'tas0'
-const PEER_INTERFACE = 'peer0'
+/** The Linux kernel's end of the link. */
+export const PEER_INTERFACE = 'peer0'
 
 /** One of the two namespaces. */
 export class Namespace {
@@ -77,7 +78,7 @@ export interface LabOptions {
   readonly mtu?: number
 }
 
-/** Makes a namespace of its own, removed at clean-up. `interfaceName` is what its end of a link will be called. */
+/** Makes a namespace, with loopback up and without IPv6; it is deleted at clean-up, also if this throws. */
 export async function createNamespace(name: string, interfaceName: string, cleanup: Cleanup): Promise<Namespace> {
   const created = run('ip', ['netns', 'add', name])
   // Registered at once: a signal may come while `ip` is at work.
@@ -94,19 +95,23 @@ export async function createNamespace(name: string, interfaceName: string, clean
   return namespace
 }
 
-async function bringUp(namespace: Namespace, address: string): Promise<void> {
+/** Gives a namespace's end of the link its address, and brings it up. */
+export async function bringUp(namespace: Namespace, address: string): Promise<void> {
   await run('ip', ['-n', namespace.name, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', namespace.interface])
   await run('ip', ['-n', namespace.name, 'link', 'set', namespace.interface, 'up'])
+}
+
+/** A veth pair between two namespaces, both ends down. They are born inside them: no device of ours is ever seen outside. */
+export async function createPair(a: Namespace, b: Namespace, mtu: number): Promise<void> {
+  await run('ip', ['-n', a.name, 'link', 'add', a.interface, 'mtu', String(mtu), 'type', 'veth',
+    'peer', 'name', b.interface, 'mtu', String(mtu), 'netns', b.name])
 }
 
 /** Makes both namespaces and the link, everything up. What was made is removed at clean-up, also if this throws. */
 export async function createLab(options: LabOptions, cleanup: Cleanup): Promise<Lab> {
   const tas = await createNamespace(`${options.name}-tas`, TAS_INTERFACE, cleanup)
   const peer = await createNamespace(`${options.name}-peer`, PEER_INTERFACE, cleanup)
-  // Both ends are born inside their namespaces: no device of ours is ever seen outside.
-  const mtu = String(options.mtu ?? 1500)
-  await run('ip', ['-n', tas.name, 'link', 'add', TAS_INTERFACE, 'mtu', mtu, 'type', 'veth',
-    'peer', 'name', PEER_INTERFACE, 'mtu', mtu, 'netns', peer.name])
+  await createPair(tas, peer, options.mtu ?? 1500)
   await bringUp(tas, KERNEL_ADDRESS)
   await bringUp(peer, PEER_ADDRESS)
   return { name: options.name, tas, peer }

@@ -1,5 +1,5 @@
 /**
- * Behind `npm run build|demo|test|bench`: brings everything up to date that the task needs, saying what it does,
+ * Behind `npm run build`, `demo`, `test` and the benchmarks: brings everything up to date that the task needs, saying what it does,
  * and then runs the task. Needs nothing but Node: it runs before `npm ci` has.
  */
 import { checkNode } from './node.mjs'

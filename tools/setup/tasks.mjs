@@ -6,7 +6,15 @@ import { join } from 'node:path'
 import { findPrivileges, unshared } from './privileges.mjs'
 import { root, SetupError } from './steps.mjs'
 
-export const TASKS = ['build', 'demo', 'test', 'bench']
+/** Compiled programs that are tasks. */
+const PROGRAMS = {
+  demo: join('tools', 'demo', 'main.js'),
+  bench: join('bench', 'main.js'),
+  'bench:flood': join('bench', 'flood.js'),
+  'bench:linkem': join('bench', 'linkem.js'),
+}
+
+export const TASKS = ['build', 'test', ...Object.keys(PROGRAMS)]
 
 /**
  * Runs a command with our terminal and returns its exit code. Signals are the command's to handle:
@@ -67,10 +75,7 @@ async function runTests(args) {
 export async function runTask(task, args) {
   if (task === 'build') return 0
   if (task === 'test') return runTests(args)
-  const isFlood = task === 'bench' && args[0] === 'flood'
-  const bench = join('dist', 'bench', isFlood ? 'flood.js' : 'main.js')
-  const main = task === 'demo' ? join('dist', 'tools', 'demo', 'main.js') : bench
-  const command = [process.execPath, join(root, main), ...(isFlood ? args.slice(1) : args)]
+  const command = [process.execPath, join(root, 'dist', PROGRAMS[task]), ...args]
   // Asking for help must not need privileges.
   if (args.includes('--help')) return runInForeground(command)
   const privileges = await findPrivileges()

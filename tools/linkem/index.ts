@@ -1,0 +1,11 @@
+/** The link emulator as a library: the model of a direction, and a link in real time. */
+export * from './direction.js'
+export * from './emulator.js'
+export * from './frames.js'
+export * from './link.js'
+export * from './memorywire.js'
+export * from './model.js'
+export * from './options.js'
+export * from './pcapng.js'
+export * from './random.js'
+export * from './report.js'
