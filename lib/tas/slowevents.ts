@@ -155,7 +155,7 @@ export class SlowEvents implements SlowHandler {
     }
     if (info !== null) waiter.resolve(info)
     else waiter.reject(errorOfStatus(status, 'the connection has ended'))
-    return true
+    return false
   }
 
   /** Another transmit buffer. The worker hears of it, and of the room that there may be now, with the positions. */

@@ -36,7 +36,11 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, f
   const route = stack.routes.choose(segment.remoteIp)
   // An application that does not read its events gets no more of them: they would pile up here.
   const isOpen = !listener.isAcceptQueueFull && !listener.context.isBlocked
-  if (isOpen && isSynQueueFull(stack, listener)) return answerWithCookie(stack, segment, listener, follows?.sndNxt ?? null)
+  if (isOpen && isSynQueueFull(stack, listener)) {
+    // The ACK that brings the cookie back must find the name free.
+    if (follows) endTimeWait(stack, follows)
+    return answerWithCookie(stack, segment, listener, follows?.sndNxt ?? null)
+  }
   const neighbor = isOpen && route !== null ? stack.arp.acquire(route.nextHop) : null
   if (neighbor === null) return stack.stats.add('synDropped')
   const connection = new Connection(segment, segment.frame.worker, false)

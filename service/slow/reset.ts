@@ -9,7 +9,9 @@ import type { Segment, Stack } from './stack.js'
 export function refuse(stack: Stack, segment: Segment): void {
   const { tcp } = segment
   const isSyn = (tcp.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN
-  if ((tcp.flags & TCP_RST) !== 0 || !stack.replyLimit.mayRefuse(segment.remoteIp, isSyn, stack.nowUs)) return
+  if ((tcp.flags & TCP_RST) !== 0) return
+  const isOurs = stack.routes.localIndex(segment.remoteIp) >= 0
+  if (!isOurs && !stack.replyLimit.mayRefuse(segment.remoteIp, isSyn, stack.nowUs)) return
   stack.stats.add('resetsSent')
   if ((tcp.flags & TCP_ACK) !== 0) return stack.output.tcp(segment, { seq: tcp.ack, flags: TCP_RST })
   const ack = (tcp.seq + segmentLen(tcp)) | 0

@@ -157,7 +157,7 @@ describe('SYN-RECEIVED', () => {
   })
 
   it('challenge ACK with window scaling -> the window of the SYN-ACK, scaled (RFC 7323, 2.2)', () => {
-    const { host } = listening({ config: { tcp: { ...new Host().config.tcp, rxBufLen: 1 << 17 } } })
+    const { host } = listening({ config: { tcp: { ...new Host().config.tcp, rxBufLen: 1 << 17, rxBufMax: 1 << 17 } } })
     host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
     const [synAck] = host.sent()
     host.send({ seq: PEER_ISS + 9, flags: TCP_RST })

@@ -196,12 +196,16 @@ describe('TIME-WAIT', () => {
     expect([gauges(open), open.host.slow.nextDeadlineUs()]).toEqual([[0, 0, 0], Infinity])
   })
 
-  it('a SYN would reopen, but the backlog is full -> dropped, TIME-WAIT goes on', () => {
+  it('a SYN reopens while the SYN queue is full -> a cookie, beyond the numbers of the connection before', () => {
     const open = timeWait()
     for (let port = 1; port <= 4; port++) open.host.send({ seq: 1, flags: TCP_SYN, remotePort: port })
     open.host.sent()
     open.host.send({ seq: after + 50, flags: TCP_SYN })
-    expect([open.host.sent(), gauges(open)]).toEqual([[], [0, 0, 1]])
+    const [synAck] = open.host.sent()
+    expect(synAck).toMatchObject({ flags: TCP_SYN | TCP_ACK, ack: after + 51 })
+    expect(gauges(open)).toEqual([0, 0, 0])
+    open.host.send({ seq: after + 51, ack: synAck.seq + 1, flags: TCP_ACK })
+    expect(open.host.count('synCookiesReceived')).toBe(1)
   })
 
   it('more than there may be -> the oldest ends early', () => {
