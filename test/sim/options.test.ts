@@ -166,7 +166,7 @@ describe('two TAS hosts: options', () => {
     expect(client.rttUs).toBeLessThan(4 * DELAY_US)
     expect(client.heardMs).toBeGreaterThanOrEqual(1000)
     expect(client.heardMs).toBeLessThan(2100)
-    both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US, loss: 0.1 }
+    both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US, loss: 0.3 }
     const bytes = 20_000 + both.calling.write(new Uint8Array(30_000))
     expect(both.net.run(() => both.server.received === bytes, 60 * SECOND_US)).toBe(true)
     both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US }
