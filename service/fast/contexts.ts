@@ -32,6 +32,7 @@ import {
   FLAG_FIN_QUEUED,
   FLAG_FIN_RECEIVED,
   FLAG_REMOVING,
+  FLOW_HANDED,
   FLOW_OWNED,
   placeContext,
   REBASE_BYTES,
@@ -92,6 +93,8 @@ export class Contexts {
   /** By application and context id. */
   private readonly table: (AppContext | null)[]
   private active: AppContext[] = []
+  /** The bump at hand is for a flow that is still on its way to us. */
+  private isEarly = false
 
   constructor(fast: FastPath) {
     this.fast = fast
@@ -192,6 +195,10 @@ export class Contexts {
       const entry = ring.peek()
       if (entry < 0) break
       if (!this.bump(context, ring.words, entry)) this.fast.count(counters.APP_BAD_BUMPS, 1)
+      if (this.isEarly) {
+        this.isEarly = false
+        break
+      }
       ring.next()
     }
     if (read > 0) {
@@ -217,7 +224,7 @@ export class Contexts {
     const flow = ring[entry + BUMP_FLOW]
     if (flow < 0 || flow >= fast.state.shape.flows) return false
     const tcb = fast.tcb(flow)
-    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_OWNED) return true
+    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_OWNED) return this.bumpUnowned(context, tcb, ring[entry + BUMP_GEN])
     if (fast.halves[tcb * 2 + TCB_GEN_U16] !== (ring[entry + BUMP_GEN] & 0xffff)) return true
     if (fast.halves[tcb * 2 + TCB_APP_U16] !== context.app) return false
     const flags = words[tcb + TCB_FLAGS]
@@ -241,6 +248,17 @@ export class Contexts {
     this.wantSpace(flow, tcb, ring[entry + BUMP_WANTED])
     if ((bits & BUMP_FIN) !== 0) this.queueFin(flow, tcb)
     else if (written > 0) fast.listTx(flow, tcb)
+    return true
+  }
+
+  /**
+   * The application hears of a flow before we do, so its first bump may be here before TO_FAST_FLOW_ADD: then it stays in the ring, or what it
+   * says would be lost. Any other bump for a flow that is not ours is late.
+   */
+  private bumpUnowned(context: AppContext, tcb: number, gen: number): boolean {
+    const { fast } = this
+    this.isEarly = fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_HANDED && fast.halves[tcb * 2 + TCB_APP_U16] === context.app &&
+      fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff)
     return true
   }
 

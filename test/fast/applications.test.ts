@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  DOORBELL_SLOW, FLOW_HANDED, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE, TO_FAST_APP_REMOVE,
+  DOORBELL_SLOW, FLOW_HANDED, TCB_APP_U16, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE, TO_FAST_APP_REMOVE, TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_REMOVE, TO_FAST_STOP, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW_REMOVED,
 } from '../../lib/memif/index.js'
 import { FastHarness, IRS1, ISS1 } from './harness.js'
@@ -34,6 +34,30 @@ describe('bumps that cannot be', () => {
     h.pass()
     expect(h.count('appBadBumps')).toBe(0)
     expect(h.word(flow, TCB_SND_END)).toBe(ISS1)
+  })
+
+  it('a flow that the slow path has announced and not yet handed over -> waits for it', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    const state = h.tcb(flow) * 4 + TCB_STATE_U8
+    h.state.bytes[state] = FLOW_HANDED
+    h.write(flow, filled(5))
+    expect([h.pass(), h.word(flow, TCB_SND_END), h.worker.hasWork()]).toEqual([0, ISS1, true])
+    h.command(TO_FAST_FLOW_ADD, { flow })
+    h.pass()
+    expect([h.word(flow, TCB_SND_END), h.worker.hasWork(), h.count('appBadBumps')]).toEqual([ISS1 + 5, false, 0])
+    expect(h.sent().map(({ data }) => data.length)).toEqual([5])
+  })
+
+  it('a flow on its way to another application, or of another generation -> not waited for', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.state.bytes[h.tcb(flow) * 4 + TCB_STATE_U8] = FLOW_HANDED
+    h.bump(flow, { gen: 6 })
+    h.state.halves[h.tcb(flow) * 2 + TCB_APP_U16] = 2
+    h.bump(flow, {})
+    h.pass()
+    expect(h.worker.hasWork()).toBe(false)
   })
 
   it('data behind a FIN -> refused', () => {
