@@ -21,10 +21,7 @@ export const MOVE_RX_STATE = 0
 export const MOVE_RX_BUFFER = 1
 /** log2 of its bytes. */
 export const MOVE_RX_LOG2 = 2
-/**
- * First sequence number that went into the buffer in use. Once the application has given back a later one, it is known to
- * have heard of that buffer. Before the first exchange one less than the first of the stream.
- */
+/** First sequence number that goes into the new buffer. */
 export const MOVE_RX_SEQ = 3
 /** The same for the transmit buffer. */
 export const MOVE_TX_STATE = 4

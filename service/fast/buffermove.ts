@@ -35,7 +35,7 @@ export function moveReceive(fast: FastPath, flow: number, tcb: number): void {
   const { words } = fast
   const row = rowOf(fast, flow)
   // With a copy outstanding, a worker that takes over could count bytes before the switch as not yet received (copyjournal.ts).
-  if (words[row + MOVE_RX_STATE] === MOVE_GRANTED && fast.copies === 0 && canSwitchReceive(words, tcb, row)) {
+  if (words[row + MOVE_RX_STATE] === MOVE_GRANTED && fast.copies === 0 && canSwitchReceive(words, tcb)) {
     words[row + MOVE_RX_SEQ] = words[tcb + TCB_RCV_NXT]
     words[row + MOVE_RX_STATE] = MOVE_SWITCHING
     switchReceive(fast, tcb, row)
@@ -52,13 +52,13 @@ export function moveReceive(fast: FastPath, flow: number, tcb: number): void {
 }
 
 /**
- * The application must know the buffer in use before there is another, or it would look for bytes in the one before: it does if
- * it has given something of it back, or nothing has come into it.
+ * The application must know buffer and base in use before there are others, or it would look for unread bytes in the wrong place: it
+ * does if it has given back something that came since they were set, or nothing has come.
  */
-function canSwitchReceive(words: Int32Array, tcb: number, row: number): boolean {
+function canSwitchReceive(words: Int32Array, tcb: number): boolean {
   if ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0 || words[tcb + TCB_OOO_START] !== words[tcb + TCB_OOO_END]) return false
-  const first = words[row + MOVE_RX_SEQ]
-  return words[tcb + TCB_RCV_READ] !== first || words[tcb + TCB_RCV_NXT] === first
+  const base = words[tcb + TCB_RX_BASE]
+  return words[tcb + TCB_RCV_READ] !== base || words[tcb + TCB_RCV_NXT] === base
 }
 
 /** Writes the TCB anew from the row; doing it twice does no harm. */

@@ -1,6 +1,6 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_ECN, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE, MOVE_RX_SEQ,
+  CONTEXT_NONE, FLAG_ECN, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE,
   MOVE_RX_STATE, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS,
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
@@ -63,7 +63,6 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   flows.setWord(connection, TCB_BUFFER, connection.buffer)
   flows.setWord(connection, TCB_TX_BUFFER, connection.txBuffer)
   for (const word of [MOVE_RX_STATE, MOVE_TX_STATE]) flows.setMove(connection, word, MOVE_NONE)
-  flows.setMove(connection, MOVE_RX_SEQ, (rcvNxt - 1) | 0)
   flows.setWord(connection, TCB_CWND, connection.cwnd)
   flows.setWord(connection, TCB_HEARD_MS, timestampValue(stack.nowUs))
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
