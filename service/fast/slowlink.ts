@@ -34,6 +34,7 @@ import {
   COPY_LEN,
   COPY_POS,
   COPY_REGION,
+  RX_LOOPBACK,
 } from '../../native/port.js'
 import { Admission } from './admission.js'
 import * as counters from './counterindex.js'
@@ -79,7 +80,7 @@ export class SlowLink {
       fast.count(counters.DROP_NOT_OURS, 1)
       return
     }
-    if (!this.mayPass(eth, len, flow)) {
+    if (!this.mayPass(eth, len, rxFlags, flow)) {
       fast.count(counters.DROP_FLOOD, 1)
       return
     }
@@ -103,9 +104,11 @@ export class SlowLink {
     fast.count(counters.TO_SLOW_PACKETS, 1)
   }
 
-  private mayPass(eth: number, len: number, flow: number): boolean {
+  private mayPass(eth: number, len: number, rxFlags: number, flow: number): boolean {
     const { fast, admission } = this
     if (flow >= 0) return admission.admitsFlow(flow, fast.tsNow)
+    // Our own, and not in the port's memory.
+    if ((rxFlags & RX_LOOPBACK) !== 0) return true
     if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
   }
