@@ -145,11 +145,10 @@ export class SimHost {
 
   /** The worker process is killed between two passes, and another takes over on the same memory. */
   replaceWorker(): void {
-    this.worker = this.makeWorker()
     const known = [...this.buffers.keys()].map((app) => ({
       app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
     }))
-    this.worker.takeOver(known)
+    this.restartWorker(known)
   }
 
   /** A frame arrives; network cards drop what is for others. */
