@@ -145,6 +145,7 @@ export class SimHost {
 
   /** The worker process is killed between two passes, and another takes over on the same memory. */
   replaceWorker(): void {
+    this.nativeRegions = this.freshRegions()
     this.worker = this.makeWorker()
     const known = [...this.buffers.keys()].map((app) => ({
       app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),

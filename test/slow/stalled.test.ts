@@ -19,7 +19,7 @@ function holding(window: number, config: Partial<Host['config']['tcp']> = {}): O
 
 /** Other connections take the application's buffers. */
 function fill({ host, context }: Open): void {
-  for (let port = 1; port <= 6; port++) {
+  for (let port = 1; port <= 7; port++) {
     shakeHands(host, port)
     context.request(REQ_LISTEN_ACCEPT, 100 + port, { listener: LISTENER })
     context.read()
