@@ -95,9 +95,9 @@ function switchTransmit(fast: FastPath, tcb: number, row: number): void {
   words[row + MOVE_TX_STATE] = MOVE_SWITCHED
 }
 
-/** At the end of a pass in which the port took every header slot: nothing names an old transmit buffer any more. */
+/** At the end of a pass in which ports took every header slot and no local frame waits: nothing names an old transmit buffer any more. */
 export function finishTransmitMoves(fast: FastPath): void {
-  if (fast.txMoved.length === 0 || fast.txEnd !== 0) return
+  if (fast.txMoved.length === 0 || fast.txEnd !== 0 || fast.loop.pending > 0) return
   for (const flow of fast.txMoved) endTransmitMove(fast, flow)
   fast.txMoved.length = 0
 }

@@ -47,8 +47,9 @@ export function leastBufferBytes(config: SlowConfig): number {
  */
 export function windowShift(tcp: TcpConfig): number {
   const most = shrunk(tcp, SHRINK_LOG2.length - 1).rxLog2 - 4
+  const greatestBytes = Math.max(tcp.rxBufMax, tcp.rxBufLen)
   let shift = 0
-  while (tcp.rxBufMax / 2 ** shift >= 2 ** WINDOW_LOG2) shift++
+  while (greatestBytes / 2 ** shift >= 2 ** WINDOW_LOG2) shift++
   return Math.max(0, Math.min(shift, most, 14))
 }
 
