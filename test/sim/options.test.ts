@@ -166,7 +166,7 @@ describe('two TAS hosts: options', () => {
     expect(client.rttUs).toBeGreaterThanOrEqual(2 * DELAY_US)
     expect(client.rttUs).toBeLessThan(4 * DELAY_US)
     expect(client.heardMs).toBeGreaterThanOrEqual(1000)
-    expect(client.heardMs).toBeLessThan(2100)
+    expect(client.heardMs).toBeLessThan(7000)
     both.net.faults = { ...GOOD_LINK, delayUs: DELAY_US, loss: 0.3 }
     const bytes = 20_000 + both.calling.write(new Uint8Array(30_000))
     expect(both.net.run(() => both.server.received === bytes, 60 * SECOND_US)).toBe(true)
