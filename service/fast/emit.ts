@@ -200,14 +200,21 @@ export class Emitter {
     words[at + 2] = this.macRestAndType
   }
 
-  /** The window field, and RCV.NXT + what it promises into rcvAdv. */
+  /**
+   * The window field, and RCV.NXT + what it promises into rcvAdv. A scaled field is rounded up where rounding down would take
+   * back what was promised (RFC 9293, 3.8.6: SHLD-14); what that can add at the buffer's end is not promised at first.
+   */
   private window(tcb: number): number {
     const state = this.fast.words
     const scale = this.fast.bytes[tcb * 4 + TCB_RCV_WSCALE_U8]
+    const slack = (1 << scale) - 1
+    const rcvNxt = state[tcb + TCB_RCV_NXT]
     const windowEnd = state[tcb + TCB_RCV_READ] + (1 << this.fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
-    const bytes = Math.max(0, (windowEnd - state[tcb + TCB_RCV_NXT]) | 0)
+    const most = Math.max(0, (windowEnd - slack - rcvNxt) | 0)
+    const promised = Math.min((state[tcb + TCB_RCV_ADV] - rcvNxt) | 0, most)
+    const bytes = (most & ~slack) < promised ? promised + slack : most
     const field = Math.min(bytes >>> scale, 0xffff)
-    state[tcb + TCB_RCV_ADV] = (state[tcb + TCB_RCV_NXT] + (field << scale)) | 0
+    state[tcb + TCB_RCV_ADV] = (rcvNxt + (field << scale)) | 0
     return field
   }
 

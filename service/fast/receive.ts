@@ -19,8 +19,10 @@ import {
   TCB_MSS_U16,
   TCB_RCV_NXT,
   TCB_RCV_READ,
+  TCB_RCV_WSCALE_U8,
   TCB_RX_BASE,
   TCB_RX_LOG2_U8,
+  TCB_SND_UNA,
   TCB_TS_RECENT,
   WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
@@ -54,6 +56,8 @@ const VLAN_TAG_BYTES = 4
 const VLAN_TAG_AT = 12
 /** Least time between two answers to segments without data that are not acceptable (RFC 5961, 7 in spirit). */
 const ANSWER_INTERVAL_US = 100_000
+/** Largest window field: what is older than the largest window is no answer to anything (RFC 5961, 5.2). */
+const WINDOW_FIELD_MAX = 0xffff
 /** How long TS.Recent is good for: it may have wrapped since (RFC 7323, 5.5). */
 const TS_RECENT_MS = 24 * 24 * 3_600_000
 
@@ -173,7 +177,7 @@ export class Receiver {
     const old = (words[tcb + TCB_RCV_NXT] - segment.seq) | 0
     const sequenceLen = segment.payloadLen + (segment.flags & TCP_FIN)
     if (old > 0 && old >= sequenceLen) {
-      this.duplicate(flow, tcb)
+      this.duplicate(flow, tcb, old)
       return false
     }
     const windowEnd = words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
@@ -191,10 +195,18 @@ export class Receiver {
     return silentMs >= 0 && silentMs < TS_RECENT_MS
   }
 
-  /** A segment that has arrived before, wholly. */
-  private duplicate(flow: number, tcb: number): void {
+  /**
+   * A segment that has arrived before, wholly; `old` is how far before RCV.NXT it begins. Its acknowledgment may still be news: two
+   * ends that have both lost acknowledgments, or sent beyond a window that shrank, would else refuse each other's for ever.
+   * RFC 9293, 3.10.7.4 makes such an exception for a closed window; Linux makes it too.
+   */
+  private duplicate(flow: number, tcb: number, old: number): void {
     const { fast, segment } = this
     fast.count(counters.RX_DUPLICATE_DATA, 1)
+    fast.words[tcb + TCB_HEARD_MS] = fast.tsNow
+    const isRecent = old <= WINDOW_FIELD_MAX << fast.bytes[tcb * 4 + TCB_RCV_WSCALE_U8]
+    const isNews = ((segment.ack - fast.words[tcb + TCB_SND_UNA]) | 0) > 0
+    if (isRecent && isNews && !processAck(fast, this.slow, flow, tcb, segment)) return
     if (segment.payloadLen > 0) this.cameTwice(flow, tcb, segment.seq, (segment.seq + segment.payloadLen) | 0)
     this.answer(flow, tcb)
   }
