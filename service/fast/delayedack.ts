@@ -24,6 +24,6 @@ export function transmitDueAcks(fast: FastPath, all: boolean): void {
     const flags = words[tcb + TCB_FLAGS]
     words[tcb + TCB_FLAGS] = flags & ~FLAG_ACK_DELAYED
     if ((flags & (FLAG_ACK_DELAYED | FLAG_REMOVING)) !== FLAG_ACK_DELAYED) continue
-    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
+    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
   }
 }

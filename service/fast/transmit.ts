@@ -25,6 +25,7 @@ import {
   TCB_SND_NXT,
   TCB_SND_UNA,
   TCB_SND_WND,
+  TCB_SND_WSCALE_U8,
   WHAT_ACTIVE,
   WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
@@ -199,7 +200,7 @@ export function transmitAcks(fast: FastPath): number {
     if ((words[tcb + TCB_FLAGS] & (FLAG_ACK_LISTED | FLAG_REMOVING)) === FLAG_ACK_LISTED && fast.ackCount[flow] > 0) {
       // Several are duplicates that the peer must be able to count; one says all else.
       const more = fast.ackCount[flow] - 1
-      fast.emitter.segment(flow, tcb, sendSequence(words, tcb), 0, 0)
+      fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
       fast.ackCount[flow] = more
       if (more > 0 && fast.lastAck[flow] === words[tcb + TCB_RCV_NXT]) continue
     }
@@ -212,12 +213,19 @@ export function transmitAcks(fast: FastPath): number {
 
 /**
  * Sequence number of a segment without data: the highest sent, so that the peer takes it for current, but never beyond
- * a window that has closed, where the peer would have to drop it (RFC 9293, 3.10.7.4).
+ * a window that has shrunk, where the peer would have to drop it (RFC 9293, 3.10.7.4). Less than a unit of the scaled window field is no
+ * shrinking but rounding (RFC 7323, 2.4): what we sent there has arrived, and the window's end would be an old number. Two ends with full
+ * windows that both named it would drop each other's acknowledgments for ever. A probe's byte beyond a closed window has not.
  */
-export function sendSequence(words: Int32Array, tcb: number): number {
+export function sendSequence(fast: FastPath, tcb: number): number {
+  const words = fast.words
   const max = words[tcb + TCB_SND_MAX]
-  const windowEnd = (words[tcb + TCB_SND_UNA] + words[tcb + TCB_SND_WND]) | 0
-  return ((max - windowEnd) | 0) > 0 ? windowEnd : max
+  const window = words[tcb + TCB_SND_WND]
+  const windowEnd = (words[tcb + TCB_SND_UNA] + window) | 0
+  const beyond = (max - windowEnd) | 0
+  if (beyond <= 0) return max
+  const isProbe = window === 0 && beyond === 1
+  return isProbe || beyond >= 1 << fast.bytes[tcb * 4 + TCB_SND_WSCALE_U8] ? windowEnd : max
 }
 
 /** Hands the filled header slots to loop port and port. What the port does not take stays for the next pass. Returns frames taken. */

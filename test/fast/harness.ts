@@ -48,6 +48,7 @@ export interface FlowOptions {
   readonly rxLog2?: number
   readonly txLog2?: number
   readonly sndWnd?: number
+  readonly sndWscale?: number
   readonly cwnd?: number
   readonly mss?: number
   readonly timestamps?: boolean
@@ -245,7 +246,7 @@ export class FastHarness {
     words[tcb + TCB_TX_BUFFER] = words[tcb + TCB_BUFFER] + (1 << (rxLog2 - 6))
     bytes[tcb * 4 + TCB_RX_LOG2_U8] = rxLog2
     bytes[tcb * 4 + TCB_TX_LOG2_U8] = txLog2
-    bytes[tcb * 4 + TCB_SND_WSCALE_U8] = 0
+    bytes[tcb * 4 + TCB_SND_WSCALE_U8] = options.sndWscale ?? 0
     bytes[tcb * 4 + TCB_RCV_WSCALE_U8] = 0
     halves[tcb * 2 + TCB_APP_U16] = APP
     halves[tcb * 2 + TCB_CONTEXT_U16] = options.context ?? CONTEXT

@@ -263,6 +263,21 @@ describe('Nagle (RFC 9293, 3.7.4)', () => {
   })
 })
 
+describe('window whose end moves back while data is under way', () => {
+  it.each([
+    [7, 7, 1000, 'by less than its unit: rounding (RFC 7323, 2.4)'], [7, 6, 768, 'by a unit or more: shrunk'], [0, 999, 999, 'by a byte, not scaled: shrunk'],
+  ])('shift %i, window field %i -> acknowledgments from %i, since it moved %s', (sndWscale, window, seq) => {
+    const h = new FastHarness()
+    const flow = h.addFlow({ sndWnd: 1000, sndWscale })
+    h.write(flow, filled(1000))
+    h.pass()
+    h.sent()
+    h.receive({ data: 'data', window })
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toMatchObject([{ seq: ISS1 + seq, ack: IRS1 + 4, payloadLen: 0 }])
+  })
+})
+
 describe('closed window', () => {
   it('probe -> one byte beyond it; when the window opens the stream goes on without a hole (RFC 9293, 3.8.6.1)', () => {
     const h = new FastHarness()
@@ -287,9 +302,9 @@ describe('closed window', () => {
     expect(h.sent()).toMatchObject([{ seq: ISS1 - 1, payloadLen: 0 }])
   })
 
-  it('acknowledging while a probe byte is out -> the sequence number stays inside the peer’s window', () => {
+  it.each([[0], [7]])('acknowledging while a probe byte is out, shift %i -> the sequence number stays inside the peer’s window', (sndWscale) => {
     const h = new FastHarness()
-    const flow = h.addFlow({ sndWnd: 0 })
+    const flow = h.addFlow({ sndWnd: 0, sndWscale })
     h.write(flow, filled(100))
     h.command(TO_FAST_FLOW_PROBE, { flow })
     h.pass()
