@@ -20,6 +20,8 @@ export interface ContenderOptions {
   readonly folder: string
   /** Binds the server's processes to all CPUs but the last. */
   readonly pinned: boolean
+  /** Congestion control of the C server's connections; the kernel's default without. */
+  readonly congestion?: string
   /** More options of tas. */
   readonly tasArgs?: readonly string[]
 }
@@ -58,12 +60,16 @@ async function startOnKernel(
   }
 }
 
+function congestionArgs({ congestion }: ContenderOptions): string[] {
+  return congestion === undefined ? [] : [`--congestion=${congestion}`]
+}
+
 /** Starts a server and waits until it listens. */
 export function startContender(name: ServerName, options: ContenderOptions): Promise<Contender> {
   switch (name) {
     case 'tas': return startOnTas(options)
     case 'nodeNet':
       return startOnKernel(options, 'server on node:net', process.execPath, [compiled('bench/servers/node-net.js')])
-    case 'cEpoll': return startOnKernel(options, 'C epoll server', nativeProgram('epoll_server'), [])
+    case 'cEpoll': return startOnKernel(options, 'C epoll server', nativeProgram('epoll_server'), congestionArgs(options))
   }
 }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <math.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 
 static const char *program = "bench";
@@ -57,6 +59,17 @@ struct in_addr parse_address(const char *option, const char *text) {
   struct in_addr address;
   if (inet_pton(AF_INET, text, &address) != 1) die(2, "--%s: \"%s\": must be an IPv4 address", option, text);
   return address;
+}
+
+static const char *congestion;
+
+void choose_congestion(const char *name) { congestion = name; }
+
+void set_congestion(int fd) {
+  if (congestion == NULL) return;
+  if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, (socklen_t)strlen(congestion)) != 0) {
+    die(1, "--congestion: %s: %s", congestion, strerror(errno));
+  }
 }
 
 void pin_to_cpu(int cpu) {

@@ -22,6 +22,10 @@ long parse_number(const char *option, const char *text, long min, long max);
 double parse_seconds(const char *option, const char *text);
 struct in_addr parse_address(const char *option, const char *text);
 
+/* Congestion control of sockets made from now on, and its use for one of them; without a choice the kernel's default. */
+void choose_congestion(const char *name);
+void set_congestion(int fd);
+
 /* Binds this process to a CPU. */
 void pin_to_cpu(int cpu);
 

@@ -117,6 +117,7 @@ static void listen_on(struct in_addr address, int port, int role) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (fd >= 0) set_congestion(fd);
   struct sockaddr_in name = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = address };
   if (fd < 0 || bind(fd, (struct sockaddr *)&name, sizeof name) != 0 || listen(fd, BACKLOG) != 0) {
     die(1, "port %d: %s", port, strerror(errno));
@@ -141,7 +142,8 @@ int main(int argc, char **argv) {
   set_program("epoll_server");
   static const struct option OPTIONS[] = {
     { "address", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },
-    { "size", required_argument, NULL, 's' }, { "cpu", required_argument, NULL, 'c' }, { 0 },
+    { "size", required_argument, NULL, 's' }, { "cpu", required_argument, NULL, 'c' },
+    { "congestion", required_argument, NULL, 'g' }, { 0 },
   };
   struct in_addr address = { htonl(INADDR_ANY) };
   int port = 7000;
@@ -150,7 +152,8 @@ int main(int argc, char **argv) {
     else if (option == 'p') port = (int)parse_number("port", optarg, 1, 65535 - PORT_COUNT);
     else if (option == 's') call_bytes = (size_t)parse_number("size", optarg, 1, 1 << 24);
     else if (option == 'c') pin_to_cpu((int)parse_number("cpu", optarg, 0, 1023));
-    else die(2, "usage: epoll_server [--address A] [--port P] [--size BYTES] [--cpu N]");
+    else if (option == 'g') choose_congestion(optarg);
+    else die(2, "usage: epoll_server [--address A] [--port P] [--size BYTES] [--cpu N] [--congestion NAME]");
   }
   allow_files(FILES);
   die_with_parent();

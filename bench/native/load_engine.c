@@ -86,6 +86,7 @@ void engine_connect(struct connection *connection) {
   if (connection->fd < 0) die(1, "socket: %s", strerror(errno));
   int one = 1;
   setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  set_congestion(connection->fd);
   connection->state = STATE_OPENING;
   connection->opened_ns = now_ns();
   opening++;

@@ -26,11 +26,12 @@ static const char HELP[] =
   "  --patience S       most time to open all connections, and to finish (verify) (30)\n"
   "  --seed N           of random data (1)\n"
   "  --cpu N            run on this CPU only\n"
+  "  --congestion NAME  congestion control of the connections\n"
   "Prints {\"event\":\"open\"} when all connections are open, {\"event\":\"measure\"} when measuring begins,\n"
   "then the results, each as one line of JSON. Exit code 0 only if there was no error.\n";
 
 enum option_id { O_ADDRESS = 1, O_PORT, O_MODE, O_CONNECTIONS, O_SIZE, O_DEPTH, O_ROUNDS, O_OPENING, O_SECONDS,
-  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_HELP };
+  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_HELP };
 
 static const struct option OPTIONS[] = {
   { "address", required_argument, NULL, O_ADDRESS }, { "port", required_argument, NULL, O_PORT },
@@ -39,7 +40,8 @@ static const struct option OPTIONS[] = {
   { "rounds", required_argument, NULL, O_ROUNDS }, { "opening", required_argument, NULL, O_OPENING },
   { "seconds", required_argument, NULL, O_SECONDS }, { "warmup", required_argument, NULL, O_WARMUP },
   { "patience", required_argument, NULL, O_PATIENCE }, { "seed", required_argument, NULL, O_SEED },
-  { "cpu", required_argument, NULL, O_CPU }, { "help", no_argument, NULL, O_HELP }, { 0 },
+  { "cpu", required_argument, NULL, O_CPU }, { "congestion", required_argument, NULL, O_CONGESTION },
+  { "help", no_argument, NULL, O_HELP }, { 0 },
 };
 
 static enum mode parse_mode(const char *text) {
@@ -64,6 +66,7 @@ static void parse_one(int id, const char *value) {
     case O_PATIENCE: options.patience = parse_seconds("patience", value); break;
     case O_SEED: options.seed = (uint64_t)parse_number("seed", value, 0, 2147483647); break;
     case O_CPU: pin_to_cpu((int)parse_number("cpu", value, 0, 1023)); break;
+    case O_CONGESTION: choose_congestion(value); break;
     case O_HELP: fputs(HELP, stdout); exit(0);
     default: die(2, "see loadgen --help");
   }

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly patience?: number
   readonly seed?: number
   readonly cpu?: number
+  /** Congestion control of the connections; the namespace's default without. */
+  readonly congestion?: string
 }
 
 /** What the load client measured. */

@@ -1,0 +1,174 @@
+/** Goodput on a bad link, beside Linux on the same link: `npm run bench:loss`. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, release, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import {
+  Cleanup, createEmulatedLab, type EmulatedLab, loadFailure, measure, packageRoot, uniqueName,
+} from '../tools/netlab/index.js'
+import { startContender } from './contenders.js'
+import { insertLossTable, lossTable, type LossRow } from './losstable.js'
+import { median } from './statistics.js'
+
+/** What each cell must reach of Linux. */
+const GOAL = 0.9
+const CONGESTION_CONTROL = 'cubic'
+const SERVERS = ['tas', 'cEpoll'] as const
+const CALL_BYTES = 65_536
+
+const HELP = `usage: npm run bench:loss -- [options]
+
+Bulk transfer between TAS and a Linux peer, and between two Linux kernels, through the link emulator, in both directions. Linux uses
+${CONGESTION_CONTROL}. Loss is at random and in both directions; the queue holds one bandwidth-delay product, 100 packets at least.
+
+  --rates LIST   (100mbit,1gbit)     --rtts LIST   (0.2ms,10ms,100ms)     --losses LIST  (0%,0.1%,1%,3%,5%)
+  --runs N       (3)                 --seconds S   measured time (4)      --warmup S     before it (2)
+  --docs         write the table into docs/loss.md    --json  print the rows as JSON     --help  this text
+`
+
+interface LossBench {
+  readonly rates: readonly string[]
+  readonly rtts: readonly string[]
+  readonly losses: readonly string[]
+  readonly runs: number
+  readonly seconds: number
+  readonly warmup: number
+  readonly docs: boolean
+  readonly json: boolean
+}
+
+interface Cell { readonly rate: string; readonly rtt: string; readonly loss: string }
+type Direction = LossRow['direction']
+
+function say(text: string): void {
+  process.stderr.write(`bench:loss: ${text}\n`)
+}
+
+function readNumber(name: string, text: string, least: number): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= least && value <= 3600) return value
+  throw new RangeError(`--${name}: "${text}": must be a number from ${least} to 3600`)
+}
+
+function readOptions(args: readonly string[]): LossBench | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rates: { type: 'string', default: '100mbit,1gbit' }, rtts: { type: 'string', default: '0.2ms,10ms,100ms' },
+      losses: { type: 'string', default: '0%,0.1%,1%,3%,5%' }, runs: { type: 'string', default: '3' }, seconds: { type: 'string', default: '4' },
+      warmup: { type: 'string', default: '2' }, docs: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  return {
+    rates: values.rates.split(','), rtts: values.rtts.split(','), losses: values.losses.split(','), runs: readNumber('runs', values.runs, 1),
+    seconds: readNumber('seconds', values.seconds, 0.1), warmup: readNumber('warmup', values.warmup, 0), docs: values.docs, json: values.json,
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = { kbit: 1e3, mbit: 1e6, gbit: 1e9, us: 1e-6, ms: 1e-3, s: 1 }
+
+/** Bits a second or seconds. */
+function quantity(text: string): number {
+  const [, number, unit] = /^([\d.]+)(\w+)$/.exec(text) ?? []
+  const scale = UNITS[unit ?? '']
+  if (scale === undefined) throw new RangeError(`"${text}": want a number with a unit: ${Object.keys(UNITS).join(', ')}`)
+  return Number(number) * scale
+}
+
+function linkOptions({ rate, rtt, loss }: Cell, seed: number): string[] {
+  const productPackets = Math.ceil((quantity(rate) * quantity(rtt)) / 8 / 1514)
+  return [`--rate=${rate}`, `--delay=${quantity(rtt) * 5e5}us`, `--queue=${Math.max(productPackets, 100)}`, `--loss=${loss}`,
+    `--seed=${seed}`, '--buffer=512MiB']
+}
+
+function cellsOf({ rates, rtts, losses }: LossBench): Cell[] {
+  return rates.flatMap((rate) => rtts.flatMap((rtt) => losses.map((loss) => ({ rate, rtt, loss }))))
+}
+
+/** Mbit/s of payload; NaN if the load had errors. */
+async function goodput(lab: EmulatedLab, address: string, pids: readonly number[], direction: Direction, bench: LossBench): Promise<number> {
+  const mode = direction === 'send' ? 'bulk-in' : 'bulk-out'
+  const load = { mode, address, size: CALL_BYTES, seconds: bench.seconds, warmup: bench.warmup, congestion: CONGESTION_CONTROL } as const
+  const { load: result } = await measure(lab.peer, load, pids)
+  const failure = loadFailure(result)
+  if (failure !== null) say(`not counted: ${failure}`)
+  return failure === null ? result.gbitPerSecond * 1000 : Number.NaN
+}
+
+type Figures = Map<string, Record<(typeof SERVERS)[number], number[]>>
+
+function keyOf({ rate, rtt, loss }: Cell, direction: Direction): string {
+  return `${rate} ${rtt} ${loss} ${direction}`
+}
+
+/** One run of all cells with one server. */
+async function runServer(
+  lab: EmulatedLab, server: (typeof SERVERS)[number], folder: string, run: number, bench: LossBench, cleanup: Cleanup, figures: Figures,
+): Promise<void> {
+  const contender = await startContender(server, { lab, cleanup, folder, pinned: false, congestion: CONGESTION_CONTROL })
+  for (const cell of cellsOf(bench)) {
+    await lab.relink(linkOptions(cell, run + 1))
+    for (const direction of ['send', 'receive'] as const) {
+      const mbit = await goodput(lab, contender.address, contender.pids, direction, bench)
+      const key = keyOf(cell, direction)
+      say(`run ${run + 1} ${server}: ${key}: ${mbit.toFixed(1)} Mbit/s`)
+      const known = figures.get(key) ?? { tas: [], cEpoll: [] }
+      known[server].push(mbit)
+      figures.set(key, known)
+    }
+    if (cleanup.interrupted) break
+  }
+  await contender.stop()
+}
+
+async function benchAll(bench: LossBench, cleanup: Cleanup): Promise<LossRow[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'tas-loss-'))
+  cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
+  const lab = await createEmulatedLab({ name: uniqueName('tas-loss') }, cleanup)
+  const figures: Figures = new Map()
+  for (let run = 0; run < bench.runs && !cleanup.interrupted; run++) {
+    for (const server of SERVERS) if (!cleanup.interrupted) await runServer(lab, server, folder, run, bench, cleanup, figures)
+  }
+  return cellsOf(bench).flatMap((cell) => (['send', 'receive'] as const).map((direction) => {
+    const { tas, cEpoll } = figures.get(keyOf(cell, direction)) ?? { tas: [], cEpoll: [] }
+    return { ...cell, direction, tas: median(tas), linux: median(cEpoll), tasRuns: tas, linuxRuns: cEpoll }
+  }))
+}
+
+function conditions({ runs, seconds, warmup }: LossBench): string {
+  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()} (${CONGESTION_CONTROL} on both its sides), `
+    + `${availableParallelism()} CPUs (${cpus()[0]?.model ?? 'unknown'}) for both ends and the emulator; queue one bandwidth-delay product, 100 `
+    + `packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, ${CALL_BYTES} byte calls.`
+}
+
+async function run(): Promise<number> {
+  const bench = readOptions(process.argv.slice(2))
+  if (bench === null) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  const cleanup = new Cleanup()
+  cleanup.onSignals((signal) => say(`${signal}: removing everything`))
+  let rows: LossRow[]
+  try {
+    rows = await benchAll(bench, cleanup)
+  } finally {
+    for (const failure of await cleanup.run()) say(`not removed: ${failure}`)
+  }
+  const table = lossTable(rows, GOAL, conditions(bench))
+  console.log(bench.json ? JSON.stringify(rows) : table)
+  if (bench.docs) {
+    const file = join(packageRoot, 'docs', 'loss.md')
+    await writeFile(file, insertLossTable(await readFile(file, 'utf8'), table))
+  }
+  return 0
+}
+
+try {
+  process.exit(await run())
+} catch (error) {
+  console.error(`bench:loss: ${error instanceof Error ? error.message : String(error)}`)
+  process.exit(error instanceof RangeError ? 2 : 1)
+}
