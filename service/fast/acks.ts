@@ -11,6 +11,9 @@ import {
   TCB_ACKED_BYTES,
   TCB_ECN_BYTES,
   TCB_FLAGS,
+  TCB_OOO_END,
+  TCB_OOO_START,
+  TCB_RCV_NXT,
   TCB_RTT_SEQ,
   TCB_RTT_START_US,
   TCB_RTTVAR_US4,
@@ -61,10 +64,22 @@ export function processAck(fast: FastPath, slow: SlowLink, flow: number, tcb: nu
     else if (segment.sackBlocks !== 0) slow.ack(flow, tcb, segment, 0)
     return true
   }
-  setWindow(fast, flow, tcb, window)
+  if (isWindowNews(fast, tcb, segment)) setWindow(fast, flow, tcb, window)
   if (segment.sackBlocks !== 0) slow.ack(flow, tcb, segment, 0)
   fast.listTx(flow, tcb)
   return true
+}
+
+/**
+ * Whether a segment that acknowledges nothing new may tell of another window: only if its window may not have been overtaken
+ * (RFC 9293, 3.10.7.4, SND.WL1 and SND.WL2). What begins before RCV.NXT, or before data that is held behind a gap, is older than
+ * something that has arrived.
+ */
+function isWindowNews(fast: FastPath, tcb: number, segment: Segment): boolean {
+  const words = fast.words
+  if (((segment.seq - words[tcb + TCB_RCV_NXT]) | 0) < 0) return false
+  const held = words[tcb + TCB_OOO_START]
+  return held === words[tcb + TCB_OOO_END] || ((segment.seq - held) | 0) >= 0
 }
 
 /** SND.WND changes; one that was closed ends the persist timer's long waits. */

@@ -12,7 +12,8 @@ import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
-import { acknowledgesSyn, handshakeTimeoutUs, measureHandshake, sendSyn, takeOffer } from './negotiate.js'
+import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
+import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { Timer } from './timers.js'
@@ -88,11 +89,11 @@ function onResolved(stack: Stack, connection: Connection, found: boolean): void 
   if (!found) return failOpening(stack, connection, EHOSTUNREACH)
   connection.timer = new Timer(() => retrySyn(stack, connection))
   sendSyn(stack, connection)
-  stack.timers.set(connection.timer, stack.nowUs + stack.config.tcp.handshakeTimeoutUs)
+  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
 }
 
 function retrySyn(stack: Stack, connection: Connection): void {
-  if (connection.retries >= stack.config.tcp.handshakeRetries) {
+  if (connection.retries >= stack.config.tcp.handshakeRetries || handshakeUserTimedOut(stack, connection)) {
     stack.stats.add('connectionsTimedOut')
     return failOpening(stack, connection, ETIMEDOUT)
   }
@@ -102,7 +103,7 @@ function retrySyn(stack: Stack, connection: Connection): void {
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
   sendSyn(stack, connection)
-  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs(stack, connection))
+  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
@@ -140,6 +141,6 @@ function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): 
   connection.timer = null
   // The worker that had the SYN-ACK gets all that follows: steering decides, not our first guess.
   connection.worker = segment.frame.worker
-  measureHandshake(stack, connection)
+  measureHandshake(stack, connection, segment.tcp.options.timestamps)
   establishOpened(stack, connection, acknowledgeSynAck(stack, connection))
 }

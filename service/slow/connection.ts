@@ -60,11 +60,14 @@ export class Connection implements FourTuple {
   /** Every SYN that we sent asked for ECN, and ECN as agreed on (RFC 3168, 6.1.1). */
   asksEcn = false
   ecn = false
-  /** When the last SYN or SYN-ACK was sent, and how often it was sent again. */
+  /** When the last SYN or SYN-ACK was sent and when the first, -1 if that is not known; how often it was sent again. */
   sentUs = 0
+  firstSentUs = -1
   retries = 0
   /** Round-trip time of the handshake in microseconds, 0 if it was not measured (Karn). */
   handshakeRttUs = 0
+  /** A SYN or SYN-ACK of ours was lost (handshaketime.ts). */
+  isSynLost = false
   /** We sent the first SYN. */
   readonly isActive: boolean
 

@@ -3,8 +3,9 @@ import { segmentLen, seqAdd, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/in
 import { Connection } from './connection.js'
 import { establish } from './handshake.js'
 import { releaseHandshake } from './handshakeend.js'
+import { timestampValue } from './handshaketime.js'
 import type { Listener } from './listeners.js'
-import { takeOffer, timestampValue } from './negotiate.js'
+import { takeOffer } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
 import { COOKIE_LIFE_US, restoreOffer } from './syncookies.js'
 

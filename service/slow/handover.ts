@@ -11,7 +11,7 @@ import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers } from './buffersize.js'
 import type { Connection } from './connection.js'
 import { flagsOfOptions } from './connoptions.js'
-import { timestampValue } from './negotiate.js'
+import { timestampValue } from './handshaketime.js'
 import { startOptionTimers } from './optiontimers.js'
 import { effectiveMss } from './mss.js'
 import { beginPath } from './pathmtu.js'
@@ -41,7 +41,9 @@ export function reserveFlow(stack: Stack, connection: Connection): boolean {
  */
 export function handOver(stack: Stack, connection: Connection, rcvAdv: number, context: number = CONTEXT_NONE): void {
   connection.phase = 'worker'
-  connection.cwnd = initialWindow(effectiveMss(stack, connection))
+  const mss = effectiveMss(stack, connection)
+  // RFC 5681, 3.1: after the loss of a SYN one segment.
+  connection.cwnd = connection.isSynLost ? mss : initialWindow(mss)
   connection.progressUs = stack.nowUs
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)

@@ -8,7 +8,8 @@ import { reserveFlow } from './handover.js'
 import { HASH_SPREAD } from './isn.js'
 import { establishAccepted } from './accept.js'
 import type { Listener } from './listeners.js'
-import { acknowledgesSyn, handshakeTimeoutUs, measureHandshake, sendSynAck, synWindow, takeOffer } from './negotiate.js'
+import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
+import { acknowledgesSyn, sendSynAck, synWindow, takeOffer } from './negotiate.js'
 import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
@@ -71,17 +72,18 @@ export function enterSynReceived(stack: Stack, connection: Connection, peerScale
   if (connection.timer) stack.timers.cancel(connection.timer)
   connection.timer = new Timer(() => retrySynAck(stack, connection, peerScales))
   sendSynAck(stack, connection, peerScales)
-  stack.timers.set(connection.timer, stack.nowUs + stack.config.tcp.handshakeTimeoutUs)
+  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
 }
 
 function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
   // A stranger's: it may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours.
-  if (connection.retries >= Math.min(synAckRetries(stack, connection), SYN_ACK_RETRIES)) return giveUp(stack, connection)
+  const isLast = connection.retries >= Math.min(synAckRetries(stack, connection), SYN_ACK_RETRIES)
+  if (isLast || handshakeUserTimedOut(stack, connection)) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)
   sendSynAck(stack, connection, peerScales)
-  if (connection.timer) stack.timers.set(connection.timer, stack.nowUs + handshakeTimeoutUs(stack, connection))
+  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
 }
 
 function giveUp(stack: Stack, connection: Connection): void {
@@ -155,7 +157,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   connection.timer = null
   // Steering may have changed since the SYN: the worker that has the packets now gets the flow.
   connection.worker = frame.worker
-  measureHandshake(stack, connection)
+  measureHandshake(stack, connection, tcp.options.timestamps)
   connection.sndWnd = isSynAck ? tcp.window : tcp.window * 2 ** connection.sndWscale
   connection.follows = null
   // RFC 7323, 4.3: only from a segment that begins where we stand, or before.

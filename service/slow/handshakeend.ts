@@ -67,7 +67,7 @@ function closeOrphan(stack: Stack, connection: Connection, rcvAdv: number): void
 export function acknowledgeSynAck(stack: Stack, connection: Connection): number {
   const field = Math.min(2 ** (connection.rxLog2 - connection.rcvWscale), 0xffff)
   const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
-  const segment = { seq: seqAdd(connection.iss, 1), ack: connection.rcvNxt, flags: TCP_ACK, window: field, options }
+  const segment = { seq: seqAdd(connection.iss, 1), ack: connection.rcvNxt, flags: TCP_ACK, window: field, options, tos: connection.options.tos }
   stack.output.tcp(connection, segment, connection.neighbor)
   return seqAdd(connection.rcvNxt, field * 2 ** connection.rcvWscale)
 }

@@ -6,7 +6,7 @@
 import { TCB_HEARD_MS, TO_FAST_FLOW_PROBE } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { timestampValue } from './negotiate.js'
+import { timestampValue } from './handshaketime.js'
 import { outstanding } from './retransmit.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'

@@ -7,17 +7,13 @@ import {
 } from '../../lib/wire/index.js'
 import { windowShift } from './buffersize.js'
 import type { Connection } from './connection.js'
+import { noteSynSent, timestampValue } from './handshaketime.js'
 import { HEADERS_BYTES } from './mss.js'
 import type { Stack } from './stack.js'
 
 const WINDOW_MAX = 0xffff
 /** Smallest MSS that is taken at its word: less would turn a stream into headers. */
 const MSS_MIN = 64
-
-/** TSval of a moment: milliseconds, as workers count them. */
-export function timestampValue(nowUs: number): number {
-  return Math.floor(nowUs / 1000) | 0
-}
 
 /** The window field of a SYN or SYN-ACK, which is never scaled. */
 export function synWindow(stack: Stack): number {
@@ -61,9 +57,9 @@ export function sendSyn(stack: Stack, connection: Connection): void {
     timestamps: { value: timestampValue(stack.nowUs), echo: 0 },
   }
   stack.stats.add('synSent')
-  connection.sentUs = stack.nowUs
+  noteSynSent(stack, connection)
   const flags = connection.asksEcn ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN
-  const segment = { seq: connection.iss, flags, window: synWindow(stack), options }
+  const segment = { seq: connection.iss, flags, window: synWindow(stack), options, tos: connection.options.tos }
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
@@ -75,9 +71,11 @@ export function sendSynAck(
     mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: connection.sack,
     timestamps: connection.timestamps ? { value: tsVal, echo: connection.tsRecent } : null,
   }
-  connection.sentUs = stack.nowUs
+  noteSynSent(stack, connection)
   const flags = TCP_SYN | TCP_ACK | (connection.ecn ? TCP_ECE : 0)
-  const segment = { seq: connection.iss, ack: connection.rcvNxt, flags, window: synWindow(stack), options }
+  const segment = {
+    seq: connection.iss, ack: connection.rcvNxt, flags, window: synWindow(stack), options, tos: connection.options.tos,
+  }
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
@@ -86,22 +84,12 @@ export function timestampsOf(stack: Stack, connection: Connection): TcpOptions['
   return connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
 }
 
-/** Time until the SYN or SYN-ACK is sent again: doubles, up to the longest retransmission timeout (RFC 6298, 5.5 and 2.5). */
-export function handshakeTimeoutUs(stack: Stack, connection: Connection): number {
-  return Math.min(stack.config.tcp.handshakeTimeoutUs * 2 ** connection.retries, stack.config.cc.maxRtoUs)
-}
-
 /** Sends an acknowledgment for a connection whose numbers are in the slow path's hands. */
 export function sendAck(stack: Stack, connection: Connection, windowField: number): void {
   const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
   const { sndNxt: seq, rcvNxt: ack, neighbor } = connection
-  stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options }, neighbor)
-}
-
-/** Takes the round-trip time of a handshake that needed no retransmission (Karn's rule, RFC 6298, 3). */
-export function measureHandshake(stack: Stack, connection: Connection): void {
-  if (connection.retries > 0) return
-  connection.handshakeRttUs = Math.min(Math.max(1, Math.round(stack.nowUs - connection.sentUs)), 60_000_000)
+  const { tos } = connection.options
+  stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options, tos }, neighbor)
 }
 
 /** Whether `ack` acknowledges our SYN and nothing beyond. */

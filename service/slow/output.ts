@@ -21,9 +21,11 @@ export interface OutSegment {
   /** The window field, scaled already. */
   readonly window?: number
   readonly options?: TcpOptions
+  /** TOS byte: DSCP, and no ECN (RFC 3168, 6.1.4: nothing that is sent here is data). */
+  readonly tos?: number
 }
 
-type DatagramNames = Pick<Ipv4Header, 'sourceIp' | 'targetIp' | 'protocol'>
+type DatagramNames = Pick<Ipv4Header, 'sourceIp' | 'targetIp' | 'protocol'> & Partial<Pick<Ipv4Header, 'tos'>>
 
 export class Output {
   private readonly port: Pick<Port, 'sendFrame' | 'mtu'>
@@ -59,21 +61,22 @@ export class Output {
     const frame = new Uint8Array(PAYLOAD_AT + len)
     emitTcp(frame, PAYLOAD_AT, header)
     fillTcpChecksum(frame, PAYLOAD_AT, len, tuple.localIp, tuple.remoteIp)
-    if (this.isOurs(tuple.remoteIp)) this.inside(frame, tuple, PROTOCOL_TCP)
-    else this.ip(frame, tuple.localIp, tuple.remoteIp, PROTOCOL_TCP, neighbor)
+    if (this.isOurs(tuple.remoteIp)) return this.inside(frame, tuple, PROTOCOL_TCP)
+    const next = neighbor ?? this.neighborFor(tuple.remoteIp)
+    const names = { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol: PROTOCOL_TCP, tos: segment.tos ?? 0 }
+    if (next !== null) this.send(frame, names, null, next)
   }
 
   /**
    * Sends `frame`, whose bytes from PAYLOAD_AT on are filled in. Without a route, or room in the ARP cache, it is
    * dropped.
    */
-  ip(frame: Uint8Array, sourceIp: number, targetIp: number, protocol: number, neighbor: Neighbor | null = null): void {
+  ip(frame: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
     if (this.isOurs(targetIp)) {
       return this.inside(frame, { localIp: sourceIp, localPort: 0, remoteIp: targetIp, remotePort: 0 }, protocol)
     }
-    const next = neighbor ?? this.neighborFor(targetIp)
-    if (next === null) return
-    this.send(frame, { sourceIp, targetIp, protocol }, null, next)
+    const next = this.neighborFor(targetIp)
+    if (next !== null) this.send(frame, { sourceIp, targetIp, protocol }, null, next)
   }
 
   /**
@@ -118,7 +121,7 @@ export class Output {
 
   private emitHeaders(frame: Uint8Array, target: Uint8Array, names: DatagramNames, part: Fragmentation | null): void {
     emitEthernet(frame, { target, source: this.mac, etherType: ETHERTYPE_IPV4 })
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { ...names, ttl: this.ttl, tos: 0, payloadLen: frame.length - PAYLOAD_AT }, part)
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { tos: 0, ...names, ttl: this.ttl, payloadLen: frame.length - PAYLOAD_AT }, part)
   }
 
   private neighborFor(ip: number): Neighbor | null {

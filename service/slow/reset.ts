@@ -2,7 +2,8 @@
 import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
-import { sendAck, synWindow, timestampValue } from './negotiate.js'
+import { timestampValue } from './handshaketime.js'
+import { sendAck, synWindow } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
 
 /** Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1): never a RST with a RST, and not too many. */
@@ -21,7 +22,8 @@ export function refuse(stack: Stack, segment: Segment): void {
 /** Sends a RST with sequence number `seq` that acknowledges all we received. */
 export function sendReset(stack: Stack, connection: Connection, seq: number, ack: number): void {
   stack.stats.add('resetsSent')
-  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK }, connection.neighbor)
+  const { tos } = connection.options
+  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK, tos }, connection.neighbor)
 }
 
 /** The same for a connection whose numbers are in its TCB. */
@@ -33,7 +35,8 @@ export function sendFlowReset(stack: Stack, connection: Connection): void {
   // RFC 7323, 3.2 wants timestamps in every segment but RST, where they are allowed.
   const timestamps = { value: timestampValue(stack.nowUs), echo: flows.word(connection, TCB_TS_RECENT) }
   stack.stats.add('resetsSent')
-  const segment = { seq, ack, flags: TCP_RST | TCP_ACK, options: { ...NO_OPTIONS, timestamps } }
+  const { tos } = connection.options
+  const segment = { seq, ack, flags: TCP_RST | TCP_ACK, options: { ...NO_OPTIONS, timestamps }, tos }
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 

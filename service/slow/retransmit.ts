@@ -11,7 +11,7 @@ import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { onQuiet } from './autotune.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { timestampValue } from './negotiate.js'
+import { initialRtoUs, timestampValue } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
@@ -20,8 +20,6 @@ import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
 import { intervalUs, onIdle } from './window.js'
 
-/** Before the first measurement (RFC 6298, 2.1). */
-const INITIAL_RTO_US = 1_000_000
 /** Clock granularity G (RFC 6298, 2.3). */
 const GRANULARITY_US = 1_000
 /** A probe for a lost tail waits at least so long: each flow in use costs a look every so often. */
@@ -57,7 +55,7 @@ export function onProgress(stack: Stack, connection: Connection): void {
 function rtoUs(stack: Stack, connection: Connection): number {
   const { minRtoUs, maxRtoUs, rexmitInts } = stack.config.cc
   const srtt8 = stack.flows.word(connection, TCB_SRTT_US8)
-  if (srtt8 === 0) return Math.min(Math.max(INITIAL_RTO_US, minRtoUs), maxRtoUs)
+  if (srtt8 === 0) return Math.min(Math.max(initialRtoUs(connection), minRtoUs), maxRtoUs)
   const rto = (srtt8 >>> 3) + Math.max(GRANULARITY_US, stack.flows.word(connection, TCB_RTTVAR_US4))
   return Math.min(Math.max(rto, rexmitInts * intervalUs(stack, connection), minRtoUs), maxRtoUs)
 }

@@ -5,8 +5,9 @@
 import { NEIGHBORS_MAX } from '../../lib/memif/index.js'
 import { formatIpv4Address, seqDiff } from '../../lib/wire/index.js'
 import { Connection } from './connection.js'
+import { timestampValue } from './handshaketime.js'
 import type { Listener } from './listeners.js'
-import { sendSynAck, takeOffer, timestampValue } from './negotiate.js'
+import { sendSynAck, takeOffer } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
 import { COOKIE_SLOT_US, cookieMssIndex, cookieOffer, cookieTimestamp } from './syncookies.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_TX_CLOSED, FLAG_IN_RECOVERY, FLAG_NAGLE, FLAG_WATCHED, TCB_CWND, TCB_FLAGS, TCB_SND_LIMIT, TCB_SND_NXT, TCB_SND_UNA, TCB_SRTT_US8,
+  EVENT_TX_CLOSED, FLAG_IN_RECOVERY, FLAG_NAGLE, FLAG_WATCHED, TCB_CWND, TCB_FLAGS, TCB_RCV_NXT, TCB_SND_LIMIT, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
   TO_FAST_FLOW_FIN, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE,
   WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_FIN_ACKED, WHAT_FIN_QUEUED,
 } from '../../lib/memif/index.js'
@@ -275,6 +275,43 @@ describe('window whose end moves back while data is under way', () => {
     h.receive({ data: 'data', window })
     h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ seq: ISS1 + seq, ack: IRS1 + 4, payloadLen: 0 }])
+  })
+})
+
+describe('window of a segment that was overtaken (RFC 9293, 3.10.7.4, SND.WL1 and SND.WL2)', () => {
+  const window = (h: FastHarness, flow: number): number => h.word(flow, TCB_SND_WND)
+
+  it('it fills a gap before one that arrived -> the later one’s window stays, its data counts', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ seq: IRS1 + 4, data: 'late', window: 9000 })
+    expect(window(h, flow)).toBe(9000)
+    h.receive({ data: 'data', window: 100 })
+    expect([window(h, flow), h.word(flow, TCB_RCV_NXT)]).toEqual([9000, IRS1 + 8])
+  })
+
+  it('it begins before RCV.NXT -> the same; with an acknowledgment of something new it is newer all the same', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, filled(10))
+    h.receive({ data: 'data', window: 9000 })
+    h.receive({ data: 'data and more', window: 100 })
+    expect([window(h, flow), h.word(flow, TCB_RCV_NXT)]).toEqual([9000, IRS1 + 13])
+    h.receive({ data: 'data and more!', ack: ISS1 + 10, window: 200 })
+    expect(window(h, flow)).toBe(200)
+  })
+
+  it('not overtaken, gap or not -> its window counts, larger or smaller', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ window: 100 })
+    expect(window(h, flow)).toBe(100)
+    h.receive({ seq: IRS1 + 4, data: 'late', window: 9000 })
+    h.receive({ seq: IRS1 + 8, window: 50 })
+    expect(window(h, flow)).toBe(50)
+    h.receive({ data: 'data' })
+    h.receive({ seq: IRS1 + 8, window: 3000 })
+    expect(window(h, flow)).toBe(3000)
   })
 })
 

@@ -15,7 +15,7 @@ import {
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
-import { timestampValue } from '../negotiate.js'
+import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
 import { lossReduces, mssOf, timeoutReduces, undoReduction } from '../window.js'

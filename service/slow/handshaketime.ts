@@ -1,0 +1,64 @@
+/** Times of a handshake: what it says about the path, and how long it may take. */
+import type { TcpOptions } from '../../lib/wire/index.js'
+import type { Connection } from './connection.js'
+import type { Stack } from './stack.js'
+
+/** Before the first measurement (RFC 6298, 2.1), and where the handshake has timed out as well (5.7). */
+const INITIAL_RTO_US = 1_000_000
+const CAUTIOUS_RTO_US = 3_000_000
+const LONGEST_RTT_US = 60_000_000
+
+/** TSval of a moment: milliseconds, as workers count them. */
+export function timestampValue(nowUs: number): number {
+  return Math.floor(nowUs / 1000) | 0
+}
+
+/** Our SYN or SYN-ACK leaves. */
+export function noteSynSent(stack: Stack, connection: Connection): void {
+  connection.sentUs = stack.nowUs
+  if (connection.retries === 0) connection.firstSentUs = stack.nowUs
+}
+
+/**
+ * Our SYN or SYN-ACK is acknowledged, with `timestamps` or null. Of one that was sent again the echo says which is answered, so that
+ * the round-trip time can be taken all the same (RFC 7323, 4.1); without, it is not (Karn; RFC 6298, 3). An echo of the
+ * first says that none was lost: only the timeout was too short (RFC 6928, 2).
+ */
+export function measureHandshake(stack: Stack, connection: Connection, timestamps: TcpOptions['timestamps']): void {
+  const { retries, sentUs, firstSentUs } = connection
+  const echo = connection.timestamps && timestamps !== null ? timestamps.echo : null
+  if (retries === 0 || (firstSentUs >= 0 && echo === timestampValue(firstSentUs))) return takeRtt(stack, connection, firstSentUs)
+  // Of a cookie nobody knows when it was sent.
+  if (firstSentUs < 0) return
+  connection.isSynLost = echo !== null || retries > 1
+  if (echo === timestampValue(sentUs)) takeRtt(stack, connection, sentUs)
+}
+
+function takeRtt(stack: Stack, connection: Connection, sentUs: number): void {
+  connection.handshakeRttUs = Math.min(Math.max(1, Math.round(stack.nowUs - sentUs)), LONGEST_RTT_US)
+}
+
+/** Retransmission timeout before there is a measurement, microseconds (RFC 6298, 2.1 and 5.7). */
+export function initialRtoUs({ retries, firstSentUs }: Connection): number {
+  return retries > 0 && firstSentUs >= 0 ? CAUTIOUS_RTO_US : INITIAL_RTO_US
+}
+
+/**
+ * When the SYN or SYN-ACK is to be sent again: after a time that doubles, up to the longest retransmission timeout (RFC 6298, 5.5
+ * and 2.5); a user timeout ends before that.
+ */
+export function handshakeDueUs(stack: Stack, connection: Connection): number {
+  const timeoutUs = Math.min(stack.config.tcp.handshakeTimeoutUs * 2 ** connection.retries, stack.config.cc.maxRtoUs)
+  return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection)), stack.nowUs)
+}
+
+/** The user timeout counts in any state (RFC 9293, 3.10.8): from the first SYN on. */
+export function handshakeUserTimedOut(stack: Stack, connection: Connection): boolean {
+  if (stack.nowUs < userTimeoutEndUs(connection)) return false
+  stack.stats.add('userTimeouts')
+  return true
+}
+
+function userTimeoutEndUs({ options, firstSentUs }: Connection): number {
+  return options.userTimeoutMs === 0 ? Infinity : firstSentUs + options.userTimeoutMs * 1000
+}
