@@ -73,6 +73,11 @@ export const EV_CONN_INFO = 40
  * is not acknowledged into it, writes there from then on, and names it in BUMP_TX_BUFFER.
  */
 export const EV_CONN_TX_BUFFER = 41
+/**
+ * AS_HANDLE, AS_FLOW, AS_GEN, AS_VALUE: the peer has urgent data; the value is the sequence number behind its last byte (RFC 9293, 3.8.5).
+ * Again whenever that changes; the furthest counts.
+ */
+export const EV_CONN_URGENT = 42
 
 /** 0 or a positive errno number of Linux. */
 export const AS_STATUS = 2

@@ -120,6 +120,14 @@ export class Connection {
     return (this.rx.read - this.rx.base) & this.rx.mask
   }
 
+  /**
+   * Bytes from `rxOffset` to the end of the peer's urgent data (RFC 9293, 3.8.5), whether they have arrived or not; 0: none. They stand
+   * in the stream as all others.
+   */
+  get rxUrgent(): number {
+    return this.rx.urgent
+  }
+
   /** Bytes that txAlloc2 can give at once. */
   get txFree(): number {
     return this.current === 'open' ? this.tx.free : 0

@@ -34,11 +34,13 @@ export const LISTEN_CLOSED = 11
 export const CONN_OPTION = 12
 /** Answer to `requestInfo`: connection, info, status. */
 export const CONN_INFO = 13
+/** The peer has urgent data, or more of it; `connection.rxUrgent` says up to where: connection. The C API has no such event. */
+export const CONN_URGENT = 14
 
 const NAMES = [
   'NONE', 'LISTEN_OPEN', 'LISTEN_NEWCONN', 'LISTEN_ACCEPT', 'CONN_OPEN', 'CONN_CLOSED', 'CONN_RECEIVED', 'CONN_SENDBUF',
   'CONN_RXCLOSED', 'CONN_TXCLOSED', 'CONN_MOVED', 'LISTEN_CLOSED', 'CONN_OPTION',
-  'CONN_INFO',
+  'CONN_INFO', 'CONN_URGENT',
 ] as const
 
 /** Name of an event type, for messages: 'CONN_RECEIVED'. */

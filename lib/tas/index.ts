@@ -7,8 +7,8 @@ export type { ConnectionInfo } from './connectioninfo.js'
 export type { CloseOptions, ConnectionOptions, KeepAliveOptions, OptionName } from './connectionoptions.js'
 export { Listener, type ListenerState } from './listener.js'
 export {
-  CONN_CLOSED, CONN_INFO, CONN_MOVED, CONN_OPEN, CONN_OPTION, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, createEvents, eventName,
-  LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, TasEvent,
+  CONN_CLOSED, CONN_INFO, CONN_MOVED, CONN_OPEN, CONN_OPTION, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, CONN_URGENT,
+  createEvents, eventName, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, TasEvent,
 } from './events.js'
 export { codeOfStatus, STATUS_SERVICE_GONE, TasError } from './errors.js'
 export { LocalLink, type LocalService } from './locallink.js'

@@ -27,6 +27,10 @@ export class ReceiveStream {
   /** The peer's FIN is behind `end`. */
   closed = false
   closedTold = false
+  /** The peer has urgent data that is not all given back; it ends before `urgentEnd` (RFC 9293, 3.8.5). */
+  isUrgent = false
+  urgentEnd = 0
+  urgentTold = false
 
   open(buffer: Uint8Array, place: number, base: number): void {
     this.buffer = buffer
@@ -63,11 +67,26 @@ export class ReceiveStream {
     return (this.end - this.read) | 0
   }
 
+  /** Bytes from `read` to the end of urgent data, received or not; 0 without. */
+  get urgent(): number {
+    return this.isUrgent ? (this.urgentEnd - this.read) | 0 : 0
+  }
+
   /** Gives `len` bytes back. Throws TasError EINVAL if that is more than were reported. */
   done(len: number): void {
     if (!(len >= 0 && len <= this.available)) {
       throw new TasError('EINVAL', `rxDone(${len}): ${this.available} received bytes are not given back yet`)
     }
     this.read = (this.read + len) | 0
+    if (this.isUrgent) this.isUrgent = this.urgent > 0
+  }
+
+  /** The peer's urgent data ends before sequence number `end`. Returns whether that is further than was known. */
+  urge(end: number): boolean {
+    if (((end - (this.isUrgent ? this.urgentEnd : this.read)) | 0) <= 0) return false
+    this.isUrgent = true
+    this.urgentEnd = end
+    this.urgentTold = false
+    return true
   }
 }

@@ -1,11 +1,11 @@
 /** Which event of a connection is due next: what it knows against what the program was told. */
 import type { Connection } from './connection.js'
 import {
-  CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, LISTEN_ACCEPT, type TasEvent,
+  CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, CONN_URGENT, LISTEN_ACCEPT, type TasEvent,
 } from './events.js'
 
 /**
- * Fills in the next event that is due at `connection`. Returns false if there is none. Order: data, end of data, room to
+ * Fills in the next event that is due at `connection`. Returns false if there is none. Order: urgent data announced, data, end of data, room to
  * send, end of sending, end of the connection. Allocates nothing.
  */
 export function nextEvent(connection: Connection, event: TasEvent): boolean {
@@ -20,6 +20,11 @@ export function nextEvent(connection: Connection, event: TasEvent): boolean {
 
 function nextReceiveEvent(connection: Connection, event: TasEvent): boolean {
   const { rx } = connection
+  if (rx.isUrgent && !rx.urgentTold) {
+    rx.urgentTold = true
+    event.set(CONN_URGENT, connection, null, 0)
+    return true
+  }
   const received = (rx.end - rx.told) | 0
   if (received > 0) {
     event.set(CONN_RECEIVED, connection, null, 0)

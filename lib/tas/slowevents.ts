@@ -1,7 +1,7 @@
 /** What the slow path tells a context (lib/memif/appslow.ts), turned into events. */
 import {
   AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_SIZES, AS_STATUS,
-  AS_TX_BUFFER, AS_TYPE, EV_CONN_CLOSED, EV_CONN_INFO, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_CONN_TX_BUFFER,
+  AS_TX_BUFFER, AS_TYPE, AS_VALUE, EV_CONN_CLOSED, EV_CONN_INFO, EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_CONN_TX_BUFFER, EV_CONN_URGENT,
   EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, OPTION_NAMES,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
@@ -37,6 +37,7 @@ export class SlowEvents implements SlowHandler {
       case EV_CONN_OPTION: return this.connectionOption(words, at, event)
       case EV_CONN_INFO: return this.connectionInfo(words, at, event)
       case EV_CONN_TX_BUFFER: return this.transmitBuffer(words, at)
+      case EV_CONN_URGENT: return this.urgent(words, at)
       default: return false
     }
   }
@@ -155,6 +156,13 @@ export class SlowEvents implements SlowHandler {
     }
     if (info !== null) waiter.resolve(info)
     else waiter.reject(errorOfStatus(status, 'the connection has ended'))
+    return false
+  }
+
+  /** CONN_URGENT is made when the connection is reported, before its data; not while it moves. */
+  private urgent(words: Int32Array, at: number): boolean {
+    const connection = this.answered(words, at)
+    if (connection?.rx.urge(words[at + AS_VALUE]) === true) connection.context.inbox.list(connection)
     return false
   }
 

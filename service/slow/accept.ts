@@ -15,6 +15,7 @@ import { synWindow } from './negotiate.js'
 import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
+import { tellUrgent } from './urgent.js'
 
 /** A request to listen. `ip` 0 is any address, `port` 0 any free port. */
 export interface ListenRequest {
@@ -100,7 +101,9 @@ function give(stack: Stack, connection: Connection, context: AppContext, handle:
   const event = { type: EV_LISTEN_ACCEPT, handle, listener: listener?.handle ?? 0, ...connectionFields(stack, connection) }
   if (listener !== null) connection.options = listener.options
   connection.listener = null
-  return introduce(stack, connection, context, event)
+  const contextId = introduce(stack, connection, context, event)
+  tellUrgent(connection)
+  return contextId
 }
 
 /** A handle waits in accept no longer. Returns false if it did not. */

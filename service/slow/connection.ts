@@ -154,6 +154,10 @@ export class Connection implements FourTuple {
   ackedAtGrowth = 0
   growthWaits = 0
 
+  /** RCV.UP (RFC 9293, 3.3.1) as it came last, and whether the application is still to be told (urgent.ts). */
+  rcvUp: number | null = null
+  owesUrgent = false
+
   /** Last error that did not end the connection (RFC 9293, 3.9.2.2), an errno number or 0. */
   softError = 0
 

@@ -8,6 +8,7 @@ import { rebuildPlain } from './rebuild.js'
 import { challenge } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
+import { noteUrgent } from './urgent.js'
 
 /** A segment for a connection whose flow a worker has. */
 export function receiveOnFlow(stack: Stack, connection: Connection, segment: Segment): void {
@@ -67,6 +68,7 @@ function isAckAcceptable(stack: Stack, connection: Connection, ack: number): boo
 function receiveOdd(stack: Stack, connection: Connection, segment: Segment): void {
   const { tcp, frame } = segment
   if (!isAckAcceptable(stack, connection, tcp.ack)) return challenge(stack, connection)
+  noteUrgent(stack, connection, tcp)
   const plain = rebuildPlain(segment)
   if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD | (frame.rxFlags & RX_LOOPBACK), frame.gso)
   // Sending it down as it is would bring it back for ever.
@@ -76,6 +78,7 @@ function receiveOdd(stack: Stack, connection: Connection, segment: Segment): voi
 /** The worker could not tell which flow it is for: it was not told yet, or IP options stand in front (RFC 9293, 3.9.2: MUST-50). */
 function handDown(stack: Stack, connection: Connection, segment: Segment): void {
   const { bytes, rxFlags, gso } = segment.frame
+  if (isAckAcceptable(stack, connection, segment.tcp.ack)) noteUrgent(stack, connection, segment.tcp)
   const plain = rebuildPlain(segment)
   reinject(stack, connection, plain ?? bytes, plain === null ? rxFlags : RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK), gso)
 }

@@ -38,7 +38,7 @@ function look(stack: Stack, connection: Connection): void {
   const heard = stack.flows.word(connection, TCB_HEARD_MS)
   if (heard !== connection.keepHeard) connection.keepProbes = 0
   connection.keepHeard = heard
-  // MUST-27: only when nothing is outstanding; otherwise the retransmission or persist timer finds out.
+  // MUST-26: only when nothing is outstanding; otherwise the retransmission or persist timer finds out.
   if (outstanding(stack, connection) > 0) {
     connection.keepProbes = 0
     return lookIn(stack, connection, keepIdleMs)
@@ -52,7 +52,7 @@ function look(stack: Stack, connection: Connection): void {
   probe(stack, connection, quiet)
 }
 
-/** MUST-26: a single probe without an answer says nothing. With a user timeout time decides, not the count, as in Linux. */
+/** MUST-29: a single probe without an answer says nothing. With a user timeout time decides, not the count, as in Linux. */
 function isDead({ options, keepProbes }: Connection, quiet: number): boolean {
   const { userTimeoutMs, keepCount } = options
   return userTimeoutMs > 0 ? keepProbes > 0 && quiet >= userTimeoutMs : keepProbes >= keepCount

@@ -9,11 +9,13 @@
  *   in  <SEQ=300><ACK=101><CTL=SYN,ACK><DATA=10><UP=3><WND=1000>     a segment of the peer; UP and CTL=URG: urgent data
  *   out <SEQ=101><ACK=301><CTL=ACK>     what we send next; PSH is not looked at, nothing else may be left over
  *   state X, error N, received N        state afterwards; errno the program was told; bytes it has received
+ *   urgent N EVENTS         bytes to the end of urgent data (rxUrgent); how often the program was told of such
+ *   read N                  gives N received bytes back, after `stop`
  *   wait N                  milliseconds
  */
 import { expect } from 'vitest'
 import {
-  CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, createEvents, LISTEN_ACCEPT, type Connection, type TasEvent,
+  CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_URGENT, createEvents, LISTEN_ACCEPT, type Connection, type TasEvent,
 } from '../../lib/tas/index.js'
 import * as wire from '../../lib/wire/index.js'
 import { SimHost, type HostOptions } from '../sim/host.js'
@@ -65,6 +67,7 @@ export class Dialogue {
   private localPort = LISTEN_PORT
   private remotePort = PEER_PORT
   private received = 0
+  private urgentEvents = 0
   private reads = true
   private error = 0
 
@@ -112,6 +115,7 @@ export class Dialogue {
     else if (verb === 'state') expect(this.state, line).toBe(words[0])
     else if (verb === 'error') expect(this.error, line).toBe(value)
     else if (verb === 'received') expect(this.received, line).toBe(value)
+    else if (verb === 'urgent') expect([this.connection?.rxUrgent, this.urgentEvents], line).toEqual([value, Number(words[1])])
     else if (verb === 'wait') this.pass(value)
     else if (verb === 'established') this.establish(value, Number(words[1]))
     else this.call(verb, value)
@@ -133,6 +137,7 @@ export class Dialogue {
     else if (verb === 'open') this.open()
     else if (verb === 'send') this.connection?.write(new Uint8Array(value))
     else if (verb === 'stop') this.reads = false
+    else if (verb === 'read') this.connection?.rxDone(value)
     else if (verb === 'close') this.connection?.close()
     else if (verb === 'shut') this.connection?.txClose()
     else if (verb === 'abort') this.connection?.abort()
@@ -200,6 +205,7 @@ export class Dialogue {
       this.received += event.total
       if (this.reads) event.connection.rxDone(event.total)
     }
+    if (event.type === CONN_URGENT) this.urgentEvents++
     if (event.type === CONN_CLOSED || event.type === CONN_OPEN || event.type === LISTEN_ACCEPT) this.error = event.status
   }
 }

@@ -86,7 +86,7 @@ describe('keepalive', () => {
     expect(probesUntil(open, 1900, 100)).toEqual([1000])
   })
 
-  it('a probe is answered -> counting begins anew; no answer to single probes means nothing (RFC 9293, 3.8.4, MUST-26)', () => {
+  it('a probe is answered -> counting begins anew; no answer to single probes means nothing (RFC 9293, 3.8.4, MUST-29)', () => {
     const open = keepAlive(accepted(), 5000, 1000, 3)
     let probes = 0
     const times = probesUntil(open, 60_000, 1000, () => {
@@ -105,7 +105,7 @@ describe('keepalive', () => {
     expect(open.context.read()).toEqual([])
   })
 
-  it('something outstanding -> no probe (RFC 9293, 3.8.4, MUST-27)', () => {
+  it('something outstanding -> no probe (RFC 9293, 3.8.4, MUST-26)', () => {
     const open = keepAlive(accepted(), 1000, 1000, 2)
     open.host.setTcb(open.flow, TCB_SND_END, open.host.tcb(open.flow, TCB_SND_END) + 10)
     expect(probesUntil(open, 5000, 500)).toEqual([])

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import { expect, test } from 'vitest'
-import { AS_CONTEXT, AS_HANDLE, AS_TYPE, REQ_CONN_CLOSE, REQ_CONN_MOVE } from '../../lib/memif/index.js'
+import {
+  AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_TYPE, AS_VALUE, EV_CONN_URGENT, REQ_CONN_CLOSE, REQ_CONN_MOVE,
+} from '../../lib/memif/index.js'
 import { CONN_MOVED } from '../../lib/tas/index.js'
 import { FakeService } from './fakeservice.js'
 
@@ -34,6 +36,19 @@ test('move: data that the old context was told meanwhile -> reported at the new 
   expect(service.poll()).toEqual([])
   service.moved(connection.handle, flow, 0, other.id)
   expect(service.poll(other)).toEqual(['CONN_MOVED', 'CONN_RECEIVED meanwhile'])
+})
+
+test('move: urgent data announced meanwhile -> CONN_URGENT at the new one, before the data', () => {
+  const { service, connection, flow, other } = moving()
+  connection.move(other)
+  service.tell({
+    [AS_TYPE]: EV_CONN_URGENT, [AS_HANDLE]: connection.handle, [AS_FLOW]: flow.flow, [AS_GEN_WORKER]: flow.gen, [AS_VALUE]: (flow.rxBase + 6) | 0,
+  })
+  expect(service.poll()).toEqual([])
+  service.moved(connection.handle, flow, 0, other.id)
+  service.receive(flow, 'urgent and more', 0, other.id)
+  expect(service.poll(other)).toEqual(['CONN_MOVED', 'CONN_URGENT', 'CONN_RECEIVED urgent and more'])
+  expect(connection.rxUrgent).toBe(6)
 })
 
 test('move: sent meanwhile -> handed over by the new context after CONN_MOVED', () => {
