@@ -5,9 +5,10 @@ import {
   INFO_NAMES, INFO_NO_DELAY, INFO_PART_WORDS, INFO_PARTS, INFO_SACK, INFO_TIMESTAMPS, INFO_WINDOW_SCALING, infoOfWords,
   OPTION_KEEP_ALIVE, OPTION_TX_LIMIT, REQ_CONN_INFO, REQ_CONN_OPTION, TCB_FLAGS, TCB_HEARD_MS, TCB_OOO_END, TCB_OOO_START,
   TCB_RATE_KBPS, TCB_RCV_NXT, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
-  TCP_STATES, type InfoValues,
+  TCP_STATES, WHAT_ACTIVE, type InfoValues,
 } from '../../lib/memif/index.js'
 import { PEER_PORT, RX_BUF, TX_BUF } from './harness.js'
+import { errorFrame, quote } from './icmpframes.js'
 import { accepted, CONNECTION, listening, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, shakeHands, TCP_SYN } from './scenes.js'
 
 const ENOTCONN = 107
@@ -48,6 +49,28 @@ describe('connection information', () => {
       rcvWndBytes: RX_BUF - 300, sndWndBytes: 70_000, heardMs: 250, sndWscale: 7, rxBufferBytes: RX_BUF, txBufferBytes: TX_BUF,
       keepIdleMs: 5000, txLimitBytes: 65536, retransmits: 0, lostBytes: 0, sackedBytes: 0, reorderSeen: 0, backoff: 0, softError: 0,
     })
+  })
+
+  it.each([
+    [3, 0, 101], [3, 1, 113], [3, 5, 95], [11, 0, 113], [12, 0, 71],
+  ])('ICMP type %i code %i -> softError %i; the program was not disturbed (RFC 9293, 3.9.2.2: SHLD-25; MUST-47, SHLD-20)', (type, code, softError) => {
+    const open = accepted()
+    const una = open.host.tcb(open.flow, TCB_SND_UNA)
+    for (const word of [TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END]) open.host.setTcb(open.flow, word, una + 100)
+    open.host.receiveFrame(errorFrame(type, code, quote(open, una)))
+    expect(open.context.read()).toEqual([])
+    expect(info(open).softError).toBe(softError)
+  })
+
+  it('timeouts in a row -> backoff and retransmits count (RFC 9293, 3.8.3: SHLD-9)', () => {
+    const open = accepted()
+    const { host, flow, gen } = open
+    const una = host.tcb(flow, TCB_SND_UNA)
+    for (const word of [TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END]) host.setTcb(flow, word, una + 100)
+    host.report(flow, gen, WHAT_ACTIVE)
+    host.advance(10_000_000)
+    host.work()
+    expect([info(open).backoff, info(open).retransmits]).toEqual([5, 5])
   })
 
   it('both FINs through -> they are not counted as bytes', () => {
