@@ -66,8 +66,9 @@ export class Connection implements FourTuple {
   retries = 0
   /** Round-trip time of the handshake in microseconds, 0 if it was not measured (Karn). */
   handshakeRttUs = 0
-  /** A SYN or SYN-ACK of ours was lost (handshaketime.ts). */
+  /** A SYN or SYN-ACK of ours was lost (handshaketime.ts), known once its acknowledgment is there. */
   isSynLost = false
+  isSynAcked = false
   /** We sent the first SYN. */
   readonly isActive: boolean
 

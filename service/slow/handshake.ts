@@ -150,6 +150,7 @@ function receiveOtherSyn(stack: Stack, connection: Connection): void {
 /** Makes the connection, unless there is no room for it: then nothing has changed. */
 export function establish(stack: Stack, connection: Connection, segment: Segment, isSynAck: boolean): void {
   const { tcp, frame } = segment
+  measureHandshake(stack, connection, tcp.options.timestamps)
   if (connection.listener?.isAcceptQueueFull) return stack.stats.add('acceptOverflows')
   // Without memory or a TCB the handshake stays half done; the next segment tries again.
   if (!reserveFlow(stack, connection)) return
@@ -157,7 +158,6 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   connection.timer = null
   // Steering may have changed since the SYN: the worker that has the packets now gets the flow.
   connection.worker = frame.worker
-  measureHandshake(stack, connection, tcp.options.timestamps)
   connection.sndWnd = isSynAck ? tcp.window : tcp.window * 2 ** connection.sndWscale
   connection.follows = null
   // RFC 7323, 4.3: only from a segment that begins where we stand, or before.

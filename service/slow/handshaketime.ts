@@ -22,10 +22,13 @@ export function noteSynSent(stack: Stack, connection: Connection): void {
 /**
  * Our SYN or SYN-ACK is acknowledged, with `timestamps` or null. Of one that was sent again the echo says which is answered, so that
  * the round-trip time can be taken all the same (RFC 7323, 4.1); without, it is not (Karn; RFC 6298, 3). An echo of the
- * first says that none was lost: only the timeout was too short (RFC 6928, 2).
+ * first says that none was lost: only the timeout was too short (RFC 6928, 2). Called again, since there was no room for the connection,
+ * it does nothing.
  */
 export function measureHandshake(stack: Stack, connection: Connection, timestamps: TcpOptions['timestamps']): void {
-  const { retries, sentUs, firstSentUs } = connection
+  const { retries, sentUs, firstSentUs, isSynAcked } = connection
+  if (isSynAcked) return
+  connection.isSynAcked = true
   const echo = connection.timestamps && timestamps !== null ? timestamps.echo : null
   if (retries === 0 || (firstSentUs >= 0 && echo === timestampValue(firstSentUs))) return takeRtt(stack, connection, firstSentUs)
   // Of a cookie nobody knows when it was sent.

@@ -1,5 +1,5 @@
 /**
- * Urgent data that arrives (RFC 9293, 3.8.5): the bytes are delivered in line, as RFC 6093, 6 wants; the application is told
+ * Urgent data that arrives (RFC 9293, 3.8.5): the bytes are delivered in line, as RFC 6093 wants; the application is told
  * that there are some and where they end. None is sent (RFC 6093, 5).
  */
 import { EV_CONN_URGENT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'

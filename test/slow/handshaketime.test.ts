@@ -1,12 +1,12 @@
 /** What a handshake says about the path (RFC 5681, 3.1; RFC 6298, 3 and 5.7; RFC 7323, 4.1), and its user timeout. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_OPEN, OPTION_USER_TIMEOUT, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, TCB_CWND, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
-  TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_SEND, WHAT_ACTIVE,
+  EV_CONN_OPEN, OPTION_USER_TIMEOUT, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN, TCB_CWND, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
+  TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_ADD, TO_FAST_FLOW_SEND, WHAT_ACTIVE,
 } from '../../lib/memif/index.js'
 import { type Host, LISTEN_PORT, type parseSent, PEER_IP } from './harness.js'
 import {
-  CONNECTION, connecting, LISTENER, listening, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, scene, TCP_ACK, TCP_RST, TCP_SYN,
+  CONNECTION, connecting, LISTENER, listening, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, scene, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
 } from './scenes.js'
 
 type Sent = ReturnType<typeof parseSent>
@@ -74,6 +74,24 @@ describe.each([['SYN', open], ['SYN-ACK', accept]] as const)('%s sent again', (_
     expect(firstTimeoutMs(shake(100, null))).toBe(3000)
     expect(firstTimeoutMs(shake(100, 'middle'))).toBe(3000)
     expect(firstTimeoutMs(shake(100, 'first'))).toBeLessThan(1000)
+  })
+})
+
+describe('SYN-ACK acknowledged, but no room yet', () => {
+  it('the accept queue has room later -> the round-trip time is that of the first acknowledgment', () => {
+    const { host, context } = listening({}, 2)
+    host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
+    const [synAck] = host.sent()
+    for (const port of [6000, 6001]) shakeHands(host, port)
+    host.advance(5000)
+    const ack = { seq: PEER_ISS + 1, ack: synAck.seq + 1, flags: TCP_ACK, options: answer([synAck], 'first') }
+    host.send(ack)
+    host.advance(1_000_000)
+    context.request(REQ_LISTEN_ACCEPT, CONNECTION, { listener: LISTENER })
+    host.worker.read()
+    host.send(ack)
+    const [{ type, flow }] = host.worker.read()
+    expect([type, host.tcb(flow, TCB_SRTT_US8) / 8, host.tcb(flow, TCB_CWND)]).toEqual([TO_FAST_FLOW_ADD, 5000, 10 * (MSS - TIMESTAMPS_BYTES)])
   })
 })
 
