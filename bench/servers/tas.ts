@@ -85,6 +85,7 @@ function peerClosed(connection: Connection): void {
 }
 
 function handle(event: TasEvent): void {
+  if (event.stale) return
   switch (event.type) {
     case CONN_RECEIVED: {
       const { connection } = event
