@@ -4,6 +4,9 @@
  */
 import {
   FLAG_CWND_LIMITED,
+  FLAG_FIN_ACKED,
+  FLAG_FIN_QUEUED,
+  FLAG_FIN_RECEIVED,
   FLAG_REMOVING,
   FLAG_RX_SHUT,
   FLAG_WATCHED,
@@ -54,6 +57,10 @@ import {
   TO_SLOW_APP_REMOVED,
   TO_SLOW_FLOW_REMOVED,
   WHAT_ACTIVE,
+  WHAT_CWND_LIMITED,
+  WHAT_FIN_ACKED,
+  WHAT_FIN_QUEUED,
+  WHAT_FIN_RECEIVED,
   type AppRegionShape,
   type Wakeable,
 } from '../../lib/memif/index.js'
@@ -303,6 +310,11 @@ export class Commands {
       const tcb = fast.tcb(flows[i])
       fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
       this.resetHeapState(flows[i], tcb)
+      // The order to remove it was read and not answered: the application's ring or the slow path's had no room.
+      if ((fast.words[tcb + TCB_FLAGS] & FLAG_REMOVING) !== 0) {
+        this.endings.push({ app: false, id: flows[i], gen: fast.halves[tcb * 2 + TCB_GEN_U16] })
+        continue
+      }
       if (!this.apps.has(fast.halves[tcb * 2 + TCB_APP_U16])) {
         fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
         continue
@@ -313,7 +325,19 @@ export class Commands {
       fast.listEvent(flows[i], tcb)
       fast.listTx(flows[i], tcb)
       fast.listAck(flows[i], tcb)
-      if (fast.words[tcb + TCB_SND_UNA] !== fast.words[tcb + TCB_SND_MAX]) fast.tellSlow(flows[i], tcb, WHAT_ACTIVE)
+      this.tellAgain(flows[i], tcb)
     }
+  }
+
+  /** What the worker before noted in the TCB it may not have told: the slow path hears it, perhaps for the second time. */
+  private tellAgain(flow: number, tcb: number): void {
+    const { fast } = this
+    const flags = fast.words[tcb + TCB_FLAGS]
+    const isActive = (flags & FLAG_WATCHED) !== 0 || fast.words[tcb + TCB_SND_UNA] !== fast.words[tcb + TCB_SND_MAX]
+    if (isActive) fast.tellSlow(flow, tcb, WHAT_ACTIVE)
+    if ((flags & FLAG_CWND_LIMITED) !== 0) fast.tellSlow(flow, tcb, WHAT_CWND_LIMITED)
+    if ((flags & FLAG_FIN_QUEUED) !== 0) fast.tellSlow(flow, tcb, WHAT_FIN_QUEUED)
+    if ((flags & FLAG_FIN_ACKED) !== 0) fast.tellSlow(flow, tcb, WHAT_FIN_ACKED)
+    if ((flags & FLAG_FIN_RECEIVED) !== 0) fast.tellSlow(flow, tcb, WHAT_FIN_RECEIVED)
   }
 }

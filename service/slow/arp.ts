@@ -16,8 +16,9 @@ import { Timer, type Timers } from './timers.js'
 /** Frames that wait for one address; older ones give way. */
 const PENDING_FRAMES_MAX = 16
 
-/** After so many transmissions without an answer a neighbour is asked for its address again. */
+/** After so many transmissions without an answer a neighbour is asked for its address again, with each further one, but not more often. */
 const REFRESH_AT = 3
+const REFRESH_US = 1_000_000
 const NO_MAC = new Uint8Array(MAC_BYTES)
 
 export interface Neighbor {
@@ -28,6 +29,8 @@ export interface Neighbor {
   /** Connections that use it. */
   references: number
   timeoutUs: number
+  /** When it was last asked for its address again. */
+  refreshedUs: number
   readonly timer: Timer
   readonly frames: Uint8Array[]
   readonly waiters: ((found: boolean) => void)[]
@@ -114,8 +117,11 @@ export class ArpCache {
    * it. What is known stays in use.
    */
   doubt(neighbor: Neighbor | null, tries: number): void {
-    if (neighbor === null || !neighbor.isResolved || tries !== REFRESH_AT) return
-    if (this.env.routes.localIndex(neighbor.ip) < 0) this.request(neighbor.ip)
+    if (neighbor === null || !neighbor.isResolved || tries < REFRESH_AT) return
+    const nowUs = this.env.nowUs()
+    if (nowUs - neighbor.refreshedUs < REFRESH_US || this.env.routes.localIndex(neighbor.ip) >= 0) return
+    neighbor.refreshedUs = nowUs
+    this.request(neighbor.ip)
   }
 
   /** A packet from the network. */
@@ -163,7 +169,7 @@ export class ArpCache {
     const index = this.freeIndexes.pop()
     if (index === undefined) return null
     const neighbor: Neighbor = {
-      ip, index, isResolved: false, references: 0, timeoutUs: 0, frames: [], waiters: [],
+      ip, index, isResolved: false, references: 0, timeoutUs: 0, refreshedUs: -Infinity, frames: [], waiters: [],
       timer: new Timer(() => this.expire(neighbor)),
     }
     this.neighbors.set(ip, neighbor)

@@ -2,10 +2,10 @@
 import { segmentLen, seqAdd, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import { Connection } from './connection.js'
 import { establish } from './handshake.js'
-import { releaseHandshake } from './handshakeend.js'
+import { dropHandshake, releaseHandshake } from './handshakeend.js'
 import { timestampValue } from './handshaketime.js'
 import type { Listener } from './listeners.js'
-import { takeOffer } from './negotiate.js'
+import { acknowledgesSyn, takeOffer } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
 import { COOKIE_LIFE_US, restoreOffer } from './syncookies.js'
 
@@ -28,10 +28,32 @@ export function receiveCookieAck(stack: Stack, segment: Segment, listener: Liste
 
 /**
  * Whether a segment without a connection may be one behind a cookie's acknowledgment that got lost: its beginning comes
- * again and brings the cookie, if no reset comes before.
+ * again and brings the cookie, if no reset comes before. A mere acknowledgment, as it answers a SYN-ACK that comes twice, must show
+ * the time of a cookie; otherwise it is refused.
  */
 export function mayFollowCookie(stack: Stack, { tcp }: Segment, listener: Listener): boolean {
-  return (tcp.flags & (TCP_SYN | TCP_RST | TCP_ACK)) === TCP_ACK && segmentLen(tcp) > 0 && sentCookies(stack, listener)
+  if ((tcp.flags & (TCP_SYN | TCP_RST | TCP_ACK)) !== TCP_ACK || !sentCookies(stack, listener)) return false
+  return segmentLen(tcp) > 0 || stack.cookies.isRecent(seqAdd(tcp.seq, -1), seqAdd(tcp.ack, -1), stack.nowUs)
+}
+
+/**
+ * A segment for a half-open connection that acknowledges another SYN-ACK than its own: the peer's SYN came more than once, was first
+ * answered with a cookie and later kept. The peer knows the cookie, so what was kept gives way. Returns whether that is so; without
+ * cookies lately it never is, and a RST is due (RFC 9293, 3.10.7.4, fifth).
+ */
+export function receiveOtherCookieAck(stack: Stack, connection: Connection, segment: Segment): boolean {
+  const { follows, listener } = connection
+  if (listener === null || follows !== null || acknowledgesSyn(connection, segment.tcp.ack)) return false
+  if (!mayFollowCookie(stack, segment, listener)) return false
+  const mss = stack.cookies.check(segment, seqAdd(segment.tcp.seq, -1), seqAdd(segment.tcp.ack, -1), stack.nowUs)
+  if (mss < 0) {
+    stack.stats.add('synCookiesFailed')
+    return true
+  }
+  stack.stats.add('synCookiesReceived')
+  dropHandshake(stack, connection)
+  open(stack, segment, listener, mss)
+  return true
 }
 
 function sentCookies(stack: Stack, listener: Listener): boolean {

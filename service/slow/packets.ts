@@ -6,7 +6,7 @@ import {
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
 import type { Connection } from './connection.js'
-import { mayFollowCookie, receiveCookieAck } from './cookieack.js'
+import { mayFollowCookie, receiveCookieAck, receiveOtherCookieAck } from './cookieack.js'
 import { receiveOnFlow } from './established.js'
 import { findListener, receiveInSynReceived, receiveSyn } from './handshake.js'
 import { receiveIcmp } from './icmp.js'
@@ -105,6 +105,7 @@ function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
 function receiveForConnection(stack: Stack, connection: Connection, segment: Segment): void {
   if (connection.state === 'TIME-WAIT') receiveInTimeWait(stack, connection, segment)
   else if (connection.state === 'SYN-SENT') receiveInSynSent(stack, connection, segment)
+  else if (connection.state === 'SYN-RECEIVED' && receiveOtherCookieAck(stack, connection, segment)) return
   else if (connection.state === 'SYN-RECEIVED') receiveInSynReceived(stack, connection, segment)
   else if (connection.phase === 'worker') receiveOnFlow(stack, connection, segment)
 }

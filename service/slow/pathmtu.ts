@@ -138,7 +138,7 @@ export function onPathTimeout(stack: Stack, connection: Connection): void {
   if (path !== null && path.fallbackMtu > 0 && !mayHaveWorked(stack, connection)) return fallBack(stack, connection, path)
   if (connection.backoff < TIMEOUTS_BEFORE_DOUBT) return
   const mtu = stepBelow(stack, connection)
-  if (mtu === 0 || !wouldShrink(stack, connection, mtu)) return
+  if (mtu === 0) return
   stack.stats.add('pathMtuGuessed')
   change(stack, connection, mtu, true)
 }
@@ -148,12 +148,15 @@ function isConfirmed(stack: Stack, connection: Connection, { mtu, seq, atUs }: P
   return isUnacked && stack.nowUs - atUs <= PENDING_US && mtu < pathMtuOf(stack, connection)
 }
 
-/** The next MTU to try below the one in use, 0 if there is none. */
+/**
+ * The next MTU to try below the one in use, 0 if there is none: one at which the segment that times out would be shorter, which may be
+ * several steps down.
+ */
 function stepBelow(stack: Stack, connection: Connection): number {
   const current = Math.min(pathMtuOf(stack, connection), connection.peerMss + HEADERS_BYTES)
   const { minPathMtu } = stack.config.tcp
-  const step = STEPS.find((mtu) => mtu < current && mtu > minPathMtu)
-  return step ?? (minPathMtu < current ? minPathMtu : 0)
+  const steps = [...STEPS.filter((mtu) => mtu > minPathMtu), minPathMtu]
+  return steps.find((mtu) => mtu < current && wouldShrink(stack, connection, mtu)) ?? 0
 }
 
 /** Whether the segment that times out would be shorter with `mtu`. Otherwise its length is not what keeps it back. */

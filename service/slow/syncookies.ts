@@ -75,6 +75,17 @@ export class SynCookies {
     return isGood ? (cookie >>> MSS_SHIFT) & MSS_MASK : -1
   }
 
+  /**
+   * Whether `iss` can be a cookie that is not too old for an initial sequence number a little before `seq`: one number in ten is, by its
+   * slot alone.
+   */
+  isRecent(seq: number, iss: number, nowUs: number): boolean {
+    this.turn(nowUs)
+    const least = seqDiff(iss, seq)
+    // What came between is less than the hash has room for: it may have borrowed from the slot.
+    return [least, seqAdd(least, HASH_MASK)].some((cookie) => ((this.slot - (cookie >>> SLOT_SHIFT)) & SLOT_MASK) <= 1)
+  }
+
   /** Changes keys when a new slot has begun. */
   private turn(nowUs: number): void {
     const slot = Math.floor(nowUs / COOKIE_SLOT_US)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_RX_CLOSED, FLAG_GAP, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
+  EVENT_RX_CLOSED, FLAG_GAP, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
   TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
@@ -418,5 +418,19 @@ describe('what is not common', () => {
     expect(text(h.received(flow, IRS1, 5))).toBe('again')
     expect(h.count('dropNotOurs')).toBe(1)
     expect(h.told()).toEqual([])
+  })
+})
+
+describe('window closed, probed', () => {
+  it('acknowledgment one before RCV.NXT, as from a peer whose probe was taken -> what it says counts (RFC 9293, 3.10.7.4; seed 2376)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, new Uint8Array(100))
+    h.pass()
+    h.receive({ data: 'x' })
+    h.receive({ seq: IRS1, ack: ISS1 + 100, window: 5000 })
+    expect([h.word(flow, TCB_SND_UNA), h.word(flow, TCB_SND_WND)]).toEqual([ISS1 + 100, 5000])
+    h.receive({ seq: IRS1 - 1, ack: ISS1 + 100, window: 9000 })
+    expect(h.word(flow, TCB_SND_WND)).toBe(5000)
   })
 })

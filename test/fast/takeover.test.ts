@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { FLAG_FIN_RECEIVED, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT } from '../../lib/memif/index.js'
+import {
+  FLAG_FIN_RECEIVED, TO_SLOW_FLOW_REMOVED, FLAG_REMOVING, WHAT_FIN_RECEIVED, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT,
+} from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
 import { FastHarness, IRS1 } from './harness.js'
 
@@ -41,5 +43,28 @@ describe('worker killed before the copies of a burst', () => {
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1)
     h.receive({ data: 'abcdef' })
     expect(text(h.received(flow, IRS1, 6))).toBe('abcdef')
+  })
+})
+
+describe('worker killed before it told the slow path', () => {
+  it('the FIN of a peer -> told by the next one (seed 4894)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ flags: TCP_ACK | TCP_FIN })
+    h.told()
+    h.replaceWorker()
+    h.pass()
+    expect(h.told().some(({ what }) => (what & WHAT_FIN_RECEIVED) !== 0)).toBe(true)
+    expect(h.word(flow, TCB_FLAGS) & FLAG_FIN_RECEIVED).not.toBe(0)
+  })
+
+  it('a flow that it was to remove -> the next one lets go of it and says so (seed 10197)', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.state.words[h.tcb(flow) + TCB_FLAGS] |= FLAG_REMOVING
+    h.replaceWorker()
+    h.pass()
+    expect(h.told()).toContainEqual(expect.objectContaining({ type: TO_SLOW_FLOW_REMOVED, flow }))
+    expect(h.count('flows')).toBe(0)
   })
 })

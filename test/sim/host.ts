@@ -2,7 +2,7 @@
 import {
   APPS_MAX, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, doorbellWord, placeState, slowCounter,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase,
-  writeAppRegionHeader, writeStateHeader, type AppRegionShape, type SlowCounter, type Wakeable, type WorkerCounter,
+  writeAppRegionHeader, writeStateHeader, type AppRegionShape, type SlowCounter, type StateRegionShape, type Wakeable, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import { Tas } from '../../lib/tas/index.js'
 import { LocalLink } from '../../lib/tas/locallink.js'
@@ -25,6 +25,49 @@ export interface HostOptions {
   /** Entries of the rings between an application and the worker; 64. */
   readonly fastEntries?: number
   readonly config?: Partial<SlowConfig>
+  /** Shape of the state region where it is not the usual one. */
+  readonly state?: Partial<StateRegionShape>
+  /** Bytes of the rings between an application and the slow path, each; 4096. */
+  readonly controlBytes?: number
+  /** How far its clock is ahead of the network's, microseconds. */
+  readonly clockUs?: number
+}
+
+/** The worker process was killed at a call of its port. */
+class WorkerKilled extends Error {}
+
+/** A port at whose calls a worker can die. */
+class MortalPort extends MemoryPort {
+  /** Calls that a worker still makes; it dies before or after the one that is too many. */
+  private callsLeft = Infinity
+  private isAfter = false
+
+  dieAfter(calls: number, isAfter: boolean): void {
+    this.callsLeft = calls
+    this.isAfter = isAfter
+  }
+
+  private mortal<T>(call: () => T): T {
+    if (this.callsLeft === Infinity) return call()
+    const isLast = --this.callsLeft < 0
+    if (isLast) this.callsLeft = Infinity
+    if (isLast && !this.isAfter) throw new WorkerKilled()
+    const result = call()
+    if (isLast) throw new WorkerKilled()
+    return result
+  }
+
+  override receive(): number {
+    return this.mortal(() => super.receive())
+  }
+
+  override deliver(count: number): void {
+    this.mortal(() => super.deliver(count))
+  }
+
+  override transmit(first: number, count: number): number {
+    return this.mortal(() => super.transmit(first, count))
+  }
 }
 
 export class SimHost {
@@ -34,7 +77,7 @@ export class SimHost {
   readonly state: StateView
   readonly mac: Uint8Array
   private readonly net: SimNetwork
-  private readonly port: MemoryPort
+  private readonly port: MortalPort
   private readonly doorbells = new Int32Array(new SharedArrayBuffer(DOORBELL_PAGE_BYTES))
   private readonly regions = new Map<number, Uint8Array>()
   /** The same for the loop port, whose copies are native. */
@@ -44,20 +87,27 @@ export class SimHost {
   /** Of every application's region. */
   readonly shape: AppRegionShape
   private nowUs: number
+  private clockUs: number
+  /** Times that a worker took over from one that was killed. */
+  takeovers = 0
+  /** Frames that it received, and those that its port had no room for. */
+  framesIn = 0
+  framesRefused = 0
 
   constructor(net: SimNetwork, options: HostOptions) {
     this.net = net
-    this.nowUs = net.nowUs
+    this.clockUs = options.clockUs ?? 0
+    this.nowUs = net.nowUs + this.clockUs
     this.mac = Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
-    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: 4096, koutBytes: 4096, fastEntries: options.fastEntries ?? 64 }
+    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: options.controlBytes ?? 4096, koutBytes: options.controlBytes ?? 4096, fastEntries: options.fastEntries ?? 64 }
     this.state = this.makeState(options)
     this.nativeRegions = this.freshRegions()
-    this.port = new MemoryPort({
-      mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
+    this.port = new MortalPort({
+      burst: 16, mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
       onTransmit: (frame) => net.send(this, frame),
     })
     this.slow = new SlowPath({
-      state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: net.nowUs,
+      state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: this.nowUs,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       // Not zeros, as the machine's would be: whoever still uses what was given back finds out.
       discard: ({ buffer }, fromByte, lenBytes) => void new Uint8Array(buffer, fromByte, lenBytes).fill(0xdd),
@@ -73,7 +123,7 @@ export class SimHost {
   }
 
   private makeState(options: HostOptions): StateView {
-    const shape = { workers: 1, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18 }
+    const shape = { workers: 1, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18, ...options.state }
     const memory = new SharedArrayBuffer(placeState(shape).totalBytes)
     writeStateHeader(new Int32Array(memory), shape)
     const state = new StateView(memory)
@@ -93,13 +143,6 @@ export class SimHost {
       appPollIntervalUs: 50,
       ...options.config,
     }
-  }
-
-  /** The worker is killed, with all that it had in memory of its own; another takes over. */
-  restartWorker(apps: readonly { readonly app: number; readonly contexts: readonly number[] }[]): void {
-    this.nativeRegions = this.freshRegions()
-    this.worker = this.makeWorker()
-    this.worker.takeOver(apps)
   }
 
   private freshRegions(): Regions {
@@ -143,22 +186,36 @@ export class SimHost {
     return { tas, app, memory }
   }
 
-  /** The worker process is killed between two passes, and another takes over on the same memory. */
+  /** The worker process is killed between two passes, with all that it had in memory of its own; another takes over on the same state. */
   replaceWorker(): void {
+    this.takeovers++
     const known = [...this.buffers.keys()].map((app) => ({
       app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
     }))
-    this.restartWorker(known)
+    this.nativeRegions = this.freshRegions()
+    this.worker = this.makeWorker()
+    this.worker.takeOver(known)
+  }
+
+  /** The worker process is to be killed in the middle of a pass: at the call of its port after the next `calls`, before or after it is done. */
+  killWorkerAfter(calls: number, isAfter: boolean): void {
+    this.port.dieAfter(calls, isAfter)
+  }
+
+  /** Its clock goes forward. */
+  jumpClock(byUs: number): void {
+    this.clockUs += byUs
   }
 
   /** A frame arrives; network cards drop what is for others. */
   receive(frame: Uint8Array): void {
-    if (isGroupMac(frame) || sameMac(frame, this.mac)) this.port.inject(frame)
+    if (isGroupMac(frame) || sameMac(frame, this.mac)) this.receiveAnything(frame, 0)
   }
 
   /** A frame arrives that names anybody, and may say of itself what it likes (RX_* bits). */
   receiveAnything(frame: Uint8Array, rxFlags: number): void {
-    this.port.inject(frame, rxFlags)
+    if (this.port.inject(frame, rxFlags)) this.framesIn++
+    else this.framesRefused++
   }
 
   /** Whether the worker still has the region of application `app`. */
@@ -167,20 +224,42 @@ export class SimHost {
   }
 
   step(nowUs: number): number {
-    this.nowUs = nowUs
-    return this.slow.poll(nowUs) + this.worker.pass(nowUs | 0, (nowUs / 1000) | 0)
+    const ownUs = nowUs + this.clockUs
+    this.nowUs = ownUs
+    return this.slow.poll(ownUs) + this.pass(ownUs)
+  }
+
+  private pass(ownUs: number): number {
+    try {
+      return this.worker.pass(ownUs | 0, (ownUs / 1000) | 0)
+    } catch (error) {
+      if (!(error instanceof WorkerKilled)) throw error
+      this.replaceWorker()
+      return 1
+    }
   }
 
   /** What the worker process does before it blocks. Returns whether there is work after it. */
   beforeSleep(nowUs: number): number {
     const before = this.net.framesSent
-    this.worker.flushDelayedAcks()
-    this.nowUs = nowUs
+    this.nowUs = nowUs + this.clockUs
+    try {
+      this.worker.flushDelayedAcks()
+    } catch (error) {
+      if (!(error instanceof WorkerKilled)) throw error
+      this.replaceWorker()
+      return 1
+    }
     return this.net.framesSent - before + (this.worker.hasWork() || this.slow.hasWork() ? 1 : 0)
   }
 
   nextDeadlineUs(): number {
-    return this.slow.nextDeadlineUs()
+    return this.slow.nextDeadlineUs() - this.clockUs
+  }
+
+  /** Timers of the slow path that are set: the earliest, Infinity if there is none. */
+  get hasTimers(): boolean {
+    return this.slow.nextDeadlineUs() !== Infinity
   }
 
   slowCount(name: SlowCounter): number {

@@ -206,13 +206,12 @@ describe('loopback', () => {
   it('the worker is killed in the middle, again and again -> what was under way comes again', () => {
     const scene = lone(6)
     const [server, client] = [start(scene.host, 'server'), start(scene.host, 'client')]
-    const known = [server, client].map(({ app }) => ({ app, contexts: [0] }))
     const [request, response] = [scene.net.random.bytes(200_000), scene.net.random.bytes(200_000)]
     listen(scene, server, () => response)
     const call = client.program.connect(IP, PORT, request)
     let kills = 0
     interrupt(scene.host, 11, () => {
-      if (kills++ < 50) scene.host.restartWorker(known)
+      if (kills++ < 50) scene.host.replaceWorker()
     })
     expect(scene.net.run(() => call.closed && closed(server.program).length === 1, 10 * MINUTE_US)).toBe(true)
     expect([same(call.received, response), same(closed(server.program)[0].received, request)]).toEqual([true, true])

@@ -240,6 +240,11 @@ describe('black hole', () => {
     expect(run(open, MINUTE_US)).toEqual([])
   })
 
+  it('a segment that fits the next steps times out -> the first step that makes it shorter (seed 631)', () => {
+    const open = sending(1255)
+    expect(run(open, 10 * MINUTE_US).map(([, mss]) => mss)).toEqual([1160, 1024, 536, 512])
+  })
+
   it('peer with a small MSS -> steps that make no difference are left out', () => {
     const open = sending(5000, {}, { mss: 1100 })
     expect(run(open, 10 * MINUTE_US).map(([, mss]) => mss)).toEqual([1024, 536, 512])

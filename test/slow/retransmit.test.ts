@@ -100,8 +100,8 @@ describe('retransmission timer', () => {
     expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 110 }])
     expect([open.host.count('connectionsTimedOut'), open.host.count('flowsEstablished'),
       open.host.sent().length]).toEqual([1, 0, 0])
-    // The next hop's address was asked for again meanwhile.
-    expect(open.host.count('arpRequestsSent')).toBe(1)
+    // The next hop's address was asked for again with the third and each one after it: a single question may get lost (seed 2516).
+    expect(open.host.count('arpRequestsSent')).toBe(13)
   })
 })
 

@@ -192,9 +192,32 @@ describe('LISTEN under pressure', () => {
   it('ACK that is no cookie -> RST with its number, counted (RFC 9293, 3.10.7.2)', () => {
     const { host } = crowded()
     const { seq } = askCookie(host, {})
-    host.send({ seq: PEER_ISS + 1, ack: seq + 2, flags: TCP_ACK })
-    expect(host.sent()).toMatchObject([{ seq: seq + 2, flags: TCP_RST }])
+    host.send({ seq: PEER_ISS + 1, ack: seq + 0x40000000, flags: TCP_ACK })
+    expect(host.sent()).toMatchObject([{ seq: (seq + 0x40000000) | 0, flags: TCP_RST }])
     expect([host.count('synCookiesFailed'), host.count('flowsEstablished')]).toEqual([1, 0])
+  })
+
+  it('ACK behind data that was lost, as a SYN-ACK that comes twice is answered -> no RST (seed 2)', () => {
+    const { host } = crowded()
+    const { seq } = askCookie(host, {})
+    host.send({ seq: PEER_ISS + 3001, ack: seq + 1, flags: TCP_ACK })
+    expect(host.sent()).toEqual([])
+    host.send({ seq: PEER_ISS + 1, ack: seq + 1, flags: TCP_ACK, payload: new Uint8Array(10) })
+    expect(host.count('flowsEstablished')).toBe(1)
+  })
+
+  it('SYN answered with a cookie, then once more and kept; ACK of the cookie -> ESTABLISHED, no RST (seed 707)', () => {
+    const { host } = crowded()
+    const { seq } = askCookie(host, {})
+    host.send({ seq: 2, flags: TCP_RST, remotePort: 1 })
+    host.send({ seq: PEER_ISS, flags: TCP_SYN })
+    const [kept] = host.sent()
+    expect(kept).toMatchObject({ flags: TCP_SYN | TCP_ACK, ack: PEER_ISS + 1 })
+    expect(kept.seq).not.toBe(seq)
+    host.send({ seq: PEER_ISS + 2, ack: seq + 1, flags: TCP_ACK, payload: new Uint8Array(9) })
+    expect([host.sent(), host.count('flowsEstablished')]).toEqual([[], 0])
+    host.send({ seq: PEER_ISS + 1, ack: seq + 1, flags: TCP_ACK, payload: new Uint8Array(10) })
+    expect([host.sent(), host.count('flowsEstablished'), host.count('flowsSynReceived')]).toEqual([[], 1, 1])
   })
 
   it('cookies sent long ago, or never -> a stray ACK is not looked at', () => {

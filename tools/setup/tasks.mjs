@@ -15,7 +15,13 @@ const PROGRAMS = {
   'bench:loss': join('bench', 'loss.js'),
 }
 
-export const TASKS = ['build', 'test', ...Object.keys(PROGRAMS)]
+/** Those that need no network and so no privileges. */
+const PLAIN_PROGRAMS = {
+  sim: join('test', 'sim', 'seeds', 'main.js'),
+  fuzz: join('test', 'sim', 'fuzz', 'main.js'),
+}
+
+export const TASKS = ['build', 'test', ...Object.keys(PROGRAMS), ...Object.keys(PLAIN_PROGRAMS)]
 
 /**
  * Runs a command with our terminal and returns its exit code. Signals are the command's to handle:
@@ -76,6 +82,7 @@ async function runTests(args) {
 export async function runTask(task, args) {
   if (task === 'build') return 0
   if (task === 'test') return runTests(args)
+  if (task in PLAIN_PROGRAMS) return runInForeground([process.execPath, join(root, 'dist', PLAIN_PROGRAMS[task]), ...args])
   const command = [process.execPath, join(root, 'dist', PROGRAMS[task]), ...args]
   // Asking for help must not need privileges.
   if (args.includes('--help')) return runInForeground(command)
