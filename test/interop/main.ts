@@ -127,6 +127,7 @@ function readOptions(argv: readonly string[]) {
   })
   const { only } = values
   if (only !== undefined && !(PARTS as readonly string[]).includes(only)) throw new Error(`--only: "${only}": must be of ${PARTS.join(', ')}`)
+  if (only !== undefined && values.write) throw new Error('--write: needs all parts, not --only')
   const seed = Number(values.seed ?? Math.floor(Math.random() * 0x7fffffff))
   if (!(Number.isInteger(seed) && seed >= 0 && seed < 2 ** 31)) throw new Error(`--seed: "${values.seed}": must be a whole number below 2^31`)
   return { ...values, seed, parts: only === undefined ? PARTS : [only as Part] }
