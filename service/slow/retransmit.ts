@@ -4,8 +4,8 @@
  * since; if the peer was heard meanwhile, the timer goes on from there. A flow with nothing outstanding is not looked at.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
-  TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
+  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
+  TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { onQuiet } from './autotune.js'
@@ -77,8 +77,9 @@ function probeTimeoutUs(stack: Stack, connection: Connection): number {
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
-  const waitUs = Math.min(backedOffUs(stack, connection), probeTimeoutUs(stack, connection))
-  const dueUs = Math.max(connection.progressUs + waitUs, stack.nowUs + GRANULARITY_US)
+  const timeoutUs = connection.progressUs + backedOffUs(stack, connection)
+  const probeUs = probeStartUs(stack, connection) + probeTimeoutUs(stack, connection)
+  const dueUs = Math.max(Math.min(timeoutUs, probeUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
 
@@ -91,13 +92,14 @@ function look(stack: Stack, connection: Connection): void {
     connection.isProbing = false
     connection.hasProbed = false
     connection.backoff = 0
-    // The last segment that arrived is the latest that can have brought the progress.
-    connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection))
+    // The last segment that arrived is the latest that can have brought the progress. What is in flight may be younger: the timer
+    // begins when something is sent while nothing is in flight (RFC 6298, 5.1).
+    connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection), timedUs(stack, connection))
   }
   if (outstanding(stack, connection) === 0) return unwatch(stack, connection)
   const waitedUs = stack.nowUs - connection.progressUs
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
-  else if (waitedUs >= probeTimeoutUs(stack, connection)) {
+  else if (stack.nowUs - probeStartUs(stack, connection) >= probeTimeoutUs(stack, connection)) {
     connection.hasProbed = true
     sendProbe(stack, connection)
   }
@@ -108,6 +110,18 @@ function look(stack: Stack, connection: Connection): void {
 function heardUs(stack: Stack, connection: Connection): number {
   const agoMs = seqDiff(timestampValue(stack.nowUs), stack.flows.word(connection, TCB_HEARD_MS))
   return agoMs <= 0 ? stack.nowUs : stack.nowUs - (agoMs - 1) * 1_000
+}
+
+/** When the segment was sent whose round trip the worker measures: the first of a flight. -Infinity if it measures none. */
+function timedUs(stack: Stack, connection: Connection): number {
+  const { flows, nowUs } = stack
+  if (!flows.hasFlag(connection, FLAG_RTT_TIMING)) return -Infinity
+  return nowUs - Math.max((nowUs - flows.word(connection, TCB_RTT_START_US)) | 0, 0)
+}
+
+/** From when the probe timeout counts: progress, or new data sent since (RFC 8985, 7.2). */
+function probeStartUs(stack: Stack, connection: Connection): number {
+  return Math.max(connection.progressUs, timedUs(stack, connection))
 }
 
 /** Sequence numbers not acknowledged or not yet sent, FIN included. */

@@ -1,7 +1,7 @@
 /** Retransmission, persist timer and congestion window. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, FLAG_CWND_LIMITED, SF_ACK_BLOCKS, SF_ACK_SEQ, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
+  EV_CONN_CLOSED, FLAG_CWND_LIMITED, FLAG_RTT_TIMING, SF_ACK_BLOCKS, SF_ACK_SEQ, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_RTT_START_US, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
   TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_REMOVE,
   TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE, TO_SLOW_ACK, WHAT_ACTIVE, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
@@ -27,6 +27,13 @@ function acknowledge(open: Open, bytes: number): void {
   open.host.setTcb(open.flow, TCB_SND_UNA, open.host.tcb(open.flow, TCB_SND_UNA) + bytes)
   open.host.setTcb(open.flow, TCB_ACKED_BYTES, open.host.tcb(open.flow, TCB_ACKED_BYTES) + bytes)
   open.host.setTcb(open.flow, TCB_HEARD_MS, Math.floor(open.host.nowUs / 1000))
+}
+
+/** The worker sends `bytes` more, and measures their round trip. */
+function sendNow({ host, flow }: Open, bytes: number): void {
+  for (const word of [TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END]) host.setTcb(flow, word, host.tcb(flow, word) + bytes)
+  host.setTcb(flow, TCB_FLAGS, host.tcb(flow, TCB_FLAGS) | FLAG_RTT_TIMING)
+  host.setTcb(flow, TCB_RTT_START_US, host.nowUs | 0)
 }
 
 /** The worker passes on an acknowledgment of all that SND.UNA says, as it does in recovery. */
@@ -79,6 +86,36 @@ describe('retransmission timer', () => {
     // What is lost goes on at once, as the window allows; the timer counts from the progress.
     const [next, timeout] = timesOf(open, TO_FAST_FLOW_SEND, 600_000, 10_000)
     expect([next, timeout]).toEqual([10_000, 210_000])
+  })
+
+  it('all acknowledged, sent again shortly before the timer is looked at -> RTO from then (RFC 6298, 5.1)', () => {
+    const open = inFlight(accepted(), 5000)
+    const { host, flow } = open
+    report(open, WHAT_ACTIVE)
+    host.advance(1000)
+    acknowledge(open, 5000)
+    host.advance(198_000)
+    sendNow(open, 5000)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 500_000, 1_000)).toEqual([200_000])
+    expect(host.tcb(flow, TCB_FLAGS) & FLAG_RTT_TIMING).not.toBe(0)
+  })
+
+  it('SACK, all acknowledged, sent again shortly before the probe -> probe a whole probe timeout later (RFC 8985, 7.2)', () => {
+    const open = inFlight(accepted({}, { ...PEER_OPTIONS, sackPermitted: true }), 5000)
+    report(open, WHAT_ACTIVE)
+    open.host.advance(1000)
+    acknowledge(open, 5000)
+    open.host.advance(8_500)
+    sendNow(open, 5000)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 100_000, 1_000)).toEqual([10_000])
+  })
+
+  it('SACK, new data sent behind what waits -> the probe counts from there (RFC 8985, 7.2)', () => {
+    const open = inFlight(accepted({}, { ...PEER_OPTIONS, sackPermitted: true }), 5000)
+    report(open, WHAT_ACTIVE)
+    open.host.advance(6_000)
+    sendNow(open, 5000)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 100_000, 1_000)).toEqual([10_000])
   })
 
   it('all acknowledged -> UNWATCH, no timer left', () => {

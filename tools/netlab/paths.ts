@@ -21,7 +21,7 @@ export function compiled(path: string): string {
   return join(packageRoot, 'dist', path)
 }
 
-/** A native program that CMake built: loadgen, epoll_server, cpu_hog, offloads, flood. */
+/** A native program that CMake built: loadgen, epoll_server, cpu_hog, offloads, flood; with lwIP installed lwip_peer. */
 export function nativeProgram(name: string): string {
   return join(packageRoot, 'build', 'Release', name)
 }

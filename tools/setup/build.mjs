@@ -24,12 +24,17 @@ async function installPackages() {
   writeStamp('packages', hash)
 }
 
+/** Installed or not, it decides whether lwip_peer is built. */
+const LWIP_HEADER = '/usr/include/lwip/lwip/tcp.h'
+
 async function buildNative() {
-  const hash = hashOf(NATIVE_SOURCES, /\.(c|cc|cpp|h|hpp|txt)$/, [here])
+  const hash = hashOf(NATIVE_SOURCES, /\.(c|cc|cpp|h|hpp|txt)$/, [here, existsSync(LWIP_HEADER) ? 'lwip' : ''])
   const outputs = ['tasjs.node', 'loadgen', 'epoll_server', 'cpu_hog', 'offloads', 'flood']
   const isThere = outputs.every(name => existsSync(join(root, 'build', 'Release', name)))
   if (isThere && isStamped('native', hash)) return
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
+  // CMake looks for lwIP anew; `compile` alone would go by what it found before.
+  await step('configuring the native build', process.execPath, [cmakeJs, 'configure', '--config', 'Release'])
   await step('building the native addon and programs', process.execPath, [cmakeJs, 'compile', '--config', 'Release'])
   writeStamp('native', hash)
 }

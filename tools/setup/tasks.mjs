@@ -13,6 +13,7 @@ const PROGRAMS = {
   'bench:flood': join('bench', 'flood.js'),
   'bench:linkem': join('bench', 'linkem.js'),
   'bench:loss': join('bench', 'loss.js'),
+  interop: join('test', 'interop', 'main.js'),
 }
 
 /** Those that need no network and so no privileges. */
