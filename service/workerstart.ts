@@ -25,7 +25,7 @@
 import { CONTROL_MESSAGE_MAX, WORKERS_MAX } from '../lib/memif/index.js'
 
 /** V8's inlining budget in a worker: the step's small functions become one (docs/decisions/0007). */
-export const WORKER_V8_OPTIONS = ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=4000']
+export const WORKER_V8_OPTIONS = ['--max-inlined-bytecode-size=2000', '--max-inlined-bytecode-size-cumulative=6000']
 
 /** Descriptor numbers in the worker. */
 export const WORKER_FD_STATE = 3

@@ -13,7 +13,7 @@ import { isAckDue } from './delayedack.js'
 import { FastPath, type FastPathParts } from './fastpath.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
-import { bindSteps, type Steps } from './steps.js'
+import { bindSteps, take, type Steps } from './steps.js'
 import { flushPort } from './transmit.js'
 
 /** What a worker is made of and connected to. */
@@ -67,7 +67,7 @@ export class Worker {
     let work = this.commands.read()
     work += this.receive()
     if (fast.loop.pending > 0 || fast.loopback.marked > 0) work += this.receiveLocal()
-    work += this.steps.bumps()
+    work += take(this.steps.bumps, 0)
     if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output(false)
     fast.count(counters.PASSES, 1)
     if (work > 0) fast.count(counters.BUSY_PASSES, 1)
@@ -79,7 +79,7 @@ export class Worker {
     const port = fast.port
     const frames = port.receive()
     if (frames === 0) return 0
-    const bytes = this.steps.frames(frames)
+    const bytes = take(this.steps.frames, frames)
     fast.count(counters.RX_PACKETS, frames)
     fast.count(counters.RX_BYTES, bytes)
     this.copy()
@@ -98,7 +98,7 @@ export class Worker {
     if (fast.loopback.marked > 0) fast.loopback.divert()
     let all = 0
     for (let frames = loop.receive(); frames > 0; frames = loop.receive()) {
-      const bytes = this.steps.localFrames(frames)
+      const bytes = take(this.steps.localFrames, frames)
       fast.count(counters.LOOP_PACKETS, frames)
       fast.count(counters.LOOP_BYTES, bytes)
       if (fast.copies > 0) {
@@ -136,10 +136,10 @@ export class Worker {
     this.copy()
     beginReceiveMoves(fast)
     this.commands.release()
-    let work = this.steps.events()
+    let work = take(this.steps.events, 0)
     this.contexts.publish()
-    this.steps.segments()
-    this.steps.dueAcks(allAcks)
+    take(this.steps.segments, 0)
+    take(this.steps.dueAcks, allAcks ? 1 : 0)
     work += flushPort(fast)
     finishTransmitMoves(fast)
     work += this.commands.finishEndings()
