@@ -1,13 +1,14 @@
 /** What floods leave of other connections' throughput: `npm run bench:flood`. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, release, tmpdir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
-  Cleanup, createLab, type FloodKind, type Lab, loadFailure, measure, packageRoot, PEER_ADDRESS, startFlood, uniqueName,
+  type Cleanup, createLab, type FloodKind, type Lab, loadFailure, measure, PEER_ADDRESS, startFlood, uniqueName, writeBetween,
 } from '../tools/netlab/index.js'
 import { type Contender, startContender } from './contenders.js'
-import { FLOOD_KINDS, floodTable, insertFloodTable, type FloodRow, type FloodServer } from './floodtable.js'
+import { FLOOD_KINDS, floodTable, type FloodRow, type FloodServer } from './floodtable.js'
+import { machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 import { DEFAULT_PORT, PORT_SOURCE } from './servers/ports.js'
 import { median } from './statistics.js'
 
@@ -26,15 +27,7 @@ same machine as the client. The flooder takes CPU time too, so the kernel's row 
 
 interface FloodBench { readonly runs: number; readonly seconds: number; readonly rate: number; readonly docs: boolean }
 
-function say(text: string): void {
-  process.stderr.write(`bench:flood: ${text}\n`)
-}
-
-function readNumber(name: string, text: string, least: number, most: number): number {
-  const value = Number(text)
-  if (text.trim() !== '' && value >= least && value <= most) return value
-  throw new RangeError(`--${name}: "${text}": must be a number from ${least} to ${most}`)
-}
+const say = sayAs('bench:flood')
 
 function readOptions(args: readonly string[]): FloodBench | null {
   const { values } = parseArgs({
@@ -46,8 +39,8 @@ function readOptions(args: readonly string[]): FloodBench | null {
   })
   if (values.help) return null
   return {
-    runs: readNumber('runs', values.runs, 1, 100), seconds: readNumber('seconds', values.seconds, 0.1, 600),
-    rate: readNumber('rate', values.rate, 1, 1e8), docs: values.docs,
+    runs: parseCount('runs', values.runs, 1, 100), seconds: parseCount('seconds', values.seconds, 0.1, 600),
+    rate: parseCount('rate', values.rate, 1, 1e8), docs: values.docs,
   }
 }
 
@@ -116,37 +109,18 @@ async function benchAll(bench: FloodBench, cleanup: Cleanup): Promise<Record<Flo
 }
 
 function conditions({ runs, seconds, rate }: FloodBench): string {
-  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()}, ${availableParallelism()} CPUs `
-    + `(${cpus()[0]?.model ?? 'unknown'}), veth, client and flooder on the same machine; ${rate} frames a second, slow: `
-    + `${SLOW_CONNECTIONS} connections; medians of ${runs} runs of ${seconds} s.`
+  return `${new Date().toISOString().slice(0, 10)}, ${machineText()}, veth, client and flooder on the same machine; ${rate} frames a second, `
+    + `slow: ${SLOW_CONNECTIONS} connections; medians of ${runs} runs of ${seconds} s.`
 }
 
-async function run(): Promise<number> {
+await runProgram('bench:flood', async () => {
   const bench = readOptions(process.argv.slice(2))
   if (bench === null) {
     process.stdout.write(HELP)
     return 0
   }
-  const cleanup = new Cleanup()
-  cleanup.onSignals((signal) => say(`${signal}: removing everything`))
-  let rows: Record<FloodServer, FloodRow[]>
-  try {
-    rows = await benchAll(bench, cleanup)
-  } finally {
-    for (const failure of await cleanup.run()) say(`not removed: ${failure}`)
-  }
-  const table = floodTable(rows, conditions(bench))
+  const table = floodTable(await withCleanup(say, (cleanup) => benchAll(bench, cleanup)), conditions(bench))
   console.log(table)
-  if (bench.docs) {
-    const file = join(packageRoot, 'docs', 'floods.md')
-    await writeFile(file, insertFloodTable(await readFile(file, 'utf8'), table))
-  }
+  if (bench.docs) await writeBetween('docs/floods.md', 'floods', table)
   return 0
-}
-
-try {
-  process.exit(await run())
-} catch (error) {
-  console.error(`bench:flood: ${error instanceof Error ? error.message : String(error)}`)
-  process.exit(1)
-}
+})

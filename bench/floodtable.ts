@@ -44,14 +44,3 @@ export function floodTable(rows: Readonly<Record<FloodServer, readonly FloodRow[
     '|---|--:|--:|--:|---|--:|', ...lines, '', conditions,
   ].join('\n')
 }
-
-const BEGIN = '<!-- floods:begin -->'
-const END = '<!-- floods:end -->'
-
-/** `text` with the table between its two marks. Throws Error if it has no marks. */
-export function insertFloodTable(text: string, table: string): string {
-  const begin = text.indexOf(BEGIN)
-  const end = text.indexOf(END)
-  if (begin < 0 || end < begin) throw new Error(`docs/floods.md: put the marks ${BEGIN} and ${END} where the table is to stand`)
-  return `${text.slice(0, begin + BEGIN.length)}\n\n${table}\n\n${text.slice(end)}`
-}

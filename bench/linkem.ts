@@ -4,13 +4,12 @@
  *
  *   namespace NAME-probe: probe -> in0 ==== in1 -> tas-linkem -> out1 ==== out0 -> probe     NAME-link: in1, out1
  */
-import { readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, release } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import {
-  Cleanup, compiled, cpuSeconds, createNamespace, createPair, Namespace, packageRoot, run, uniqueName, type LinkCounts,
+  type Cleanup, compiled, cpuSeconds, createNamespace, createPair, Namespace, run, uniqueName, writeBetween, type LinkCounts,
 } from '../tools/netlab/index.js'
+import { machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 import type { ProbeOrder, ProbeResult } from './linkemprobe.js'
 
 const HELP = `usage: npm run bench:linkem -- [options]
@@ -22,6 +21,8 @@ Measures rate and delay of tas-linkem and writes the table into docs/linkem.md.
   --note TEXT    said below the table, such as "preliminary"
   --help         this text
 `
+
+const say = sayAs('bench:linkem')
 
 interface Row {
   readonly link: readonly string[]
@@ -125,7 +126,7 @@ const HEAD = ['link', 'offered, Mbit/s', 'arrived, Mbit/s', 'rate off by', 'dela
 function table(measured: readonly Measured[], seconds: number, note: string): string {
   const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
   const settings = [
-    `Node ${process.versions.node}, Linux ${release()}, ${availableParallelism()} CPUs (${cpus()[0]?.model ?? 'unknown'}), ${new Date().toISOString()}`,
+    `${machineText()}, ${new Date().toISOString()}`,
     `veth, MTU 1500; rates are those of frames without FCS; ${seconds} s for each row after 1 s; emulator and probe each pinned to a CPU`,
     ...(note === '' ? [] : [note]),
   ]
@@ -133,46 +134,32 @@ function table(measured: readonly Measured[], seconds: number, note: string): st
     .join('\n').trimEnd()
 }
 
-const BEGIN = '<!-- bench:linkem:begin -->'
-const END = '<!-- bench:linkem:end -->'
-
-async function writeTable(text: string): Promise<void> {
-  const file = join(packageRoot, 'docs', 'linkem.md')
-  const page = await readFile(file, 'utf8')
-  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)]
-  if (begin < 0 || end < begin) throw new Error(`${file}: put the marks ${BEGIN} and ${END} where the table is to stand`)
-  await writeFile(file, `${page.slice(0, begin + BEGIN.length)}\n${text}\n${page.slice(end)}`)
+async function measureAll(seconds: number, cleanup: Cleanup): Promise<Measured[]> {
+  const sides = await createSides(cleanup)
+  const measured: Measured[] = []
+  for (const row of ROWS) {
+    const one = await measure(row, seconds, sides)
+    measured.push(one)
+    say(cells(one).join('  '))
+  }
+  return measured
 }
 
-async function main(argv: readonly string[]): Promise<void> {
+await runProgram('bench:linkem', async () => {
   const { values } = parseArgs({
-    args: [...argv],
     options: {
       seconds: { type: 'string', default: '3' }, dry: { type: 'boolean', default: false }, note: { type: 'string', default: '' },
       help: { type: 'boolean', default: false },
     },
   })
-  if (values.help) return void process.stdout.write(HELP)
-  const seconds = Number(values.seconds)
-  if (!(seconds >= 0.5 && seconds <= 600)) throw new Error(`--seconds: "${values.seconds}": must be a number from 0.5 to 600`)
-  const cleanup = new Cleanup()
-  cleanup.onSignals(() => undefined)
-  try {
-    const sides = await createSides(cleanup)
-    const measured: Measured[] = []
-    for (const row of ROWS) {
-      measured.push(await measure(row, seconds, sides))
-      process.stderr.write(`bench: ${cells(measured[measured.length - 1]).join('  ')}\n`)
-    }
-    const text = table(measured, seconds, values.note)
-    console.log(text)
-    if (!values.dry) await writeTable(text)
-  } finally {
-    for (const failure of await cleanup.run()) process.stderr.write(`bench: ${failure}\n`)
+  if (values.help) {
+    process.stdout.write(HELP)
+    return 0
   }
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message.split('. ')[0] : String(error)}\n`)
-  process.exitCode = 1
+  const seconds = parseCount('seconds', values.seconds, 0.5, 600)
+  const measured = await withCleanup(say, (cleanup) => measureAll(seconds, cleanup))
+  const text = table(measured, seconds, values.note)
+  console.log(text)
+  if (!values.dry) await writeBetween('docs/linkem.md', 'bench:linkem', text)
+  return 0
 })

@@ -1,20 +1,22 @@
 /** Goodput on a bad link, beside Linux on the same link: `npm run bench:loss`. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, cpus, release, tmpdir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
-  Cleanup, createEmulatedLab, type EmulatedLab, loadFailure, measure, packageRoot, uniqueName,
+  type Cleanup, createEmulatedLab, type EmulatedLab, loadFailure, measure, uniqueName, writeBetween,
 } from '../tools/netlab/index.js'
+import { readProbability, readRate, readTime } from '../tools/linkem/units.js'
 import { startContender } from './contenders.js'
-import { insertLossTable, lossTable, type LossRow } from './losstable.js'
-import { median } from './statistics.js'
+import { lossTable, type LossRow } from './losstable.js'
+import { BenchUsageError, machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 
 /** What each cell must reach of Linux. */
 const GOAL = 0.9
 const CONGESTION_CONTROL = 'cubic'
 const SERVERS = ['tas', 'cEpoll'] as const
 const CALL_BYTES = 65_536
+const FRAME_BYTES = 1514
 
 const HELP = `usage: npm run bench:loss -- [options]
 
@@ -40,14 +42,19 @@ interface LossBench {
 interface Cell { readonly rate: string; readonly rtt: string; readonly loss: string }
 type Direction = LossRow['direction']
 
-function say(text: string): void {
-  process.stderr.write(`bench:loss: ${text}\n`)
-}
+const say = sayAs('bench:loss')
 
-function readNumber(name: string, text: string, least: number): number {
-  const value = Number(text)
-  if (text.trim() !== '' && value >= least && value <= 3600) return value
-  throw new RangeError(`--${name}: "${text}": must be a number from ${least} to 3600`)
+/** A list of values with units. Throws BenchUsageError naming the option. */
+function parseList(option: string, text: string, read: (value: string) => number): string[] {
+  const values = text.split(',')
+  for (const value of values) {
+    try {
+      read(value)
+    } catch (error) {
+      throw new BenchUsageError(`--${option}: "${value}": ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  return values
 }
 
 function readOptions(args: readonly string[]): LossBench | null {
@@ -62,24 +69,16 @@ function readOptions(args: readonly string[]): LossBench | null {
   })
   if (values.help) return null
   return {
-    rates: values.rates.split(','), rtts: values.rtts.split(','), losses: values.losses.split(','), runs: readNumber('runs', values.runs, 1),
-    seconds: readNumber('seconds', values.seconds, 0.1), warmup: readNumber('warmup', values.warmup, 0), docs: values.docs, json: values.json,
+    rates: parseList('rates', values.rates, readRate), rtts: parseList('rtts', values.rtts, readTime),
+    losses: parseList('losses', values.losses, readProbability), runs: parseCount('runs', values.runs, 1, 3600),
+    seconds: parseCount('seconds', values.seconds, 0.1, 3600), warmup: parseCount('warmup', values.warmup, 0, 3600), docs: values.docs, json: values.json,
   }
 }
 
-const UNITS: Readonly<Record<string, number>> = { kbit: 1e3, mbit: 1e6, gbit: 1e9, us: 1e-6, ms: 1e-3, s: 1 }
-
-/** Bits a second or seconds. */
-function quantity(text: string): number {
-  const [, number, unit] = /^([\d.]+)(\w+)$/.exec(text) ?? []
-  const scale = UNITS[unit ?? '']
-  if (scale === undefined) throw new RangeError(`"${text}": want a number with a unit: ${Object.keys(UNITS).join(', ')}`)
-  return Number(number) * scale
-}
-
 function linkOptions({ rate, rtt, loss }: Cell, seed: number): string[] {
-  const productPackets = Math.ceil((quantity(rate) * quantity(rtt)) / 8 / 1514)
-  return [`--rate=${rate}`, `--delay=${quantity(rtt) * 5e5}us`, `--queue=${Math.max(productPackets, 100)}`, `--loss=${loss}`,
+  const rttUs = readTime(rtt)
+  const productPackets = Math.ceil((readRate(rate) * rttUs) / 8000 / FRAME_BYTES)
+  return [`--rate=${rate}`, `--delay=${rttUs / 2}us`, `--queue=${Math.max(productPackets, 100)}`, `--loss=${loss}`,
     `--seed=${seed}`, '--buffer=512MiB']
 }
 
@@ -133,42 +132,25 @@ async function benchAll(bench: LossBench, cleanup: Cleanup): Promise<LossRow[]> 
   }
   return cellsOf(bench).flatMap((cell) => (['send', 'receive'] as const).map((direction) => {
     const { tas, cEpoll } = figures.get(keyOf(cell, direction)) ?? { tas: [], cEpoll: [] }
-    return { ...cell, direction, tas: median(tas), linux: median(cEpoll), tasRuns: tas, linuxRuns: cEpoll }
+    return { ...cell, direction, tas, linux: cEpoll }
   }))
 }
 
 function conditions({ runs, seconds, warmup }: LossBench): string {
-  return `${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, Linux ${release()} (${CONGESTION_CONTROL} on both its sides), `
-    + `${availableParallelism()} CPUs (${cpus()[0]?.model ?? 'unknown'}) for both ends and the emulator; queue one bandwidth-delay product, 100 `
-    + `packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, ${CALL_BYTES} byte calls.`
+  return `${new Date().toISOString().slice(0, 10)}, ${machineText()} for both ends and the emulator, ${CONGESTION_CONTROL} on both sides of Linux; `
+    + `queue one bandwidth-delay product, 100 packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, `
+    + `${CALL_BYTES} byte calls.`
 }
 
-async function run(): Promise<number> {
+await runProgram('bench:loss', async () => {
   const bench = readOptions(process.argv.slice(2))
   if (bench === null) {
     process.stdout.write(HELP)
     return 0
   }
-  const cleanup = new Cleanup()
-  cleanup.onSignals((signal) => say(`${signal}: removing everything`))
-  let rows: LossRow[]
-  try {
-    rows = await benchAll(bench, cleanup)
-  } finally {
-    for (const failure of await cleanup.run()) say(`not removed: ${failure}`)
-  }
+  const rows = await withCleanup(say, (cleanup) => benchAll(bench, cleanup))
   const table = lossTable(rows, GOAL, conditions(bench))
   console.log(bench.json ? JSON.stringify(rows) : table)
-  if (bench.docs) {
-    const file = join(packageRoot, 'docs', 'loss.md')
-    await writeFile(file, insertLossTable(await readFile(file, 'utf8'), table))
-  }
+  if (bench.docs) await writeBetween('docs/loss.md', 'loss', table)
   return 0
-}
-
-try {
-  process.exit(await run())
-} catch (error) {
-  console.error(`bench:loss: ${error instanceof Error ? error.message : String(error)}`)
-  process.exit(error instanceof RangeError ? 2 : 1)
-}
+})

@@ -1,24 +1,23 @@
 /** The benchmark: `npm run bench`. */
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import {
-  Cleanup, createLab, loadFailure, measure, nativeProgram, packageRoot, startProcess, uniqueName, type LoadOptions,
+  createLab, loadFailure, measure, nativeProgram, packageRoot, startProcess, uniqueName, writeBetween, type Cleanup, type LoadOptions,
   type Measurement, type Process,
 } from '../tools/netlab/index.js'
 import { startContender, type ContenderOptions } from './contenders.js'
-import { BenchUsageError, HELP, parseOptions, type BenchOptions } from './options.js'
+import { HELP, parseOptions, type BenchOptions } from './options.js'
+import { runProgram, sayAs, withCleanup } from './program.js'
 import { resultRow, SERVERS, type ResultRow, type Results, type ServerName } from './results.js'
 import { SCENARIOS, type Scenario } from './scenarios.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
-import { insertTable, terminalTable } from './table.js'
+import { markdownTable, terminalTable } from './table.js'
 
 type Measured = Record<ServerName, Measurement[]>
 
-function say(text: string): void {
-  process.stderr.write(`bench: ${text}\n`)
-}
+const say = sayAs('bench')
 
 async function startHog(cleanup: Cleanup): Promise<Process> {
   const hog = startProcess('cpu_hog', { command: nativeProgram('cpu_hog') }, cleanup)
@@ -106,9 +105,7 @@ async function write(results: Results, options: BenchOptions): Promise<void> {
     await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
     say(`wrote ${file}`)
   }
-  if (!options.readme) return
-  const readme = join(packageRoot, 'README.md')
-  await writeFile(readme, insertTable(await readFile(readme, 'utf8'), results))
+  if (options.readme) await writeBetween('README.md', 'bench', markdownTable(results))
 }
 
 async function run(): Promise<number> {
@@ -117,22 +114,10 @@ async function run(): Promise<number> {
     process.stdout.write(HELP)
     return 0
   }
-  const cleanup = new Cleanup()
-  cleanup.onSignals(signal => say(`${signal}: removing everything`))
-  let results: Results
-  try {
-    results = await bench(options, cleanup)
-  } finally {
-    for (const failure of await cleanup.run()) say(`not removed: ${failure}`)
-  }
+  const results = await withCleanup(say, (cleanup) => bench(options, cleanup))
   await write(results, options)
   console.log(terminalTable(results))
   return results.rows.some(row => row.tas === null) ? 1 : 0
 }
 
-try {
-  process.exit(await run())
-} catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`)
-  process.exit(error instanceof BenchUsageError ? 2 : 1)
-}
+await runProgram('bench', run)

@@ -1,6 +1,7 @@
 /** Command line of the benchmark. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { BenchUsageError, parseCount } from './program.js'
 import { SCENARIOS } from './scenarios.js'
 
 /** What is bound to a CPU: nothing, the client, or the client and the server's processes apart from it. */
@@ -23,9 +24,6 @@ export interface BenchOptions {
   readonly help: boolean
 }
 
-/** A command line that makes no sense. */
-export class BenchUsageError extends Error {}
-
 const NAMES = SCENARIOS.map(scenario => scenario.name)
 
 export const HELP = `usage: npm run bench -- [options]
@@ -45,12 +43,6 @@ run. Prints a table of medians and writes bench/results/latest.json.
   --readme         write the table into README.md
   --help           this text
 `
-
-function parseCount(option: string, text: string, min: number, max: number): number {
-  const value = Number(text)
-  if (text.trim() !== '' && value >= min && value <= max) return value
-  throw new BenchUsageError(`--${option}: "${text}": must be a number from ${min} to ${max}`)
-}
 
 function parsePin(text: string): Pin {
   if (text !== 'none' && text !== 'client' && text !== 'both') {

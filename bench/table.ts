@@ -54,14 +54,3 @@ export function markdownTable(results: Results): string {
   const settings = settingsText(results.settings).split('\n').map(text => `${text}  `)
   return [line(HEAD), rule, ...rows, '', ...settings].join('\n').trimEnd()
 }
-
-const BEGIN = '<!-- bench:begin -->'
-const END = '<!-- bench:end -->'
-
-/** `readme` with the table between its two marks. Throws Error if it has no marks. */
-export function insertTable(readme: string, results: Results): string {
-  const begin = readme.indexOf(BEGIN)
-  const end = readme.indexOf(END)
-  if (begin < 0 || end < begin) throw new Error(`README.md: put the marks ${BEGIN} and ${END} where the table is to stand`)
-  return `${readme.slice(0, begin + BEGIN.length)}\n${markdownTable(results)}\n${readme.slice(end)}`
-}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { floodTable, insertFloodTable } from '../../bench/floodtable.js'
+import { floodTable } from '../../bench/floodtable.js'
 
 const ROWS = {
   tas: [{ kind: 'syn', alone: 100_000, flooded: 80_000 }, { kind: 'ack', alone: 100_000, flooded: 79_000 }],
@@ -11,12 +11,4 @@ test('table: 80 % kept -> met, less -> NOT met, not measured -> a dash', () => {
   expect(lines[2]).toBe('| SYNs | 100.0k | 80.0k | 80 % | met | 80 % |')
   expect(lines[3]).toBe('| ACKs | 100.0k | 79.0k | 79 % | NOT met | - |')
   expect(lines.at(-1)).toBe('conditions')
-})
-
-test('marks: there -> the table stands between them, again and again; missing -> Error', () => {
-  const text = 'a\n<!-- floods:begin -->\nold\n<!-- floods:end -->\nz\n'
-  const once = insertFloodTable(text, 'new')
-  expect(once).toBe('a\n<!-- floods:begin -->\n\nnew\n\n<!-- floods:end -->\nz\n')
-  expect(insertFloodTable(once, 'new')).toBe(once)
-  expect(() => insertFloodTable('nothing', 'new')).toThrow('marks')
 })

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
-import { BenchUsageError, parseOptions } from '../../bench/options.js'
+import { parseOptions } from '../../bench/options.js'
+import { BenchUsageError } from '../../bench/program.js'
 import { resultRow, type Results } from '../../bench/results.js'
 import { median, spread } from '../../bench/statistics.js'
-import { insertTable, terminalTable } from '../../bench/table.js'
+import { markdownTable, terminalTable } from '../../bench/table.js'
 
 test.for([
   [[3], 3], [[3, 1, 2], 2], [[4, 1, 2, 3], 2.5],
@@ -51,14 +52,8 @@ test('table: a goal missed -> says so, and under which conditions', () => {
   expect(text).toMatch(/client cubic, node:net and C epoll bbr/)
 })
 
-test('README: marks -> table between them, the rest untouched; no marks -> error', () => {
-  const readme = 'before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n'
-  const written = insertTable(readme, results)
-  expect(written).toMatch(/^before\n<!-- bench:begin -->\n\| /)
-  expect(written).toMatch(/\n<!-- bench:end -->\nafter\n$/)
-  expect(written).not.toMatch(/old/)
-  expect(insertTable(written, results)).toBe(written)
-  expect(() => insertTable('nothing', results)).toThrow(/bench:begin/)
+test('table: for documents -> the same rows in Markdown', () => {
+  expect(markdownTable(results)).toMatch(/^\| .*\n\|---.*\n\| rate .* NOT met \|\n/)
 })
 
 test('options: none -> 5 runs of everything, client pinned', () => {

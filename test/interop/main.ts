@@ -1,14 +1,14 @@
 /** `npm run interop`: TAS with every peer there is here, with progress and a table. */
 import { release } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Cleanup, run } from '../../tools/netlab/index.js'
+import { Cleanup, run, writeBetween } from '../../tools/netlab/index.js'
 import { countFindings, needless, runScene, SCENES, sceneFault, startCaptured } from './captures.js'
 import { allCases, describeCase, describeGroup, groupCases, pairwiseCases, type CaseGroup } from './cases.js'
 import { ROLES } from './exchange.js'
 import { availableControls, runCase, startGroup } from './linux.js'
 import { LWIP_CASES, lwipVersion, runLwipCase, startLwipHosts } from './lwip.js'
 import { hostsRefused, lwipMissing, tsharkMissing } from './needs.js'
-import { reportTable, writeReport, type ReportRow } from './report.js'
+import { reportTable, type ReportRow } from './report.js'
 
 const HELP = `usage: npm run interop -- [options]
 
@@ -150,7 +150,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (parts.includes('captures')) rows.push(...await runCaptures())
   const table = reportTable(rows, await versions(seed))
   console.log(table)
-  if (write) await writeReport(table)
+  if (write) await writeBetween('docs/interop.md', 'interop', table)
   const failures = rows.flatMap(row => row.failures)
   for (const failure of failures) progress(`FAILED ${failure}`)
   return failures.length === 0 ? 0 : 1

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { insertReport, reportTable } from './report.js'
+import { reportTable } from './report.js'
 
 const ROW = { peer: 'lwIP', what: 'bulk', passed: 2, failures: [], skipped: null }
 
@@ -8,10 +8,4 @@ test('report: passed, failed, skipped -> a row each, conditions below', () => {
   expect(reportTable(rows, ['Linux 6']).split('\n').slice(2)).toEqual([
     '| lwIP | bulk | 2 of 2 |', '| lwIP | bulk | 2 of 3, FAILED 1 |', '| lwIP | bulk | skipped: not installed |', '', 'Linux 6',
   ])
-})
-
-test('report: between its marks -> replaced; without marks -> refused', () => {
-  const page = 'a\n<!-- interop:begin -->\nold\n<!-- interop:end -->\nb'
-  expect(insertReport(page, 'new')).toBe('a\n<!-- interop:begin -->\nnew\n<!-- interop:end -->\nb')
-  expect(() => insertReport('a', 'new')).toThrow(/put the marks/)
 })

@@ -1,6 +1,7 @@
 /** A laboratory for networks: namespaces joined by a link, processes in them, and everything removed afterwards. */
 export * from './cleanup.js'
 export * from './cpu.js'
+export * from './documents.js'
 export * from './flood.js'
 export * from './emulated.js'
 export * from './load.js'
