@@ -15,7 +15,8 @@ import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
 import { markdownTable, terminalTable } from './table.js'
 
-type Measured = Record<ServerName, Measurement[]>
+/** By run; null: not counted. */
+type Measured = Record<ServerName, (Measurement | null)[]>
 
 const say = sayAs('bench')
 
@@ -74,14 +75,14 @@ async function measureAll(options: BenchOptions, context: ContenderOptions): Pro
       // The order turns with each run, so that no server always comes first.
       for (let i = 0; i < SERVERS.length && !context.cleanup.interrupted; i++) {
         const server = SERVERS[(i + run) % SERVERS.length]
-        const measurement = await tryMeasure(scenario, server, options, context)
-        if (measurement !== null) into[server].push(measurement)
+        into[server].push(await tryMeasure(scenario, server, options, context))
       }
     }
   }
-  return [...measured].flatMap(([scenario, { tas, nodeNet, cEpoll }]) => scenario.rows.map(row => resultRow(row, {
-    tas: tas.map(row.value), nodeNet: nodeNet.map(row.value), cEpoll: cEpoll.map(row.value),
-  })))
+  return [...measured].flatMap(([scenario, { tas, nodeNet, cEpoll }]) => scenario.rows.map((row) => {
+    const valueOf = (measurement: Measurement | null): number | null => (measurement === null ? null : row.value(measurement))
+    return resultRow(row, { tas: tas.map(valueOf), nodeNet: nodeNet.map(valueOf), cEpoll: cEpoll.map(valueOf) })
+  }))
 }
 
 async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {

@@ -1,14 +1,14 @@
 /** Results as they are written to bench/results/latest.json. */
 import type { Goal, Row } from './scenarios.js'
 import type { Settings } from './settings.js'
-import { median } from './statistics.js'
+import { median, spread } from './statistics.js'
 
 /** The three servers that are compared. */
 export const SERVERS = ['tas', 'nodeNet', 'cEpoll'] as const
 export type ServerName = (typeof SERVERS)[number]
 
-/** Values of each run, by server. */
-export type Runs = Readonly<Record<ServerName, readonly number[]>>
+/** Values of each run, by server; null: that measurement does not count. */
+export type Runs = Readonly<Record<ServerName, readonly (number | null)[]>>
 
 /** A row of the results: medians, and the values of each run. Null: not measured. */
 export interface ResultRow {
@@ -18,6 +18,8 @@ export interface ResultRow {
   readonly tas: number | null
   readonly nodeNet: number | null
   readonly cEpoll: number | null
+  /** Median of what TAS and node:net reached in the same run, one by the other; null without such a run, or where node:net has 0. */
+  readonly ratio: number | null
   readonly runs: Runs
   /** What must be reached, in words; null where nothing must. */
   readonly goal: string | null
@@ -35,25 +37,41 @@ function goalText(goal: Goal, lowerIsBetter: boolean, unit: string): string {
   return 'factor' in goal ? `${bound} ${goal.factor} x node:net` : `${bound} ${goal.limit} ${unit}`
 }
 
-function isMet(goal: Goal, lowerIsBetter: boolean, tas: number, nodeNet: number): boolean | null {
-  const bound = 'factor' in goal ? goal.factor * nodeNet : goal.limit
-  if (Number.isNaN(tas) || Number.isNaN(bound)) return null
-  return lowerIsBetter ? tas <= bound : tas >= bound
+function isMet(goal: Goal, lowerIsBetter: boolean, tas: number | null, ratio: number | null): boolean | null {
+  const [reached, bound] = 'factor' in goal ? [ratio, goal.factor] : [tas, goal.limit]
+  if (reached === null) return null
+  return lowerIsBetter ? reached <= bound : reached >= bound
 }
 
 function known(value: number): number | null {
   return Number.isFinite(value) ? value : null
 }
 
+function counted(runs: readonly (number | null)[]): number[] {
+  return runs.filter(value => value !== null)
+}
+
+/** Runs side by side: a machine that slows down for a minute slows down both. */
+function pairedRatio({ tas, nodeNet }: Runs): number {
+  return median(counted(tas.map((value, run) => {
+    const other = nodeNet.at(run) ?? null
+    return value === null || other === null || other === 0 ? null : value / other
+  })))
+}
+
 /** Makes a row of the results of its runs. */
 export function resultRow(row: Pick<Row, 'name' | 'unit' | 'lowerIsBetter' | 'goal'>, runs: Runs): ResultRow {
   const { name, unit, lowerIsBetter, goal } = row
-  const tas = median(runs.tas)
-  const nodeNet = median(runs.nodeNet)
+  const [tas, nodeNet, cEpoll] = SERVERS.map(server => known(median(counted(runs[server]))))
+  const ratio = known(pairedRatio(runs))
   return {
-    name, unit, lowerIsBetter, runs,
-    tas: known(tas), nodeNet: known(nodeNet), cEpoll: known(median(runs.cEpoll)),
+    name, unit, lowerIsBetter, tas, nodeNet, cEpoll, ratio, runs,
     goal: goal === undefined ? null : goalText(goal, lowerIsBetter, unit),
-    met: goal === undefined ? null : isMet(goal, lowerIsBetter, tas, nodeNet),
+    met: goal === undefined ? null : isMet(goal, lowerIsBetter, tas, ratio),
   }
+}
+
+/** How far the runs of `server` lie apart (statistics.ts). */
+export function spreadOf({ runs }: ResultRow, server: ServerName): number {
+  return spread(counted(runs[server]))
 }

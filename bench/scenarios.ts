@@ -1,7 +1,7 @@
 /** What is measured: one load each, and the rows that are read from it. */
 import type { LoadOptions, Measurement } from '../tools/netlab/index.js'
 
-/** A goal: TAS's median is at least, or for `lowerIsBetter` at most, `factor` times node:net's; or `limit` itself. */
+/** A goal: TAS reaches at least, or for `lowerIsBetter` at most, `factor` times what node:net does in the same run; or `limit` itself. */
 export type Goal = { readonly factor: number } | { readonly limit: number }
 
 /** A figure that is read from a measurement. */

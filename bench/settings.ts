@@ -62,7 +62,7 @@ export function settingsText(settings: Settings): string {
       + `node:net and C epoll ${settings.kernelServerCongestionControl}`,
     `Offloads on: server ${offloads.server.join(' ')}; client ${offloads.client.join(' ')}`,
     `TAS options: ${settings.tasOptions}; `
-      + `medians of ${settings.runs} runs of ${settings.seconds} s after ${settings.warmup} s; pinned: ${settings.pin}`,
+      + `medians of ${settings.runs} runs of ${settings.seconds} s after ${settings.warmup} s, ratios those of each run; pinned: ${settings.pin}`,
     `${settings.cpuNote}.`,
   ].join('\n')
 }

@@ -1,8 +1,7 @@
 /** The results as a table, for the terminal and for the README. */
 import Table from 'cli-table3'
-import type { ResultRow, Results, ServerName } from './results.js'
+import { spreadOf, type ResultRow, type Results, type ServerName } from './results.js'
 import { settingsText } from './settings.js'
-import { spread } from './statistics.js'
 
 const HEAD = ['', 'unit', 'TAS', 'node:net', 'C epoll', 'TAS / node:net', 'must be', ''] as const
 
@@ -16,12 +15,8 @@ function figure(value: number): string {
 function cell(row: ResultRow, server: ServerName): string {
   const value = row[server]
   if (value === null) return '-'
-  const percent = Math.round(spread(row.runs[server]) * 100)
+  const percent = Math.round(spreadOf(row, server) * 100)
   return row.runs[server].length > 1 ? `${figure(value)} ±${percent}%` : figure(value)
-}
-
-function ratio({ tas, nodeNet }: ResultRow): string {
-  return tas === null || nodeNet === null || nodeNet === 0 ? '-' : (tas / nodeNet).toFixed(2)
 }
 
 function verdict({ met, goal }: ResultRow): string {
@@ -32,7 +27,7 @@ function verdict({ met, goal }: ResultRow): string {
 
 function cells(row: ResultRow): string[] {
   return [
-    row.name, row.unit, cell(row, 'tas'), cell(row, 'nodeNet'), cell(row, 'cEpoll'), ratio(row), row.goal ?? '', verdict(row),
+    row.name, row.unit, cell(row, 'tas'), cell(row, 'nodeNet'), cell(row, 'cEpoll'), row.ratio?.toFixed(2) ?? '-', row.goal ?? '', verdict(row),
   ]
 }
 

@@ -37,6 +37,20 @@ test('row: TAS could not be measured -> null, not met nor missed', () => {
   expect(row).toMatchObject({ tas: null, nodeNet: 60, cEpoll: 55, met: null, goal: 'at most 0.5 x node:net' })
 })
 
+test('row: a machine that is slow in one run -> the ratio is that of runs side by side', () => {
+  const row = resultRow(RATE, { tas: [160, 80, 200], nodeNet: [100, 50, 80], cEpoll: [] })
+  expect(row).toMatchObject({ tas: 160, nodeNet: 80, ratio: 1.6, met: true })
+})
+
+test('row: a run that does not count for one of them -> its pair is left out', () => {
+  const row = resultRow(RATE, { tas: [null, 140, 300], nodeNet: [100, 100, null], cEpoll: [] })
+  expect(row).toMatchObject({ tas: 220, nodeNet: 100, ratio: 1.4, met: false })
+})
+
+test('row: node:net needs nothing -> no ratio, and a limit counts all the same', () => {
+  expect(resultRow(IDLE, { tas: [0.2], nodeNet: [0], cEpoll: [0] })).toMatchObject({ ratio: null, met: true })
+})
+
 const results: Results = {
   settings: {
     date: '', node: '20', kernel: '6', cpuModel: 'model', cpus: 2, clientCongestionControl: 'cubic',
