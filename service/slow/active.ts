@@ -12,11 +12,12 @@ import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
-import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
+import { handshakeDueUs, measureHandshake } from './handshaketime.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 import { Timer } from './timers.js'
+import { userTimedOut } from './usertimeout.js'
 
 /** How often a SYN that asks for ECN is repeated as it is: it may just have been lost. */
 const ECN_RETRIES = 2
@@ -93,7 +94,7 @@ function onResolved(stack: Stack, connection: Connection, found: boolean): void 
 }
 
 function retrySyn(stack: Stack, connection: Connection): void {
-  if (connection.retries >= stack.config.tcp.handshakeRetries || handshakeUserTimedOut(stack, connection)) {
+  if (connection.retries >= stack.config.tcp.handshakeRetries || userTimedOut(stack, connection, connection.firstSentUs)) {
     stack.stats.add('connectionsTimedOut')
     return failOpening(stack, connection, ETIMEDOUT)
   }

@@ -117,7 +117,10 @@ export class Connection implements FourTuple {
   // Retransmission (retransmit.ts).
   isWatched = false
   backoff = 0
+  /** SND.UNA at the last look, and since when it has been seen to stand there: unlike `progressUs` no timeout changes that. */
   lastUna = 0
+  unackedUs = 0
+  /** When the retransmission timeout that runs began. */
   progressUs = 0
   /** The timer that runs is the persist timer. */
   isProbing = false
@@ -166,10 +169,6 @@ export class Connection implements FourTuple {
   keepProbes = 0
   keepHeard = 0
   keepTimer: Timer | null = null
-  // User timeout (usertimeout.ts): since when the byte outstandingUna has been outstanding, -1 if none is.
-  outstandingUs = -1
-  outstandingUna = 0
-  userTimer: Timer | null = null
   lingerTimer: Timer | null = null
   /** Its own options; until it has any, those of the listener it came to. */
   private ownOptions: ConnOptions | null = null

@@ -8,7 +8,6 @@ import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
 import { finAcked, finQueued, finReceived, onFlowRemoved } from './teardown.js'
-import { watchUserTimeout } from './usertimeout.js'
 import { onCongestionEcho, onWindowLimited } from './window.js'
 
 /** Blocks that a message has room for (RFC 2018, 3). */
@@ -18,10 +17,7 @@ const SACK_BLOCKS_MAX = 4
 export function onFlowEvent(stack: Stack, flow: number, gen: number, what: number): void {
   const connection = stack.flows.find(flow, gen)
   if (connection === null || connection.phase !== 'worker') return
-  if ((what & WHAT_ACTIVE) !== 0) {
-    watch(stack, connection)
-    if (connection.options.userTimeoutMs > 0) watchUserTimeout(stack, connection)
-  }
+  if ((what & WHAT_ACTIVE) !== 0) watch(stack, connection)
   if ((what & WHAT_ECE) !== 0) onCongestionEcho(stack, connection)
   if ((what & WHAT_CWND_LIMITED) !== 0) onWindowLimited(stack, connection)
   // What was exchanged first: the next exchange can begin only after it.

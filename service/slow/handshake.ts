@@ -8,7 +8,7 @@ import { reserveFlow } from './handover.js'
 import { HASH_SPREAD } from './isn.js'
 import { establishAccepted } from './accept.js'
 import type { Listener } from './listeners.js'
-import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
+import { handshakeDueUs, measureHandshake } from './handshaketime.js'
 import { acknowledgesSyn, sendSynAck, synWindow, takeOffer } from './negotiate.js'
 import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
@@ -16,6 +16,7 @@ import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
 import { endTimeWait } from './teardown.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { Timer } from './timers.js'
+import { userTimedOut } from './usertimeout.js'
 import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
 
 /** Most retransmissions of a SYN-ACK. */
@@ -78,7 +79,7 @@ export function enterSynReceived(stack: Stack, connection: Connection, peerScale
 function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
   // A stranger's: it may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours.
   const isLast = connection.retries >= Math.min(synAckRetries(stack, connection), SYN_ACK_RETRIES)
-  if (isLast || handshakeUserTimedOut(stack, connection)) return giveUp(stack, connection)
+  if (isLast || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
   connection.retries++
   stack.stats.add('handshakeRetransmits')
   stack.arp.doubt(connection.neighbor, connection.retries)

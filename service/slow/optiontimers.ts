@@ -2,8 +2,8 @@
 import type { Connection } from './connection.js'
 import { type ConnOptions, flagsOfOptions, OPTION_FLAGS, withOption } from './connoptions.js'
 import { startKeepAlive } from './keepalive.js'
+import { onUserTimeoutSet } from './retransmit.js'
 import type { Stack } from './stack.js'
-import { watchUserTimeout } from './usertimeout.js'
 
 /** Sets an option of `connection`, whose flow a worker has or had. Returns 0, or EINVAL or ENOENT and changes nothing. */
 export function changeOption(stack: Stack, connection: Connection, option: number, values: readonly number[]): number {
@@ -21,7 +21,7 @@ function apply(stack: Stack, connection: Connection, before: ConnOptions, option
   const { keepIdleMs, keepIntervalMs, keepCount } = before
   const isKept = options.keepIdleMs === keepIdleMs && options.keepIntervalMs === keepIntervalMs && options.keepCount === keepCount
   if (!isKept) startKeepAlive(stack, connection)
-  if (options.userTimeoutMs !== before.userTimeoutMs) watchUserTimeout(stack, connection)
+  if (options.userTimeoutMs !== before.userTimeoutMs) onUserTimeoutSet(stack, connection, before.userTimeoutMs)
 }
 
 /** The connection's flow begins; its TCB is filled. */
@@ -31,6 +31,6 @@ export function startOptionTimers(stack: Stack, connection: Connection): void {
 
 /** The connection's flow ends: no timer of its options is left. */
 export function stopOptionTimers(stack: Stack, connection: Connection): void {
-  const { keepTimer, userTimer, lingerTimer } = connection
-  for (const timer of [keepTimer, userTimer, lingerTimer]) if (timer) stack.timers.cancel(timer)
+  const { keepTimer, lingerTimer } = connection
+  for (const timer of [keepTimer, lingerTimer]) if (timer) stack.timers.cancel(timer)
 }

@@ -1,7 +1,8 @@
 /**
- * Retransmission timer, tail loss probe and persist timer of flows that have something outstanding (RFC 6298; RFC 8985, 7;
- * RFC 9293, 3.8.6.1). The slow path looks at a watched flow's TCB when something would be due if nothing had happened
- * since; if the peer was heard meanwhile, the timer goes on from there. A flow with nothing outstanding is not looked at.
+ * Retransmission timer, tail loss probe, persist timer and user timeout of flows that have something outstanding (RFC 6298;
+ * RFC 8985, 7; RFC 9293, 3.8.6.1 and 3.8.3): one timer for whichever is due first. The slow path looks at a watched flow's TCB when
+ * something would be due if nothing had happened since; if the peer was heard meanwhile, the timer goes on from there. A flow with
+ * nothing outstanding is not looked at.
  */
 import {
   FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
@@ -18,6 +19,7 @@ import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
+import { userTimedOut, userTimeoutEndUs } from './usertimeout.js'
 import { intervalUs, onIdle } from './window.js'
 
 /** Clock granularity G (RFC 6298, 2.3). */
@@ -38,6 +40,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.lastUna = stack.flows.word(connection, TCB_SND_UNA)
   connection.hasProbed = false
   connection.progressUs = stack.nowUs
+  connection.unackedUs = stack.nowUs
   connection.stallSinceUs = -1
   connection.timer ??= new Timer(() => look(stack, connection))
   lookLater(stack, connection)
@@ -48,6 +51,12 @@ export function onProgress(stack: Stack, connection: Connection): void {
   connection.progressUs = stack.nowUs
   if (connection.backoff === 0) return
   connection.backoff = 0
+  if (connection.isWatched) lookLater(stack, connection)
+}
+
+/** The user timeout has another value than `beforeMs`. Where there was none it counts from now. */
+export function onUserTimeoutSet(stack: Stack, connection: Connection, beforeMs: number): void {
+  if (beforeMs === 0) connection.unackedUs = stack.nowUs
   if (connection.isWatched) lookLater(stack, connection)
 }
 
@@ -70,24 +79,26 @@ function probeTimeoutUs(stack: Stack, connection: Connection): number {
   const { flows } = stack
   const srtt8 = flows.word(connection, TCB_SRTT_US8)
   const isOpen = connection.recovery === null && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
-  const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
-  if (!isOpen || srtt8 === 0 || inFlight <= 0 || !flows.hasFlag(connection, FLAG_SACK)) return Infinity
-  const delayUs = inFlight <= flows.half(connection, TCB_MSS_U16) ? DELAYED_ACK_US : 0
+  const flightBytes = inFlight(stack, connection)
+  if (!isOpen || srtt8 === 0 || flightBytes <= 0 || !flows.hasFlag(connection, FLAG_SACK)) return Infinity
+  const delayUs = flightBytes <= flows.half(connection, TCB_MSS_U16) ? DELAYED_ACK_US : 0
   return Math.max((2 * srtt8) >>> 3, PROBE_TIMEOUT_MIN_US) + delayUs
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
   const timeoutUs = connection.progressUs + backedOffUs(stack, connection)
   const probeUs = probeStartUs(stack, connection) + probeTimeoutUs(stack, connection)
-  const dueUs = Math.max(Math.min(timeoutUs, probeUs), stack.nowUs + GRANULARITY_US)
+  const endUs = userTimeoutEndUs(connection, connection.unackedUs)
+  const dueUs = Math.max(Math.min(timeoutUs, probeUs, endUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
 
 function look(stack: Stack, connection: Connection): void {
   if (connection.phase !== 'worker' || endStalled(stack, connection, outstanding(stack, connection))) return
   const una = stack.flows.word(connection, TCB_SND_UNA)
+  const hasAdvanced = una !== connection.lastUna
   const hasReopened = connection.isProbing && stack.flows.word(connection, TCB_SND_WND) > 0
-  if (una !== connection.lastUna || hasReopened) {
+  if (hasAdvanced || hasReopened) {
     connection.lastUna = una
     connection.isProbing = false
     connection.hasProbed = false
@@ -95,8 +106,14 @@ function look(stack: Stack, connection: Connection): void {
     // The last segment that arrived is the latest that can have brought the progress. What is in flight may be younger: the timer
     // begins when something is sent while nothing is in flight (RFC 6298, 5.1).
     connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection), timedUs(stack, connection))
+    // What a closed window keeps back may have been written after that: no connection ends early.
+    if (hasAdvanced) connection.unackedUs = inFlight(stack, connection) > 0 ? connection.progressUs : stack.nowUs
   }
   if (outstanding(stack, connection) === 0) return unwatch(stack, connection)
+  if (userTimedOut(stack, connection, connection.unackedUs)) {
+    stack.stats.add('connectionsTimedOut')
+    return abortConnection(stack, connection, ETIMEDOUT)
+  }
   const waitedUs = stack.nowUs - connection.progressUs
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
   else if (stack.nowUs - probeStartUs(stack, connection) >= probeTimeoutUs(stack, connection)) {
@@ -134,6 +151,11 @@ export function outstanding(stack: Stack, connection: Connection): number {
   return Math.max(seqDiff(end, una), seqDiff(flows.word(connection, TCB_SND_MAX), una), 0)
 }
 
+/** Sequence numbers sent and not acknowledged. */
+function inFlight({ flows }: Stack, connection: Connection): number {
+  return seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
+}
+
 function unwatch(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   onIdle(stack, connection)
@@ -144,9 +166,8 @@ function unwatch(stack: Stack, connection: Connection): void {
 function expire(stack: Stack, connection: Connection): void {
   const { flows } = stack
   const window = flows.word(connection, TCB_SND_WND)
-  const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
   const wanted = Math.min(outstanding(stack, connection), flows.half(connection, TCB_MSS_U16))
-  if (window === 0 || (inFlight === 0 && window < wanted)) probe(stack, connection)
+  if (window === 0 || (inFlight(stack, connection) === 0 && window < wanted)) probe(stack, connection)
   else retransmit(stack, connection)
 }
 
