@@ -13,6 +13,7 @@ import {
 import type { App } from './app.js'
 import { grownRx, grownTx, initialTx } from './buffersize.js'
 import type { Connection, Grant } from './connection.js'
+import { ackedSince } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 
@@ -120,8 +121,7 @@ export function onRxUsed(stack: Stack, connection: Connection): void {
 
 /** Nothing is in flight or to send any more. */
 export function onQuiet(stack: Stack, connection: Connection): void {
-  const acked = (stack.flows.word(connection, TCB_ACKED_BYTES) - connection.ackedAtTrim) >>> 0
-  if (acked >= USED_BYTES) awaitIdle(stack, connection)
+  if (ackedSince(stack, connection, connection.ackedAtTrim) >= USED_BYTES) awaitIdle(stack, connection)
 }
 
 function awaitIdle(stack: Stack, connection: Connection): void {
@@ -143,7 +143,7 @@ function lookIdle(stack: Stack, connection: Connection): void {
   if (app === null) return
   if (markOf(stack, connection) !== connection.idleMark) return awaitIdle(stack, connection)
   const acked = stack.flows.word(connection, TCB_ACKED_BYTES)
-  if (((acked - connection.ackedAtTrim) >>> 0) >= USED_BYTES && trimTx(stack, app, connection)) connection.ackedAtTrim = acked
+  if (ackedSince(stack, connection, connection.ackedAtTrim) >= USED_BYTES && trimTx(stack, app, connection)) connection.ackedAtTrim = acked
   if (connection.isRxUsed && trimRx(stack, app, connection)) connection.isRxUsed = false
 }
 

@@ -4,6 +4,7 @@ import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WSCALE_U8 
 import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ECONNRESET } from './errno.js'
+import { rcvWindow } from './flowstate.js'
 import { rebuildPlain } from './rebuild.js'
 import { challenge } from './reset.js'
 import type { Segment, Stack } from './stack.js'
@@ -28,10 +29,9 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
 /** Only the exact next number resets; anything else in the window is asked back (RFC 5961, 3.2). */
 function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
   const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
-  const window = seqDiff(stack.flows.word(connection, TCB_RCV_ADV), rcvNxt)
   const { seq } = segment.tcp
   if (seq !== rcvNxt) {
-    if (seqInWindow(seq, rcvNxt, Math.max(window, 0))) challenge(stack, connection)
+    if (seqInWindow(seq, rcvNxt, rcvWindow(stack, connection))) challenge(stack, connection)
     return
   }
   stack.stats.add('resetsReceived')

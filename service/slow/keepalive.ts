@@ -6,17 +6,10 @@
 import { TCB_HEARD_MS, TO_FAST_FLOW_PROBE } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { timestampValue } from './handshaketime.js'
-import { outstanding } from './retransmit.js'
+import { outstanding, quietMs } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
-
-/** Milliseconds since a segment of the peer was last acceptable. */
-export function quietMs(stack: Stack, connection: Connection): number {
-  // The worker's clock may be a moment ahead.
-  return Math.max((timestampValue(stack.nowUs) - stack.flows.word(connection, TCB_HEARD_MS)) | 0, 0)
-}
 
 /** Keepalive of a connection with a flow begins, changes or ends, as its options say. */
 export function startKeepAlive(stack: Stack, connection: Connection): void {

@@ -5,14 +5,13 @@
  * nothing outstanding is not looked at.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
-  TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
+  FLAG_SACK, TCB_RTTVAR_US4, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
-import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { onQuiet } from './autotune.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { initialRtoUs, timestampValue } from './handshaketime.js'
+import { heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
+import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
@@ -63,9 +62,9 @@ export function onUserTimeoutSet(stack: Stack, connection: Connection, beforeMs:
 /** Retransmission timeout without back-off, in microseconds (RFC 6298, 2). */
 function rtoUs(stack: Stack, connection: Connection): number {
   const { minRtoUs, maxRtoUs, rexmitInts } = stack.config.cc
-  const srtt8 = stack.flows.word(connection, TCB_SRTT_US8)
-  if (srtt8 === 0) return Math.min(Math.max(initialRtoUs(connection), minRtoUs), maxRtoUs)
-  const rto = (srtt8 >>> 3) + Math.max(GRANULARITY_US, stack.flows.word(connection, TCB_RTTVAR_US4))
+  const srtt = srttUs(stack, connection)
+  if (srtt === 0) return Math.min(Math.max(initialRtoUs(connection), minRtoUs), maxRtoUs)
+  const rto = srtt + Math.max(GRANULARITY_US, stack.flows.word(connection, TCB_RTTVAR_US4))
   return Math.min(Math.max(rto, rexmitInts * intervalUs(stack, connection), minRtoUs), maxRtoUs)
 }
 
@@ -76,13 +75,12 @@ export function backedOffUs(stack: Stack, connection: Connection): number {
 
 /** Probe timeout (RFC 8985, 7.2), Infinity where no probe may be sent. */
 function probeTimeoutUs(stack: Stack, connection: Connection): number {
-  const { flows } = stack
-  const srtt8 = flows.word(connection, TCB_SRTT_US8)
+  const srtt = srttUs(stack, connection)
   const isOpen = connection.recovery === null && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
   const flightBytes = inFlight(stack, connection)
-  if (!isOpen || srtt8 === 0 || flightBytes <= 0 || !flows.hasFlag(connection, FLAG_SACK)) return Infinity
-  const delayUs = flightBytes <= flows.half(connection, TCB_MSS_U16) ? DELAYED_ACK_US : 0
-  return Math.max((2 * srtt8) >>> 3, PROBE_TIMEOUT_MIN_US) + delayUs
+  if (!isOpen || srtt === 0 || flightBytes === 0 || !stack.flows.hasFlag(connection, FLAG_SACK)) return Infinity
+  const delayUs = flightBytes <= mssOf(stack, connection) ? DELAYED_ACK_US : 0
+  return Math.max(2 * srtt, PROBE_TIMEOUT_MIN_US) + delayUs
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
@@ -94,7 +92,7 @@ function lookLater(stack: Stack, connection: Connection): void {
 }
 
 function look(stack: Stack, connection: Connection): void {
-  if (connection.phase !== 'worker' || endStalled(stack, connection, outstanding(stack, connection))) return
+  if (connection.phase !== 'worker' || endStalled(stack, connection)) return
   const una = stack.flows.word(connection, TCB_SND_UNA)
   const hasAdvanced = una !== connection.lastUna
   const hasReopened = connection.isProbing && stack.flows.word(connection, TCB_SND_WND) > 0
@@ -123,37 +121,9 @@ function look(stack: Stack, connection: Connection): void {
   if (connection.phase === 'worker') lookLater(stack, connection)
 }
 
-/** When the peer was last heard: the end of that millisecond, so that a timer never runs out early. */
-function heardUs(stack: Stack, connection: Connection): number {
-  const agoMs = seqDiff(timestampValue(stack.nowUs), stack.flows.word(connection, TCB_HEARD_MS))
-  return agoMs <= 0 ? stack.nowUs : stack.nowUs - (agoMs - 1) * 1_000
-}
-
-/** When the segment was sent whose round trip the worker measures: the first of a flight. -Infinity if it measures none. */
-function timedUs(stack: Stack, connection: Connection): number {
-  const { flows, nowUs } = stack
-  if (!flows.hasFlag(connection, FLAG_RTT_TIMING)) return -Infinity
-  return nowUs - Math.max((nowUs - flows.word(connection, TCB_RTT_START_US)) | 0, 0)
-}
-
 /** From when the probe timeout counts: progress, or new data sent since (RFC 8985, 7.2). */
 function probeStartUs(stack: Stack, connection: Connection): number {
   return Math.max(connection.progressUs, timedUs(stack, connection))
-}
-
-/** Sequence numbers not acknowledged or not yet sent, FIN included. */
-export function outstanding(stack: Stack, connection: Connection): number {
-  const { flows } = stack
-  const hasFin = flows.hasFlag(connection, FLAG_FIN_QUEUED) && !flows.hasFlag(connection, FLAG_FIN_ACKED)
-  const end = seqAdd(flows.word(connection, TCB_SND_END), hasFin ? 1 : 0)
-  const una = flows.word(connection, TCB_SND_UNA)
-  // With its FIN acknowledged SND.UNA stands behind sndEnd.
-  return Math.max(seqDiff(end, una), seqDiff(flows.word(connection, TCB_SND_MAX), una), 0)
-}
-
-/** Sequence numbers sent and not acknowledged. */
-function inFlight({ flows }: Stack, connection: Connection): number {
-  return seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
 }
 
 function unwatch(stack: Stack, connection: Connection): void {
@@ -164,10 +134,8 @@ function unwatch(stack: Stack, connection: Connection): void {
 }
 
 function expire(stack: Stack, connection: Connection): void {
-  const { flows } = stack
-  const window = flows.word(connection, TCB_SND_WND)
-  const wanted = Math.min(outstanding(stack, connection), flows.half(connection, TCB_MSS_U16))
-  if (window === 0 || (inFlight(stack, connection) === 0 && window < wanted)) probe(stack, connection)
+  const isShut = stack.flows.word(connection, TCB_SND_WND) === 0
+  if (isHeldUp(stack, connection) && (isShut || inFlight(stack, connection) === 0)) probe(stack, connection)
   else retransmit(stack, connection)
 }
 

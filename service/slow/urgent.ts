@@ -2,9 +2,10 @@
  * Urgent data that arrives (RFC 9293, 3.8.5): the bytes are delivered in line, as RFC 6093 wants; the application is told
  * that there are some and where they end. None is sent (RFC 6093, 5).
  */
-import { EV_CONN_URGENT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
-import { segmentLen, seqAdd, seqDiff, seqInWindow, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
+import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
+import { segmentLen, seqAdd, seqInWindow, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
+import { rcvWindow } from './flowstate.js'
 import type { Stack } from './stack.js'
 
 /** A segment with an acceptable acknowledgment for a connection that a worker has (RFC 9293, 3.10.7.4, sixth). */
@@ -24,7 +25,7 @@ export function noteUrgent(stack: Stack, connection: Connection, tcp: TcpParsed)
 /** The first check of RFC 9293, 3.10.7.4: with a closed window RCV.NXT itself is acceptable, so that the pointer comes through (MUST-66). */
 function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
   const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
-  const window = Math.max(seqDiff(stack.flows.word(connection, TCB_RCV_ADV), rcvNxt), 0)
+  const window = rcvWindow(stack, connection)
   const last = seqAdd(tcp.seq, Math.max(segmentLen(tcp) - 1, 0))
   return tcp.seq === rcvNxt || seqInWindow(tcp.seq, rcvNxt, window) || seqInWindow(last, rcvNxt, window)
 }

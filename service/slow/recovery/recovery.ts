@@ -11,14 +11,15 @@
  */
 import {
   FLAG_IN_RECOVERY, FLAG_SACK, TCB_CWND, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
-  TCB_SRTT_US8, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
+  TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
+import { mssOf, srttUs } from '../flowstate.js'
 import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
-import { lossReduces, mssOf, timeoutReduces, undoReduction } from '../window.js'
+import { lossReduces, timeoutReduces, undoReduction } from '../window.js'
 import { beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
 import { LOST, SACKED, type Delivery } from './scoreboard.js'
@@ -195,10 +196,6 @@ function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery,
     connection.cwnd = Math.min(connection.cwnd + deliveredBytes, connection.ssthresh)
   }
   send(stack, connection, recovery, deliveredBytes)
-}
-
-function srttUs(stack: Stack, connection: Connection): number {
-  return stack.flows.word(connection, TCB_SRTT_US8) >>> 3
 }
 
 /** Least round-trip time seen; the worker keeps only its smoothed value. */
