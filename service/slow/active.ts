@@ -56,8 +56,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const connection = new Connection(tuple, workerFor(stack, stack.hash.hash(tuple, HASH_SPREAD)), true)
   connection.handle = request.handle
   connection.options = request.options
-  connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
-  connection.sndNxt = (connection.iss + 1) | 0
+  connection.startAt(stack.hash.initialSequence(tuple, stack.nowUs))
   connection.asksEcn = stack.config.tcp.ecn === 'on'
   return equip(stack, context, connection, route.nextHop)
 }

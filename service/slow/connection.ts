@@ -189,6 +189,12 @@ export class Connection implements FourTuple {
     this.isActive = isActive
   }
 
+  /** Our SYN has, or is to have, sequence number `iss`. */
+  startAt(iss: number): void {
+    this.iss = iss
+    this.sndNxt = (iss + 1) | 0
+  }
+
   get options(): ConnOptions {
     return this.ownOptions ?? this.listener?.options ?? DEFAULT_OPTIONS
   }

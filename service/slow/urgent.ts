@@ -3,7 +3,8 @@
  * that there are some and where they end. None is sent (RFC 6093, 5).
  */
 import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
-import { segmentLen, seqAdd, seqInWindow, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
+import { seqAdd, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
+import { isAcceptable } from './acceptable.js'
 import type { Connection } from './connection.js'
 import { rcvWindow } from './flowstate.js'
 import type { Stack } from './stack.js'
@@ -22,12 +23,10 @@ export function noteUrgent(stack: Stack, connection: Connection, tcp: TcpParsed)
   if (!connection.owesUrgent) tellUrgent(connection)
 }
 
-/** The first check of RFC 9293, 3.10.7.4: with a closed window RCV.NXT itself is acceptable, so that the pointer comes through (MUST-66). */
+/** Acceptable; of a segment that begins at a closed window the pointer comes through all the same (RFC 9293, 3.10.7.4: MUST-66). */
 function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
   const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
-  const window = rcvWindow(stack, connection)
-  const last = seqAdd(tcp.seq, Math.max(segmentLen(tcp) - 1, 0))
-  return tcp.seq === rcvNxt || seqInWindow(tcp.seq, rcvNxt, window) || seqInWindow(last, rcvNxt, window)
+  return tcp.seq === rcvNxt || isAcceptable(tcp, rcvNxt, rcvWindow(stack, connection))
 }
 
 /** Tells the application (MUST-32), once it knows the connection. Never more than one message of a connection waits for room. */
