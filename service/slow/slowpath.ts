@@ -132,6 +132,18 @@ export class SlowPath {
     return new ConnectionListing(this.stack)
   }
 
+  /** The process of worker `index` has ended, and the next one has not begun yet: nothing waits for its answers any more. */
+  workerDied(index: number, nowUs: number): void {
+    const { stack } = this
+    const worker = stack.workers[index]
+    stack.nowUs = nowUs
+    let read: number
+    do read = this.drain(worker)
+    while (read > 0)
+    stack.apps.onWorkerDied(worker)
+    this.publish()
+  }
+
   /** Tells peers (RST) and applications (ENETDOWN) that this is the end. */
   shutdown(nowUs: number): void {
     const { stack } = this
@@ -192,7 +204,7 @@ export class SlowPath {
     else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
-    else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP])
+    else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
   }
 
   private receivePacket(worker: WorkerChannel, entry: number, flow: number, gen: number): void {
