@@ -126,7 +126,7 @@ export function closeListener(stack: Stack, listener: Listener, status = 0): voi
   listener.app.listeners.delete(listener)
   stack.stats.add('listeners', -1)
   for (const connection of [...listener.halfOpen]) {
-    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    sendReset(stack, connection)
     dropHandshake(stack, connection)
   }
   for (const connection of [...listener.waiting]) abortConnection(stack, connection, 0)

@@ -195,6 +195,16 @@ export class Connection implements FourTuple {
     this.sndNxt = (iss + 1) | 0
   }
 
+  /** Its handshake is under way. */
+  get isOpening(): boolean {
+    return this.state === 'SYN-SENT' || this.state === 'SYN-RECEIVED'
+  }
+
+  /** The peer may still send data (RFC 9293, 3.10.7.4, seventh). */
+  get mayReceive(): boolean {
+    return this.state === 'ESTABLISHED' || this.state === 'FIN-WAIT-1' || this.state === 'FIN-WAIT-2'
+  }
+
   get options(): ConnOptions {
     return this.ownOptions ?? this.listener?.options ?? DEFAULT_OPTIONS
   }

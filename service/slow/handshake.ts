@@ -12,7 +12,7 @@ import { acknowledgesSyn, sendSynAck, synWindow } from './negotiate.js'
 import { openPassive } from './passive.js'
 import { challenge, refuse, sendReset } from './reset.js'
 import type { Segment, Stack } from './stack.js'
-import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
+import { dropHandshake, establishOpened, failHandshake } from './handshakeend.js'
 import { endTimeWait } from './teardown.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { Timer } from './timers.js'
@@ -75,13 +75,8 @@ function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean):
 function giveUp(stack: Stack, connection: Connection): void {
   stack.stats.add('connectionsTimedOut')
   // The peer may think that it is connected, if it was our side that had no room for it.
-  sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
-  endHandshake(stack, connection, ETIMEDOUT)
-}
-
-function endHandshake(stack: Stack, connection: Connection, error: number): void {
-  if (connection.isActive) failOpening(stack, connection, error)
-  else dropHandshake(stack, connection)
+  sendReset(stack, connection)
+  failHandshake(stack, connection, ETIMEDOUT)
 }
 
 /** A segment for a connection in SYN-RECEIVED: the checks of RFC 9293, 3.10.7.4 in their order. */
@@ -122,7 +117,7 @@ function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): v
 function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
   if (segment.tcp.seq !== connection.rcvNxt) return challenge(stack, connection)
   stack.stats.add('resetsReceived')
-  endHandshake(stack, connection, ECONNREFUSED)
+  failHandshake(stack, connection, ECONNREFUSED)
 }
 
 /** Another SYN in the window: a passive open goes back to LISTEN, the peer asks again (RFC 9293, 3.10.7.4, fourth). */

@@ -7,9 +7,8 @@ import { closeListener } from './accept.js'
 import { App, AppContext } from './app.js'
 import type { Connection } from './connection.js'
 import { leastBufferBytes } from './buffersize.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { serveRequests } from './requests.js'
-import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { abortConnection, closeByApp } from './teardown.js'
 import type { AppRegion, WorkerChannel } from './workers.js'
@@ -199,11 +198,7 @@ export class AppRegistry {
 
 /** Ends a connection whose application is gone, in whatever state it is. */
 function abandon(stack: Stack, connection: Connection): void {
-  if (connection.state === 'SYN-SENT') return releaseHandshake(stack, connection)
-  if (connection.state === 'SYN-RECEIVED') {
-    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
-    return releaseHandshake(stack, connection)
-  }
+  if (connection.isOpening) return abortHandshake(stack, connection)
   // One that was being closed in good order is reset as well: its unsent bytes are gone with the region.
   if (connection.phase === 'worker') abortConnection(stack, connection, 0)
   closeByApp(stack, connection, true)

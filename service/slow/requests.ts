@@ -11,10 +11,9 @@ import type { AppContext } from './app.js'
 import { introduce, sendInfo, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
 import { EINVAL, ENOTCONN } from './errno.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { linger } from './linger.js'
 import { changeOption } from './optiontimers.js'
-import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { connectionInfo } from './tcpinfo.js'
 import { closeByApp } from './teardown.js'
@@ -186,8 +185,7 @@ function endOpening(stack: Stack, context: AppContext, opening: Connection, isAb
     opening.context = null
     return
   }
-  if (opening.state === 'SYN-RECEIVED') sendReset(stack, opening, opening.sndNxt, opening.rcvNxt)
-  releaseHandshake(stack, opening)
+  abortHandshake(stack, opening)
 }
 
 /** The request crossed the event that says the connection is open. One that failed meanwhile needs nothing. */

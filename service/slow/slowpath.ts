@@ -17,7 +17,7 @@ import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
 import { rawWord } from './handover.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { ConnectionListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
@@ -31,7 +31,7 @@ import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
 import { ReplyLimit } from './replylimit.js'
-import { sendFlowReset, sendReset } from './reset.js'
+import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
@@ -157,10 +157,9 @@ export class SlowPath {
 
   private cutOff(connection: Connection): void {
     const { stack } = this
-    if (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED') {
-      if (connection.state === 'SYN-RECEIVED') sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    if (connection.isOpening) {
       const { context, handle } = connection
-      releaseHandshake(stack, connection)
+      abortHandshake(stack, connection)
       context?.send({ type: EV_CONN_OPEN, handle, status: ENETDOWN })
       return
     }

@@ -65,8 +65,7 @@ export function closeByApp(stack: Stack, connection: Connection, isAbort: boolea
   if (isAbort) return abortConnection(stack, connection, 0, connection.state !== 'CLOSING' && connection.state !== 'LAST-ACK')
   const { state, flow, gen } = connection
   const worker = stack.workers[connection.worker]
-  const mayReceive = state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
-  if (mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, flow, gen)
+  if (connection.mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, flow, gen)
   if (state === 'FIN-WAIT-2') return limitFinWait2(stack, connection)
   if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') return
   if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, flow, gen)

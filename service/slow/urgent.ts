@@ -11,9 +11,7 @@ import type { Stack } from './stack.js'
 
 /** A segment with an acceptable acknowledgment for a connection that a worker has (RFC 9293, 3.10.7.4, sixth). */
 export function noteUrgent(stack: Stack, connection: Connection, tcp: TcpParsed): void {
-  const { state } = connection
-  const mayReceive = state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
-  if ((tcp.flags & TCP_URG) === 0 || !mayReceive || connection.isAppClosed || !isInWindow(stack, connection, tcp)) return
+  if ((tcp.flags & TCP_URG) === 0 || !connection.mayReceive || connection.isAppClosed || !isInWindow(stack, connection, tcp)) return
   // MUST-62: the pointer says where the first byte that is not urgent stands.
   const end = seqAdd(tcp.seq, tcp.urgent)
   if (end === connection.rcvUp || seqLeq(end, stack.flows.word(connection, TCB_RCV_READ))) return
