@@ -138,7 +138,7 @@ function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): 
   measureHandshake(stack, connection, segment.tcp.options.timestamps)
   // No TCB at the moment: the peer repeats its SYN-ACK, or the timer ends the attempt.
   if (!reserveFlow(stack, connection)) return
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   // The worker that had the SYN-ACK gets all that follows: steering decides, not our first guess.
   connection.worker = segment.frame.worker

@@ -56,7 +56,7 @@ function chooseIss(stack: Stack, segment: Segment, follows: Connection | null): 
 export function enterSynReceived(stack: Stack, connection: Connection, peerScales: boolean): void {
   stack.connections.setState(connection, 'SYN-RECEIVED')
   connection.retries = 0
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = new Timer(() => retrySynAck(stack, connection, peerScales))
   sendSynAck(stack, connection, peerScales)
   stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
@@ -133,7 +133,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (connection.listener?.isAcceptQueueFull) return stack.stats.add('acceptOverflows')
   // Without memory or a TCB the handshake stays half done; the next segment tries again.
   if (!reserveFlow(stack, connection)) return
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   // Steering may have changed since the SYN: the worker that has the packets now gets the flow.
   connection.worker = frame.worker

@@ -15,7 +15,7 @@ import { Timer } from './timers.js'
 export function startKeepAlive(stack: Stack, connection: Connection): void {
   const { keepIdleMs } = connection.options
   connection.keepProbes = 0
-  if (connection.keepTimer) stack.timers.cancel(connection.keepTimer)
+  stack.timers.cancel(connection.keepTimer)
   if (keepIdleMs === 0) return
   connection.keepTimer ??= new Timer(() => look(stack, connection))
   lookIn(stack, connection, Math.max(keepIdleMs - quietMs(stack, connection), 0))

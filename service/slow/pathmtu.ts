@@ -71,7 +71,7 @@ export function beginPath(stack: Stack, connection: Connection): void {
 
 /** The flow is gone. */
 export function endPath(stack: Stack, connection: Connection): void {
-  if (connection.path !== null) stack.timers.cancel(connection.path.timer)
+  stack.timers.cancel(connection.path?.timer)
   connection.path = null
   connection.pendingMtu = null
 }

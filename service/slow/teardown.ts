@@ -17,7 +17,6 @@ import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
-import { stopOptionTimers } from './optiontimers.js'
 import { endPath } from './pathmtu.js'
 import { sendFlowReset } from './reset.js'
 import { reportedError } from './softerror.js'
@@ -32,7 +31,7 @@ export function finQueued(stack: Stack, connection: Connection): void {
   if (connection.state === 'ESTABLISHED') stack.connections.setState(connection, 'FIN-WAIT-1')
   else if (connection.state === 'CLOSE-WAIT') stack.connections.setState(connection, 'LAST-ACK')
   else return
-  if (connection.closeTimer) stack.timers.cancel(connection.closeTimer)
+  stack.timers.cancel(connection.closeTimer)
 }
 
 /** Our FIN is acknowledged (RFC 9293, 3.10.7.4, fifth). */
@@ -73,7 +72,7 @@ export function closeByApp(stack: Stack, connection: Connection, isAbort: boolea
 }
 
 function closeAfter(stack: Stack, connection: Connection, afterUs: number, action: () => void): void {
-  if (connection.closeTimer) stack.timers.cancel(connection.closeTimer)
+  stack.timers.cancel(connection.closeTimer)
   connection.closeTimer = new Timer(action)
   stack.timers.set(connection.closeTimer, stack.nowUs + afterUs)
 }
@@ -123,7 +122,7 @@ export function resumeTimeWait(stack: Stack, connection: Connection): void {
 
 /** The four-tuple is free again. */
 export function endTimeWait(stack: Stack, connection: Connection): void {
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   stack.connections.setState(connection, 'CLOSED')
   stack.connections.remove(connection)
 }
@@ -133,9 +132,8 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   endPath(stack, connection)
   connection.listener?.waiting.delete(connection)
-  const { timer, growthTimer, closeTimer, idleTimer, recovery } = connection
-  for (const set of [timer, growthTimer, closeTimer, idleTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
-  stopOptionTimers(stack, connection)
+  const { timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
+  for (const set of [timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
 }
 

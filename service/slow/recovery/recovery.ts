@@ -176,7 +176,7 @@ function forgetReordering(connection: Connection): void {
 }
 
 function end(stack: Stack, connection: Connection, recovery: Recovery): void {
-  if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
+  stack.timers.cancel(recovery.reorderTimer)
   connection.recovery = null
   stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
   setSteered(stack, connection, false)
@@ -207,10 +207,7 @@ function minRttUs(stack: Stack, connection: Connection): number {
 }
 
 function setReorderTimer(stack: Stack, connection: Connection, recovery: Recovery, dueUs: number): void {
-  if (dueUs === Infinity) {
-    if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
-    return
-  }
+  if (dueUs === Infinity) return stack.timers.cancel(recovery.reorderTimer)
   recovery.reorderTimer ??= new Timer(() => {
     if (connection.phase === 'worker' && connection.recovery === recovery) lookForLosses(stack, connection, recovery, 0, false)
   })
@@ -247,7 +244,7 @@ export function onRetransmissionTimeout(stack: Stack, connection: Connection, is
   recovery.point = sndMax
   recovery.duplicates = 0
   recovery.resentBytes = 0
-  if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
+  stack.timers.cancel(recovery.reorderTimer)
   timeoutReduces(stack, connection, isFirst)
   send(stack, connection, recovery, 0)
 }

@@ -1,4 +1,4 @@
-/** Options of connections put in force: flags to the worker, timers of the slow path. */
+/** An option that is changed while the connection is open: flags to the worker, timers of the slow path. */
 import type { Connection } from './connection.js'
 import { type ConnOptions, flagsOfOptions, OPTION_FLAGS, withOption } from './connoptions.js'
 import { startKeepAlive } from './keepalive.js'
@@ -22,15 +22,4 @@ function apply(stack: Stack, connection: Connection, before: ConnOptions, option
   const isKept = options.keepIdleMs === keepIdleMs && options.keepIntervalMs === keepIntervalMs && options.keepCount === keepCount
   if (!isKept) startKeepAlive(stack, connection)
   if (options.userTimeoutMs !== before.userTimeoutMs) onUserTimeoutSet(stack, connection, before.userTimeoutMs)
-}
-
-/** The connection's flow begins; its TCB is filled. */
-export function startOptionTimers(stack: Stack, connection: Connection): void {
-  if (connection.options.keepIdleMs > 0) startKeepAlive(stack, connection)
-}
-
-/** The connection's flow ends: no timer of its options is left. */
-export function stopOptionTimers(stack: Stack, connection: Connection): void {
-  const { keepTimer, lingerTimer } = connection
-  for (const timer of [keepTimer, lingerTimer]) if (timer) stack.timers.cancel(timer)
 }
