@@ -11,6 +11,7 @@ import {
   MOVE_TX_STATE, TCB_ACKED_BYTES, TCB_RCV_NXT, TCB_SND_END, TO_FAST_FLOW_RX_BUFFER,
 } from '../../lib/memif/index.js'
 import type { App } from './app.js'
+import { nameOf } from './appevents.js'
 import { grownRx, grownTx, initialTx } from './buffersize.js'
 import type { Connection, Grant } from './connection.js'
 import { ackedSince } from './flowstate.js'
@@ -67,7 +68,7 @@ function grantRx(stack: Stack, app: App, connection: Connection, log2: number, i
 
 /** Grants a transmit buffer. Returns false if one is granted already, there is no room, or the application does not read its events. */
 function grantTx(stack: Stack, app: App, connection: Connection, log2: number, isTrim: boolean): boolean {
-  const { context, handle, flow, gen, worker } = connection
+  const { context } = connection
   if (connection.txMove !== null || context === null || context.isBlocked) return false
   const piece = pieceFor(app, log2, isTrim)
   if (piece === null) return false
@@ -76,7 +77,7 @@ function grantTx(stack: Stack, app: App, connection: Connection, log2: number, i
   flows.setMove(connection, MOVE_TX_BUFFER, piece.place)
   flows.setMove(connection, MOVE_TX_LOG2, log2)
   flows.setMove(connection, MOVE_TX_STATE, MOVE_GRANTED)
-  context.send({ type: EV_CONN_TX_BUFFER, handle, flow, genWorker: (worker << 16) | gen, txBuffer: piece.place, sizes: log2 << 8 })
+  context.send({ ...nameOf(connection), type: EV_CONN_TX_BUFFER, txBuffer: piece.place, sizes: log2 << 8 })
   return true
 }
 

@@ -13,7 +13,7 @@ import { closeByApp, resumeTimeWait } from './teardown.js'
 
 /** Forgets a connection that never got a flow, and all that it held. */
 export function releaseHandshake(stack: Stack, connection: Connection): void {
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   stack.connections.setState(connection, 'CLOSED')
   stack.connections.remove(connection)
@@ -65,7 +65,7 @@ export function establishOpened(stack: Stack, connection: Connection, rcvAdv: nu
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsOpened')
   if (context === null) return closeOrphan(stack, connection, rcvAdv)
-  const event = { type: EV_CONN_OPEN, handle, ...connectionFields(stack, connection) }
+  const event = { ...connectionFields(stack, connection), type: EV_CONN_OPEN }
   handOver(stack, connection, rcvAdv, introduce(stack, connection, context, event))
 }
 

@@ -5,6 +5,7 @@
 import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
 import { seqAdd, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
 import { isAcceptable } from './acceptable.js'
+import { nameOf } from './appevents.js'
 import type { Connection } from './connection.js'
 import { rcvWindow } from './flowstate.js'
 import type { Stack } from './stack.js'
@@ -29,11 +30,11 @@ function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boole
 
 /** Tells the application (MUST-32), once it knows the connection. Never more than one message of a connection waits for room. */
 export function tellUrgent(connection: Connection): void {
-  const { rcvUp, context, handle, flow, gen, worker } = connection
+  const { rcvUp, context } = connection
   if (rcvUp === null) return
   connection.owesUrgent = true
   if (!connection.isAppKnown || context === null) return
-  context.send({ type: EV_CONN_URGENT, handle, flow, genWorker: (worker << 16) | gen, values: [0, rcvUp] }, () => {
+  context.send({ ...nameOf(connection), type: EV_CONN_URGENT, values: [0, rcvUp] }, () => {
     connection.owesUrgent = false
     if (connection.rcvUp !== rcvUp && connection.phase === 'worker') tellUrgent(connection)
   })
