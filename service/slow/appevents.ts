@@ -46,7 +46,7 @@ export function introduce(stack: Stack, connection: Connection, context: AppCont
 /** Tells the worker that events of `connection` go to `context`, unless it has moved on since. */
 export function setContext(stack: Stack, connection: Connection, context: AppContext): void {
   if (connection.phase !== 'worker' || connection.context !== context) return
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection.flow, connection.gen, context.id)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, context.id)
 }
 
 /** EV_CONN_CLOSED; `sent` is called when it is in the ring. */

@@ -62,7 +62,7 @@ function grantRx(stack: Stack, app: App, connection: Connection, log2: number, i
   flows.setMove(connection, MOVE_RX_BUFFER, piece.place)
   flows.setMove(connection, MOVE_RX_LOG2, log2)
   flows.setMove(connection, MOVE_RX_STATE, MOVE_GRANTED)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_RX_BUFFER, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_RX_BUFFER, connection)
   return true
 }
 

@@ -46,7 +46,7 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   connection.cwnd = connection.isSynLost ? mss : initialWindow(mss)
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection)
   startKeepAlive(stack, connection)
 }
 

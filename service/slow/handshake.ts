@@ -144,7 +144,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (isCurrent && tcp.options.timestamps && connection.timestamps) connection.tsRecent = tcp.options.timestamps.value
   if (connection.isActive) establishOpened(stack, connection, seqAdd(connection.rcvNxt, synWindow(stack)))
   else establishAccepted(stack, connection)
-  if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
+  if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
   // The worker sees this segment as its first: its window, and whatever came with it.
   stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso)
 }

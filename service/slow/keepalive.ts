@@ -55,7 +55,7 @@ function probe(stack: Stack, connection: Connection, quiet: number): void {
   const { userTimeoutMs, keepIntervalMs } = connection.options
   connection.keepProbes++
   stack.stats.add('keepaliveProbes')
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection)
   stack.arp.doubt(connection.neighbor, connection.keepProbes)
   const leftMs = userTimeoutMs > quiet ? userTimeoutMs - quiet : keepIntervalMs
   lookIn(stack, connection, Math.min(leftMs, keepIntervalMs))

@@ -17,7 +17,7 @@ export function changeOption(stack: Stack, connection: Connection, option: numbe
 
 function apply(stack: Stack, connection: Connection, before: ConnOptions, options: ConnOptions): void {
   const flags = flagsOfOptions(options)
-  if (flags !== flagsOfOptions(before)) stack.workers[connection.worker].flags(connection.flow, connection.gen, flags, OPTION_FLAGS)
+  if (flags !== flagsOfOptions(before)) stack.workers[connection.worker].flags(connection, flags, OPTION_FLAGS)
   const { keepIdleMs, keepIntervalMs, keepCount } = before
   const isKept = options.keepIdleMs === keepIdleMs && options.keepIntervalMs === keepIntervalMs && options.keepCount === keepCount
   if (!isKept) startKeepAlive(stack, connection)

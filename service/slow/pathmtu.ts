@@ -184,7 +184,7 @@ function change(stack: Stack, connection: Connection, mtu: number, isGuess: bool
   stack.timers.set(path.timer, stack.nowUs + path.waitUs)
   const mss = effectiveMss(stack, connection)
   stack.log.debug({ to: formatIpv4Address(connection.remoteIp), mtu, mss, isGuess }, 'path MTU')
-  stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection.flow, connection.gen, mss, 0)
+  stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection, mss, 0)
 }
 
 /** New connections to the destination begin with this MTU; larger ones are tried when it is old. */

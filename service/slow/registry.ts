@@ -101,7 +101,7 @@ export class AppRegistry {
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
-    for (const { worker, flow, gen } of app.flows) stack.workers[worker].flow(TO_FAST_FLOW_CONTEXT, flow, gen, CONTEXT_NONE)
+    for (const connection of app.flows) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
     for (const connection of [...app.connections]) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)
@@ -131,8 +131,9 @@ export class AppRegistry {
     for (const app of this.byId) {
       if (app === null) continue
       // To a flow that it had let go already, the next one answers at once; a second answer says nothing new.
-      for (const { phase, worker: index, flow, gen } of app.flows) {
-        if (phase === 'removing' && index === worker.index) worker.flow(TO_FAST_FLOW_REMOVE, flow, gen)
+      for (const connection of app.flows) {
+        const isLost = connection.phase === 'removing' && connection.worker === worker.index
+        if (isLost) worker.flow(TO_FAST_FLOW_REMOVE, connection)
       }
       // The region was unmapped by its end. The id may be used again only if no order to forget it is still on its way.
       if (!worker.hasUnread(TO_FAST_APP_REMOVE, app.id)) this.onRemoved(app.id, worker.index)

@@ -45,7 +45,7 @@ function reset(stack: Stack, connection: Connection, seq: number, ack: number, o
 export function challenge(stack: Stack, connection: Connection): void {
   if (!stack.challengeLimit.allow(connection, stack.nowUs)) return
   if (connection.phase === 'worker') {
-    stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
+    stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
     return
   }
   const isClosing = connection.state === 'TIME-WAIT'

@@ -130,7 +130,7 @@ function unwatch(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   onIdle(stack, connection)
   onQuiet(stack, connection)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UNWATCH, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UNWATCH, connection)
 }
 
 function expire(stack: Stack, connection: Connection): void {
@@ -146,7 +146,7 @@ function probe(stack: Stack, connection: Connection): void {
   if (hasGivenUp(stack, connection)) return
   connection.isProbing = true
   stack.stats.add('persistProbes')
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection)
 }
 
 function retransmit(stack: Stack, connection: Connection): void {

@@ -62,13 +62,13 @@ export function closeByApp(stack: Stack, connection: Connection, isAbort: boolea
   if (connection.phase !== 'worker') return
   // RFC 9293, 3.10.5: where both sides have closed nothing is reset, the connection is only forgotten.
   if (isAbort) return abortConnection(stack, connection, 0, connection.state !== 'CLOSING' && connection.state !== 'LAST-ACK')
-  const { state, flow, gen } = connection
+  const { state } = connection
   const worker = stack.workers[connection.worker]
-  if (connection.mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, flow, gen)
+  if (connection.mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, connection)
   if (state === 'FIN-WAIT-2') return limitFinWait2(stack, connection)
   if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') return
-  if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, flow, gen)
-  else closeAfter(stack, connection, FIN_PATIENCE_US, () => worker.flow(TO_FAST_FLOW_FIN, flow, gen))
+  if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, connection)
+  else closeAfter(stack, connection, FIN_PATIENCE_US, () => worker.flow(TO_FAST_FLOW_FIN, connection))
 }
 
 function closeAfter(stack: Stack, connection: Connection, afterUs: number, action: () => void): void {
@@ -134,7 +134,7 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.listener?.waiting.delete(connection)
   const { timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
   for (const set of [timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection)
 }
 
 /** The worker has let go of the TCB (TO_SLOW_FLOW_REMOVED). */

@@ -62,7 +62,7 @@ export function onCongestionEcho(stack: Stack, connection: Connection): void {
   lossReduces(stack, connection)
   setWindow(stack, connection, connection.ssthresh)
   stack.stats.add('ecnReductions')
-  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, FLAG_CWR_OWED, 0)
+  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection, FLAG_CWR_OWED, 0)
 }
 
 /** The connection has been idle: what the window said about the path is stale (RFC 5681, 4.1). */
@@ -117,5 +117,5 @@ function setWindow(stack: Stack, connection: Connection, bytes: number): void {
   connection.growthWaits = 0
   connection.ackedAtGrowth = stack.flows.word(connection, TCB_ACKED_BYTES)
   stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
 }
