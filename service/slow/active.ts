@@ -4,20 +4,17 @@ import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
-import {
-  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT,
-} from './errno.js'
+import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS } from './errno.js'
 import { detachBuffers, takeBuffers } from './buffersize.js'
 import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
-import { handshakeDueUs, measureHandshake } from './handshaketime.js'
+import { measureHandshake } from './handshaketime.js'
+import { sendUntilAnswered } from './handshaketimer.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
-import { Timer } from './timers.js'
-import { userTimedOut } from './usertimeout.js'
 
 /** How often a SYN that asks for ECN is repeated as it is: it may just have been lost. */
 const ECN_RETRIES = 2
@@ -87,23 +84,11 @@ function choosePort(stack: Stack, tuple: FourTuple): number {
 function onResolved(stack: Stack, connection: Connection, found: boolean): void {
   if (connection.state !== 'SYN-SENT') return
   if (!found) return failOpening(stack, connection, EHOSTUNREACH)
-  connection.timer = new Timer(() => retrySyn(stack, connection))
-  sendSyn(stack, connection)
-  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function retrySyn(stack: Stack, connection: Connection): void {
-  if (connection.retries >= stack.config.tcp.handshakeRetries || userTimedOut(stack, connection, connection.firstSentUs)) {
-    stack.stats.add('connectionsTimedOut')
-    return failOpening(stack, connection, ETIMEDOUT)
-  }
-  connection.retries++
-  // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
-  if (connection.retries > ECN_RETRIES) connection.asksEcn = false
-  stack.stats.add('handshakeRetransmits')
-  stack.arp.doubt(connection.neighbor, connection.retries)
-  sendSyn(stack, connection)
-  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
+  sendUntilAnswered(stack, connection, () => stack.config.tcp.handshakeRetries, () => {
+    // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
+    if (connection.retries > ECN_RETRIES) connection.asksEcn = false
+    sendSyn(stack, connection)
+  })
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */

@@ -2,22 +2,21 @@
 import { TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import { seqAdd, seqLeq, seqLt, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
 import { isAcceptable } from './acceptable.js'
-import type { Connection } from './connection.js'
-import { reserveFlow } from './handover.js'
-import { HASH_SPREAD } from './isn.js'
 import { establishAccepted } from './accept.js'
+import type { Connection } from './connection.js'
+import { ECONNREFUSED } from './errno.js'
+import { reserveFlow } from './handover.js'
+import { dropHandshake, establishOpened, failHandshake } from './handshakeend.js'
+import { measureHandshake } from './handshaketime.js'
+import { sendUntilAnswered } from './handshaketimer.js'
+import { HASH_SPREAD } from './isn.js'
 import type { Listener } from './listeners.js'
-import { handshakeDueUs, measureHandshake } from './handshaketime.js'
 import { acknowledgesSyn, sendSynAck, synWindow } from './negotiate.js'
 import { openPassive } from './passive.js'
-import { challenge, refuse, sendReset } from './reset.js'
+import { challenge, refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
-import { dropHandshake, establishOpened, failHandshake } from './handshakeend.js'
-import { endTimeWait } from './teardown.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
-import { Timer } from './timers.js'
-import { userTimedOut } from './usertimeout.js'
-import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
+import { endTimeWait } from './teardown.js'
 
 /** The listener that a SYN is for, or null. */
 export function findListener(stack: Stack, segment: Segment): Listener | null {
@@ -52,31 +51,11 @@ function chooseIss(stack: Stack, segment: Segment, follows: Connection | null): 
   return follows && seqLeq(iss, follows.sndNxt) ? seqAdd(follows.sndNxt, 1) : iss
 }
 
-/** Sends the SYN-ACK and repeats it with doubling timeouts. */
+/** Sends the SYN-ACK, and again until its acknowledgment comes. */
 export function enterSynReceived(stack: Stack, connection: Connection, peerScales: boolean): void {
   stack.connections.setState(connection, 'SYN-RECEIVED')
   connection.retries = 0
-  stack.timers.cancel(connection.timer)
-  connection.timer = new Timer(() => retrySynAck(stack, connection, peerScales))
-  sendSynAck(stack, connection, peerScales)
-  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
-  const isLast = connection.retries >= synAckRetries(stack, connection)
-  if (isLast || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
-  connection.retries++
-  stack.stats.add('handshakeRetransmits')
-  stack.arp.doubt(connection.neighbor, connection.retries)
-  sendSynAck(stack, connection, peerScales)
-  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function giveUp(stack: Stack, connection: Connection): void {
-  stack.stats.add('connectionsTimedOut')
-  // The peer may think that it is connected, if it was our side that had no room for it.
-  sendReset(stack, connection)
-  failHandshake(stack, connection, ETIMEDOUT)
+  sendUntilAnswered(stack, connection, () => synAckRetries(stack, connection), () => sendSynAck(stack, connection, peerScales))
 }
 
 /** A segment for a connection in SYN-RECEIVED: the checks of RFC 9293, 3.10.7.4 in their order. */
