@@ -170,6 +170,10 @@ export class Service {
         fds: { ...shared, wake: wake.fd, port: ports.workerFds[worker] },
       })),
       nowMs: () => nowUs() / 1000,
+      died: (worker) => {
+        this.slow?.workerDied(worker, nowUs())
+        this.loop?.wake()
+      },
       failed: this.failed,
     })
     return this.workers

@@ -19,6 +19,8 @@ export interface WorkersEnv {
   /** For each worker: its argument, and the descriptors it inherits. */
   readonly workers: readonly { readonly start: Omit<WorkerStart, 'restart' | 'known'>; readonly fds: WorkerFds }[]
   readonly nowMs: () => number
+  /** The process of a worker has died; the next one is started after this. */
+  readonly died: (worker: number) => void
   /** A worker died too often. */
   readonly failed: (error: Error) => void
 }
@@ -188,6 +190,7 @@ export class Workers {
       return
     }
     this.env.log.error({ worker, how, delayMs }, 'worker died; starting it again')
+    this.env.died(worker)
     own.restarts++
     own.timer = setTimeout(() => {
       own.timer = null

@@ -98,7 +98,7 @@ function give(stack: Stack, connection: Connection, context: AppContext, handle:
   connection.context = context
   connection.handle = handle
   connection.isAppKnown = true
-  const event = { type: EV_LISTEN_ACCEPT, handle, listener: listener?.handle ?? 0, ...connectionFields(stack, connection) }
+  const event = { ...connectionFields(stack, connection), type: EV_LISTEN_ACCEPT, listener: listener?.handle ?? 0 }
   if (listener !== null) connection.options = listener.options
   connection.listener = null
   const contextId = introduce(stack, connection, context, event)
@@ -126,7 +126,7 @@ export function closeListener(stack: Stack, listener: Listener, status = 0): voi
   listener.app.listeners.delete(listener)
   stack.stats.add('listeners', -1)
   for (const connection of [...listener.halfOpen]) {
-    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    sendReset(stack, connection)
     dropHandshake(stack, connection)
   }
   for (const connection of [...listener.waiting]) abortConnection(stack, connection, 0)

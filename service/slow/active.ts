@@ -4,19 +4,17 @@ import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
-import {
-  EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ETIMEDOUT,
-} from './errno.js'
+import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS } from './errno.js'
 import { detachBuffers, takeBuffers } from './buffersize.js'
 import { reserveFlow, workerFor } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import { type FourTuple, HASH_SPREAD } from './isn.js'
-import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
+import { measureHandshake } from './handshaketime.js'
+import { sendUntilAnswered } from './handshaketimer.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
-import { Timer } from './timers.js'
 
 /** How often a SYN that asks for ECN is repeated as it is: it may just have been lost. */
 const ECN_RETRIES = 2
@@ -55,8 +53,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const connection = new Connection(tuple, workerFor(stack, stack.hash.hash(tuple, HASH_SPREAD)), true)
   connection.handle = request.handle
   connection.options = request.options
-  connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
-  connection.sndNxt = (connection.iss + 1) | 0
+  connection.startAt(stack.hash.initialSequence(tuple, stack.nowUs))
   connection.asksEcn = stack.config.tcp.ecn === 'on'
   return equip(stack, context, connection, route.nextHop)
 }
@@ -87,23 +84,11 @@ function choosePort(stack: Stack, tuple: FourTuple): number {
 function onResolved(stack: Stack, connection: Connection, found: boolean): void {
   if (connection.state !== 'SYN-SENT') return
   if (!found) return failOpening(stack, connection, EHOSTUNREACH)
-  connection.timer = new Timer(() => retrySyn(stack, connection))
-  sendSyn(stack, connection)
-  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function retrySyn(stack: Stack, connection: Connection): void {
-  if (connection.retries >= stack.config.tcp.handshakeRetries || handshakeUserTimedOut(stack, connection)) {
-    stack.stats.add('connectionsTimedOut')
-    return failOpening(stack, connection, ETIMEDOUT)
-  }
-  connection.retries++
-  // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
-  if (connection.retries > ECN_RETRIES) connection.asksEcn = false
-  stack.stats.add('handshakeRetransmits')
-  stack.arp.doubt(connection.neighbor, connection.retries)
-  sendSyn(stack, connection)
-  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
+  sendUntilAnswered(stack, connection, () => stack.config.tcp.handshakeRetries, () => {
+    // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
+    if (connection.retries > ECN_RETRIES) connection.asksEcn = false
+    sendSyn(stack, connection)
+  })
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
@@ -138,7 +123,7 @@ function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): 
   measureHandshake(stack, connection, segment.tcp.options.timestamps)
   // No TCB at the moment: the peer repeats its SYN-ACK, or the timer ends the attempt.
   if (!reserveFlow(stack, connection)) return
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   // The worker that had the SYN-ACK gets all that follows: steering decides, not our first guess.
   connection.worker = segment.frame.worker

@@ -181,8 +181,8 @@ export class App {
   readonly listeners = new Set<Listener>()
   /** It is gone; only workers may still have flows of it. */
   isGone = false
-  /** Workers that have not yet answered TO_FAST_APP_REMOVE; -1 before it was sent. */
-  workersLeft = -1
+  /** Workers that have not yet answered TO_FAST_APP_REMOVE; null before it was sent. */
+  workersLeft: Set<number> | null = null
   private readonly buffers: BufferAllocator
   private readonly pages: FreePages
   private readonly stats: Stats

@@ -7,14 +7,18 @@ import type { Connection } from './connection.js'
 import { effectiveMss } from './mss.js'
 import type { Stack } from './stack.js'
 
-/** The fields that describe a connection with its flow (AS_REMOTE_IP to AS_TX_BASE). */
-export function connectionFields(stack: Stack, connection: Connection): Omit<AppEvent, 'type' | 'handle'> {
+/** The fields by which an application knows a connection with its flow. */
+export function nameOf({ handle, flow, gen, worker }: Connection): Required<Pick<AppEvent, 'handle' | 'flow' | 'genWorker'>> {
+  return { handle, flow, genWorker: (worker << 16) | gen }
+}
+
+/** The fields that introduce it (AS_REMOTE_IP to AS_TX_BASE). */
+export function connectionFields(stack: Stack, connection: Connection): Omit<AppEvent, 'type'> {
   return {
+    ...nameOf(connection),
     remoteIp: connection.remoteIp,
     localIp: connection.localIp,
     ports: (connection.remotePort << 16) | connection.localPort,
-    flow: connection.flow,
-    genWorker: (connection.worker << 16) | connection.gen,
     buffer: connection.buffer,
     txBuffer: connection.txBuffer,
     sizes: connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16),
@@ -42,13 +46,12 @@ export function introduce(stack: Stack, connection: Connection, context: AppCont
 /** Tells the worker that events of `connection` go to `context`, unless it has moved on since. */
 export function setContext(stack: Stack, connection: Connection, context: AppContext): void {
   if (connection.phase !== 'worker' || connection.context !== context) return
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection.flow, connection.gen, context.id)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, context.id)
 }
 
 /** EV_CONN_CLOSED; `sent` is called when it is in the ring. */
 export function sendClosed(connection: Connection, status: number, sent: (() => void) | null = null): void {
-  const { handle, flow, gen, worker } = connection
-  connection.context?.send({ type: EV_CONN_CLOSED, handle, status, flow, genWorker: (worker << 16) | gen }, sent)
+  connection.context?.send({ ...nameOf(connection), type: EV_CONN_CLOSED, status }, sent)
 }
 
 /** EV_CONN_INFO in all its parts, to the context that asked. `about` is AS_HANDLE, AS_FLOW and AS_GEN_WORKER as asked for. */

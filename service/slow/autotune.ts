@@ -11,8 +11,10 @@ import {
   MOVE_TX_STATE, TCB_ACKED_BYTES, TCB_RCV_NXT, TCB_SND_END, TO_FAST_FLOW_RX_BUFFER,
 } from '../../lib/memif/index.js'
 import type { App } from './app.js'
+import { nameOf } from './appevents.js'
 import { grownRx, grownTx, initialTx } from './buffersize.js'
 import type { Connection, Grant } from './connection.js'
+import { ackedSince } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 
@@ -27,20 +29,45 @@ function appOf(connection: Connection): App | null {
   return connection.phase === 'worker' && app !== null && !app.isGone && connection.isAppKnown && !connection.isAppClosed ? app : null
 }
 
-/** WHAT_RX_LIMITED. */
-export function onRxLimited(stack: Stack, connection: Connection): void {
-  const app = appOf(connection)
-  if (app === null) return
-  const log2 = grownRx(stack, app, connection)
-  if (log2 > connection.rxLog2 && grantRx(stack, app, connection, log2, false)) stack.stats.add('bufferGrowths')
+/** One of the two buffers of a connection, and how its exchange is ordered. */
+interface Side {
+  readonly move: 'rxMove' | 'txMove'
+  readonly place: 'buffer' | 'txBuffer'
+  readonly log2: 'rxLog2' | 'txLog2'
+  /** Words of the row in the table of moves. */
+  readonly moveState: number
+  readonly moveBuffer: number
+  readonly moveLog2: number
+  /** log2 of the buffer that it would get now if it needed more. */
+  readonly grown: (stack: Stack, app: App, connection: Connection) => number
+  /** Whether the application reads its events, if it is the one to change. */
+  readonly mayOrder: (connection: Connection) => boolean
+  readonly order: (stack: Stack, connection: Connection, piece: Grant) => void
 }
 
-/** WHAT_TX_LIMITED. */
-export function onTxLimited(stack: Stack, connection: Connection): void {
+/** The receive buffer, which the worker changes. */
+export const RX_BUFFER: Side = {
+  move: 'rxMove', place: 'buffer', log2: 'rxLog2', moveState: MOVE_RX_STATE, moveBuffer: MOVE_RX_BUFFER, moveLog2: MOVE_RX_LOG2,
+  grown: grownRx,
+  mayOrder: () => true,
+  order: (stack, connection) => stack.workers[connection.worker].flow(TO_FAST_FLOW_RX_BUFFER, connection),
+}
+
+/** The transmit buffer, which the application changes. */
+export const TX_BUFFER: Side = {
+  move: 'txMove', place: 'txBuffer', log2: 'txLog2', moveState: MOVE_TX_STATE, moveBuffer: MOVE_TX_BUFFER, moveLog2: MOVE_TX_LOG2,
+  grown: grownTx,
+  mayOrder: ({ context }) => context !== null && !context.isBlocked,
+  order: (_, connection, { place, log2 }) =>
+    connection.context?.send({ ...nameOf(connection), type: EV_CONN_TX_BUFFER, txBuffer: place, sizes: log2 << 8 }),
+}
+
+/** WHAT_RX_LIMITED, WHAT_TX_LIMITED: the buffer is too small. */
+export function onLimited(stack: Stack, connection: Connection, side: Side): void {
   const app = appOf(connection)
   if (app === null) return
-  const log2 = grownTx(stack, app, connection)
-  if (log2 > connection.txLog2 && grantTx(stack, app, connection, log2, false)) stack.stats.add('bufferGrowths')
+  const log2 = side.grown(stack, app, connection)
+  if (log2 > connection[side.log2] && grant(stack, app, connection, side, log2, false)) stack.stats.add('bufferGrowths')
 }
 
 /** A piece for a connection, without pages if it is for an idle one: what is free may have those of whoever had it before. */
@@ -51,56 +78,29 @@ function pieceFor(app: App, log2: number, isTrim: boolean): Grant | null {
   return { place, log2, isTrim }
 }
 
-/** Grants a receive buffer. Returns false if one is granted already, or there is no room. */
-function grantRx(stack: Stack, app: App, connection: Connection, log2: number, isTrim: boolean): boolean {
-  const piece = connection.rxMove === null ? pieceFor(app, log2, isTrim) : null
-  if (piece === null) return false
-  connection.rxMove = piece
-  const { flows } = stack
-  flows.setMove(connection, MOVE_RX_BUFFER, piece.place)
-  flows.setMove(connection, MOVE_RX_LOG2, log2)
-  flows.setMove(connection, MOVE_RX_STATE, MOVE_GRANTED)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_RX_BUFFER, connection.flow, connection.gen)
-  return true
-}
-
-/** Grants a transmit buffer. Returns false if one is granted already, there is no room, or the application does not read its events. */
-function grantTx(stack: Stack, app: App, connection: Connection, log2: number, isTrim: boolean): boolean {
-  const { context, handle, flow, gen, worker } = connection
-  if (connection.txMove !== null || context === null || context.isBlocked) return false
+/** Grants a buffer. Returns false if one is granted already, there is no room, or the application does not read its events. */
+function grant(stack: Stack, app: App, connection: Connection, side: Side, log2: number, isTrim: boolean): boolean {
+  if (connection[side.move] !== null || !side.mayOrder(connection)) return false
   const piece = pieceFor(app, log2, isTrim)
   if (piece === null) return false
-  connection.txMove = piece
+  connection[side.move] = piece
   const { flows } = stack
-  flows.setMove(connection, MOVE_TX_BUFFER, piece.place)
-  flows.setMove(connection, MOVE_TX_LOG2, log2)
-  flows.setMove(connection, MOVE_TX_STATE, MOVE_GRANTED)
-  context.send({ type: EV_CONN_TX_BUFFER, handle, flow, genWorker: (worker << 16) | gen, txBuffer: piece.place, sizes: log2 << 8 })
+  flows.setMove(connection, side.moveBuffer, piece.place)
+  flows.setMove(connection, side.moveLog2, log2)
+  flows.setMove(connection, side.moveState, MOVE_GRANTED)
+  side.order(stack, connection, piece)
   return true
 }
 
-/** WHAT_RX_MOVED: what the table says counts, since a worker that took over may say it twice. */
-export function onRxMoved(stack: Stack, connection: Connection): void {
-  const { app, rxMove } = connection
-  if (app === null || rxMove === null || stack.flows.move(connection, MOVE_RX_STATE) !== MOVE_DONE) return
-  stack.flows.setMove(connection, MOVE_RX_STATE, MOVE_NONE)
-  const { buffer, rxLog2 } = connection
-  connection.rxMove = null
-  connection.buffer = rxMove.place
-  connection.rxLog2 = rxMove.log2
-  retire(app, buffer, rxLog2, rxMove.isTrim)
-}
-
-/** WHAT_TX_MOVED. */
-export function onTxMoved(stack: Stack, connection: Connection): void {
-  const { app, txMove } = connection
-  if (app === null || txMove === null || stack.flows.move(connection, MOVE_TX_STATE) !== MOVE_DONE) return
-  stack.flows.setMove(connection, MOVE_TX_STATE, MOVE_NONE)
-  const { txBuffer, txLog2 } = connection
-  connection.txMove = null
-  connection.txBuffer = txMove.place
-  connection.txLog2 = txMove.log2
-  retire(app, txBuffer, txLog2, txMove.isTrim)
+/** WHAT_RX_MOVED, WHAT_TX_MOVED: what the table says counts, since a worker that took over may say it twice. */
+export function onMoved(stack: Stack, connection: Connection, side: Side): void {
+  const { app, [side.move]: piece, [side.place]: place, [side.log2]: log2 } = connection
+  if (app === null || piece === null || stack.flows.move(connection, side.moveState) !== MOVE_DONE) return
+  stack.flows.setMove(connection, side.moveState, MOVE_NONE)
+  connection[side.move] = null
+  connection[side.place] = piece.place
+  connection[side.log2] = piece.log2
+  retire(app, place, log2, piece.isTrim)
 }
 
 /** A piece that nobody uses any more; that of an idle connection gives its pages back at once. */
@@ -120,8 +120,7 @@ export function onRxUsed(stack: Stack, connection: Connection): void {
 
 /** Nothing is in flight or to send any more. */
 export function onQuiet(stack: Stack, connection: Connection): void {
-  const acked = (stack.flows.word(connection, TCB_ACKED_BYTES) - connection.ackedAtTrim) >>> 0
-  if (acked >= USED_BYTES) awaitIdle(stack, connection)
+  if (ackedSince(stack, connection, connection.ackedAtTrim) >= USED_BYTES) awaitIdle(stack, connection)
 }
 
 function awaitIdle(stack: Stack, connection: Connection): void {
@@ -143,19 +142,14 @@ function lookIdle(stack: Stack, connection: Connection): void {
   if (app === null) return
   if (markOf(stack, connection) !== connection.idleMark) return awaitIdle(stack, connection)
   const acked = stack.flows.word(connection, TCB_ACKED_BYTES)
-  if (((acked - connection.ackedAtTrim) >>> 0) >= USED_BYTES && trimTx(stack, app, connection)) connection.ackedAtTrim = acked
-  if (connection.isRxUsed && trimRx(stack, app, connection)) connection.isRxUsed = false
+  const isTxUsed = ackedSince(stack, connection, connection.ackedAtTrim) >= USED_BYTES
+  if (isTxUsed && trim(stack, app, connection, TX_BUFFER, initialTx(stack, app, connection))) connection.ackedAtTrim = acked
+  // Of the same size, since the peer knows the window (RFC 9293, 3.8.6: it must not shrink). It happens once the buffer is empty.
+  if (connection.isRxUsed && trim(stack, app, connection, RX_BUFFER, connection.rxLog2)) connection.isRxUsed = false
 }
 
-/** Of the same size, since the peer knows the window (RFC 9293, 3.8.6: it must not shrink). It happens once the buffer is empty. */
-function trimRx(stack: Stack, app: App, connection: Connection): boolean {
-  if (!grantRx(stack, app, connection, connection.rxLog2, true)) return false
-  stack.stats.add('bufferTrims')
-  return true
-}
-
-function trimTx(stack: Stack, app: App, connection: Connection): boolean {
-  if (!grantTx(stack, app, connection, initialTx(stack, app, connection), true)) return false
+function trim(stack: Stack, app: App, connection: Connection, side: Side, log2: number): boolean {
+  if (!grant(stack, app, connection, side, log2, true)) return false
   stack.stats.add('bufferTrims')
   return true
 }

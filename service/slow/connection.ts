@@ -117,7 +117,10 @@ export class Connection implements FourTuple {
   // Retransmission (retransmit.ts).
   isWatched = false
   backoff = 0
+  /** SND.UNA at the last look, and since when it has been seen to stand there: unlike `progressUs` no timeout changes that. */
   lastUna = 0
+  unackedUs = 0
+  /** When the retransmission timeout that runs began. */
   progressUs = 0
   /** The timer that runs is the persist timer. */
   isProbing = false
@@ -166,10 +169,6 @@ export class Connection implements FourTuple {
   keepProbes = 0
   keepHeard = 0
   keepTimer: Timer | null = null
-  // User timeout (usertimeout.ts): since when the byte outstandingUna has been outstanding, -1 if none is.
-  outstandingUs = -1
-  outstandingUna = 0
-  userTimer: Timer | null = null
   lingerTimer: Timer | null = null
   /** Its own options; until it has any, those of the listener it came to. */
   private ownOptions: ConnOptions | null = null
@@ -188,6 +187,22 @@ export class Connection implements FourTuple {
     this.remotePort = tuple.remotePort
     this.worker = worker
     this.isActive = isActive
+  }
+
+  /** Our SYN has, or is to have, sequence number `iss`. */
+  startAt(iss: number): void {
+    this.iss = iss
+    this.sndNxt = (iss + 1) | 0
+  }
+
+  /** Its handshake is under way. */
+  get isOpening(): boolean {
+    return this.state === 'SYN-SENT' || this.state === 'SYN-RECEIVED'
+  }
+
+  /** The peer may still send data (RFC 9293, 3.10.7.4, seventh). */
+  get mayReceive(): boolean {
+    return this.state === 'ESTABLISHED' || this.state === 'FIN-WAIT-1' || this.state === 'FIN-WAIT-2'
   }
 
   get options(): ConnOptions {

@@ -79,15 +79,6 @@ export class ConnectionTable {
       }
     }
   }
-
-  /** Every connection, in no particular order; the table may change meanwhile. */
-  all(): Connection[] {
-    const found: Connection[] = []
-    for (const first of this.chains.values()) {
-      for (let at: Connection | null = first; at !== null; at = at.next) found.push(at)
-    }
-    return found
-  }
 }
 
 function keyOf(tuple: FourTuple): number {

@@ -4,6 +4,7 @@ import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WSCALE_U8 
 import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ECONNRESET } from './errno.js'
+import { rcvWindow } from './flowstate.js'
 import { rebuildPlain } from './rebuild.js'
 import { challenge } from './reset.js'
 import type { Segment, Stack } from './stack.js'
@@ -17,21 +18,23 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
   if ((tcp.flags & TCP_ACK) === 0) return
   const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
-  if (!isKnown) return handDown(stack, connection, segment)
-  if (isDataAfterClose(stack, connection, segment)) {
+  const isAckGood = isAckAcceptable(stack, connection, tcp.ack)
+  if (isKnown && !isAckGood) return challenge(stack, connection)
+  if (isKnown && isDataAfterClose(stack, connection, segment)) {
     stack.stats.add('connectionsReset')
     return abortConnection(stack, connection, ECONNRESET)
   }
-  receiveOdd(stack, connection, segment)
+  if (isAckGood) noteUrgent(stack, connection, tcp)
+  // RFC 9293, 3.10.7.4, first: what cannot be taken is answered.
+  if (!handDown(stack, connection, segment, isKnown) && segmentLen(tcp) > 0) challenge(stack, connection)
 }
 
 /** Only the exact next number resets; anything else in the window is asked back (RFC 5961, 3.2). */
 function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
   const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
-  const window = seqDiff(stack.flows.word(connection, TCB_RCV_ADV), rcvNxt)
   const { seq } = segment.tcp
   if (seq !== rcvNxt) {
-    if (seqInWindow(seq, rcvNxt, Math.max(window, 0))) challenge(stack, connection)
+    if (seqInWindow(seq, rcvNxt, rcvWindow(stack, connection))) challenge(stack, connection)
     return
   }
   stack.stats.add('resetsReceived')
@@ -40,15 +43,15 @@ function receiveReset(stack: Stack, connection: Connection, segment: Segment): v
 }
 
 /**
- * New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17), if it is the peer's for certain: in
- * the window and with an acceptable acknowledgment.
+ * New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17), if it is the peer's for certain: its
+ * acknowledgment is acceptable, and it is in the window.
  */
 function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment): boolean {
   const { tcp } = segment
   if (tcp.payloadLen === 0 || !stack.flows.hasFlag(connection, FLAG_RX_SHUT)) return false
   const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
   const isInWindow = seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
-  return isNew && isInWindow && isAckAcceptable(stack, connection, tcp.ack)
+  return isNew && isInWindow
 }
 
 /**
@@ -62,27 +65,15 @@ function isAckAcceptable(stack: Stack, connection: Connection, ack: number): boo
 }
 
 /**
- * A segment that the worker had and would not take: made plain if that helps, otherwise answered as RFC 9293, 3.10.7.4
- * says.
+ * Gives the worker a segment, without what made it odd. It had it before (`isKnown`), or could not tell which flow it is for: it was not
+ * told yet, or IP options stand in front (RFC 9293, 3.9.2: MUST-50). Returns false for one that it had as it is: that would come back
+ * for ever.
  */
-function receiveOdd(stack: Stack, connection: Connection, segment: Segment): void {
-  const { tcp, frame } = segment
-  if (!isAckAcceptable(stack, connection, tcp.ack)) return challenge(stack, connection)
-  noteUrgent(stack, connection, tcp)
-  const plain = rebuildPlain(segment)
-  if (plain !== null) return reinject(stack, connection, plain, RX_CHECKSUM_GOOD | (frame.rxFlags & RX_LOOPBACK), frame.gso)
-  // Sending it down as it is would bring it back for ever.
-  if (segmentLen(tcp) > 0) challenge(stack, connection)
-}
-
-/** The worker could not tell which flow it is for: it was not told yet, or IP options stand in front (RFC 9293, 3.9.2: MUST-50). */
-function handDown(stack: Stack, connection: Connection, segment: Segment): void {
+function handDown(stack: Stack, connection: Connection, segment: Segment, isKnown: boolean): boolean {
   const { bytes, rxFlags, gso } = segment.frame
-  if (isAckAcceptable(stack, connection, segment.tcp.ack)) noteUrgent(stack, connection, segment.tcp)
   const plain = rebuildPlain(segment)
-  reinject(stack, connection, plain ?? bytes, plain === null ? rxFlags : RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK), gso)
-}
-
-function reinject(stack: Stack, connection: Connection, bytes: Uint8Array, rxFlags: number, gso: number): void {
-  if (stack.workers[connection.worker].packet(bytes, rxFlags, gso)) stack.stats.add('reinjectedPackets')
+  if (plain === null && isKnown) return false
+  const flags = plain === null ? rxFlags : RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK)
+  if (stack.workers[connection.worker].packet(plain ?? bytes, flags, gso)) stack.stats.add('reinjectedPackets')
+  return true
 }

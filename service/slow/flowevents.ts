@@ -1,14 +1,13 @@
 /** What workers report about their flows. */
 import {
-  SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
-  WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
+  SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, WHAT_ACTIVE, WHAT_CWND_LIMITED,
+  WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
-import { onRxLimited, onRxMoved, onRxUsed, onTxLimited, onTxMoved } from './autotune.js'
+import { onLimited, onMoved, onRxUsed, RX_BUFFER, TX_BUFFER } from './autotune.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
 import { finAcked, finQueued, finReceived, onFlowRemoved } from './teardown.js'
-import { watchUserTimeout } from './usertimeout.js'
 import { onCongestionEcho, onWindowLimited } from './window.js'
 
 /** Blocks that a message has room for (RFC 2018, 3). */
@@ -18,17 +17,14 @@ const SACK_BLOCKS_MAX = 4
 export function onFlowEvent(stack: Stack, flow: number, gen: number, what: number): void {
   const connection = stack.flows.find(flow, gen)
   if (connection === null || connection.phase !== 'worker') return
-  if ((what & WHAT_ACTIVE) !== 0) {
-    watch(stack, connection)
-    if (connection.options.userTimeoutMs > 0) watchUserTimeout(stack, connection)
-  }
+  if ((what & WHAT_ACTIVE) !== 0) watch(stack, connection)
   if ((what & WHAT_ECE) !== 0) onCongestionEcho(stack, connection)
   if ((what & WHAT_CWND_LIMITED) !== 0) onWindowLimited(stack, connection)
   // What was exchanged first: the next exchange can begin only after it.
-  if ((what & WHAT_RX_MOVED) !== 0) onRxMoved(stack, connection)
-  if ((what & WHAT_TX_MOVED) !== 0) onTxMoved(stack, connection)
-  if ((what & WHAT_RX_LIMITED) !== 0) onRxLimited(stack, connection)
-  if ((what & WHAT_TX_LIMITED) !== 0) onTxLimited(stack, connection)
+  if ((what & WHAT_RX_MOVED) !== 0) onMoved(stack, connection, RX_BUFFER)
+  if ((what & WHAT_TX_MOVED) !== 0) onMoved(stack, connection, TX_BUFFER)
+  if ((what & WHAT_RX_LIMITED) !== 0) onLimited(stack, connection, RX_BUFFER)
+  if ((what & WHAT_TX_LIMITED) !== 0) onLimited(stack, connection, TX_BUFFER)
   if ((what & WHAT_RX_USED) !== 0) onRxUsed(stack, connection)
   // Of FINs that crossed within one message ours counts as first: that ends in TIME-WAIT, the safe side.
   if ((what & WHAT_FIN_QUEUED) !== 0) finQueued(stack, connection)

@@ -12,7 +12,7 @@ import { takeBuffers } from './buffersize.js'
 import type { Connection } from './connection.js'
 import { flagsOfOptions } from './connoptions.js'
 import { timestampValue } from './handshaketime.js'
-import { startOptionTimers } from './optiontimers.js'
+import { startKeepAlive } from './keepalive.js'
 import { effectiveMss } from './mss.js'
 import { beginPath } from './pathmtu.js'
 import type { Stack } from './stack.js'
@@ -44,11 +44,10 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   const mss = effectiveMss(stack, connection)
   // RFC 5681, 3.1: after the loss of a SYN one segment.
   connection.cwnd = connection.isSynLost ? mss : initialWindow(mss)
-  connection.progressUs = stack.nowUs
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
-  startOptionTimers(stack, connection)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection)
+  startKeepAlive(stack, connection)
 }
 
 function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): void {
@@ -70,7 +69,6 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
   flows.setWord(connection, TCB_SRTT_US8, connection.handshakeRttUs * 8)
   flows.setWord(connection, TCB_RTTVAR_US4, connection.handshakeRttUs * 2)
-  connection.lastUna = sndUna
   connection.ackedAtGrowth = 0
   connection.ackedAtTrim = 0
 }

@@ -1,25 +1,22 @@
 /** Passive open: a SYN is answered, its ACK makes a connection (RFC 9293, 3.10.7.2 and 3.10.7.4). */
 import { TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
-import {
-  segmentLen, seqAdd, seqDiff, seqInWindow, seqLeq, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN, type TcpParsed,
-} from '../../lib/wire/index.js'
-import { Connection } from './connection.js'
-import { reserveFlow } from './handover.js'
-import { HASH_SPREAD } from './isn.js'
+import { seqAdd, seqLeq, seqLt, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
+import { isAcceptable } from './acceptable.js'
 import { establishAccepted } from './accept.js'
+import type { Connection } from './connection.js'
+import { ECONNREFUSED } from './errno.js'
+import { reserveFlow } from './handover.js'
+import { dropHandshake, establishOpened, failHandshake } from './handshakeend.js'
+import { measureHandshake } from './handshaketime.js'
+import { sendUntilAnswered } from './handshaketimer.js'
+import { HASH_SPREAD } from './isn.js'
 import type { Listener } from './listeners.js'
-import { handshakeDueUs, handshakeUserTimedOut, measureHandshake } from './handshaketime.js'
-import { acknowledgesSyn, sendSynAck, synWindow, takeOffer } from './negotiate.js'
-import { challenge, refuse, sendReset } from './reset.js'
+import { acknowledgesSyn, sendSynAck, synWindow } from './negotiate.js'
+import { openPassive } from './passive.js'
+import { challenge, refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
-import { dropHandshake, establishOpened, failOpening } from './handshakeend.js'
-import { endTimeWait } from './teardown.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
-import { Timer } from './timers.js'
-import { ECONNREFUSED, ETIMEDOUT } from './errno.js'
-
-/** Most retransmissions of a SYN-ACK. */
-const SYN_ACK_RETRIES = 10
+import { endTimeWait } from './teardown.js'
 
 /** The listener that a SYN is for, or null. */
 export function findListener(stack: Stack, segment: Segment): Listener | null {
@@ -34,68 +31,31 @@ export function findListener(stack: Stack, segment: Segment): Listener | null {
  */
 export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, follows: Connection | null = null): void {
   stack.stats.add('synReceived')
-  const route = stack.routes.choose(segment.remoteIp)
-  // An application that does not read its events gets no more of them: they would pile up here.
-  const isOpen = !listener.isAcceptQueueFull && !listener.context.isBlocked
-  if (isOpen && isSynQueueFull(stack, listener)) {
+  if (listener.isOpen && isSynQueueFull(stack, listener)) {
     // The ACK that brings the cookie back must find the name free.
     if (follows) endTimeWait(stack, follows)
     return answerWithCookie(stack, segment, listener, follows?.sndNxt ?? null)
   }
-  const neighbor = isOpen && route !== null ? stack.arp.acquire(route.nextHop) : null
-  if (neighbor === null) return stack.stats.add('synDropped')
-  const connection = new Connection(segment, segment.frame.worker, false)
-  connection.neighbor = neighbor
-  connection.listener = listener
-  connection.app = listener.app
-  chooseIss(stack, connection, follows)
-  takeOffer(stack, connection, segment.tcp)
+  const connection = openPassive(stack, segment, listener, segment.tcp)
+  if (connection === null) return stack.stats.add('synDropped')
+  connection.startAt(chooseIss(stack, segment, follows))
   connection.follows = follows
   if (follows) endTimeWait(stack, follows)
-  stack.connections.add(connection)
   listener.halfOpen.add(connection)
-  listener.app.connections.add(connection)
   enterSynReceived(stack, connection, segment.tcp.options.windowScale !== null)
 }
 
 /** Beyond every number of the connection before, so that nothing old can be taken for new (RFC 9293, 3.6.1 (1); RFC 1122, 4.2.2.13). */
-function chooseIss(stack: Stack, connection: Connection, follows: Connection | null): void {
-  connection.iss = stack.hash.initialSequence(connection, stack.nowUs)
-  if (follows && seqDiff(connection.iss, follows.sndNxt) <= 0) connection.iss = seqAdd(follows.sndNxt, 1)
-  connection.sndNxt = seqAdd(connection.iss, 1)
+function chooseIss(stack: Stack, segment: Segment, follows: Connection | null): number {
+  const iss = stack.hash.initialSequence(segment, stack.nowUs)
+  return follows && seqLeq(iss, follows.sndNxt) ? seqAdd(follows.sndNxt, 1) : iss
 }
 
-/** Sends the SYN-ACK and repeats it with doubling timeouts. */
+/** Sends the SYN-ACK, and again until its acknowledgment comes. */
 export function enterSynReceived(stack: Stack, connection: Connection, peerScales: boolean): void {
   stack.connections.setState(connection, 'SYN-RECEIVED')
   connection.retries = 0
-  if (connection.timer) stack.timers.cancel(connection.timer)
-  connection.timer = new Timer(() => retrySynAck(stack, connection, peerScales))
-  sendSynAck(stack, connection, peerScales)
-  stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function retrySynAck(stack: Stack, connection: Connection, peerScales: boolean): void {
-  // A stranger's: it may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours.
-  const isLast = connection.retries >= Math.min(synAckRetries(stack, connection), SYN_ACK_RETRIES)
-  if (isLast || handshakeUserTimedOut(stack, connection)) return giveUp(stack, connection)
-  connection.retries++
-  stack.stats.add('handshakeRetransmits')
-  stack.arp.doubt(connection.neighbor, connection.retries)
-  sendSynAck(stack, connection, peerScales)
-  if (connection.timer) stack.timers.set(connection.timer, handshakeDueUs(stack, connection))
-}
-
-function giveUp(stack: Stack, connection: Connection): void {
-  stack.stats.add('connectionsTimedOut')
-  // The peer may think that it is connected, if it was our side that had no room for it.
-  sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
-  endHandshake(stack, connection, ETIMEDOUT)
-}
-
-function endHandshake(stack: Stack, connection: Connection, error: number): void {
-  if (connection.isActive) failOpening(stack, connection, error)
-  else dropHandshake(stack, connection)
+  sendUntilAnswered(stack, connection, () => synAckRetries(stack, connection), () => sendSynAck(stack, connection, peerScales))
 }
 
 /** A segment for a connection in SYN-RECEIVED: the checks of RFC 9293, 3.10.7.4 in their order. */
@@ -108,7 +68,7 @@ export function receiveInSynReceived(stack: Stack, connection: Connection, segme
   if (isRepeated && !hasAck) return repeatSynAck(stack, connection, segment)
   // Simultaneous open: the SYN-ACK has the number of the SYN before it (RFC 9293, 3.5, figure 7; appendix A.2).
   const isSynAck = isRepeated && connection.isActive
-  if (!isSynAck && !isAcceptable(stack, connection, tcp)) return hasReset ? undefined : challenge(stack, connection)
+  if (!isSynAck && !isInOrder(stack, connection, tcp)) return hasReset ? undefined : challenge(stack, connection)
   if (hasReset) return receiveReset(stack, connection, segment)
   if (hasSyn && !isSynAck) return receiveOtherSyn(stack, connection)
   if (!hasAck) return
@@ -117,13 +77,11 @@ export function receiveInSynReceived(stack: Stack, connection: Connection, segme
 }
 
 /** First check: sequence number, and with timestamps their order (RFC 9293, 3.10.7.4, first; RFC 7323, 5.3). */
-function isAcceptable(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
+function isInOrder(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
   const { timestamps } = tcp.options
   const hasReset = (tcp.flags & TCP_RST) !== 0
-  if (!hasReset && connection.timestamps && timestamps && seqDiff(timestamps.value, connection.tsRecent) < 0) return false
-  const window = synWindow(stack)
-  const last = seqAdd(tcp.seq, Math.max(segmentLen(tcp) - 1, 0))
-  return seqInWindow(tcp.seq, connection.rcvNxt, window) || seqInWindow(last, connection.rcvNxt, window)
+  if (!hasReset && connection.timestamps && timestamps && seqLt(timestamps.value, connection.tsRecent)) return false
+  return isAcceptable(tcp, connection.rcvNxt, synWindow(stack))
 }
 
 function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): void {
@@ -138,7 +96,7 @@ function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): v
 function receiveReset(stack: Stack, connection: Connection, segment: Segment): void {
   if (segment.tcp.seq !== connection.rcvNxt) return challenge(stack, connection)
   stack.stats.add('resetsReceived')
-  endHandshake(stack, connection, ECONNREFUSED)
+  failHandshake(stack, connection, ECONNREFUSED)
 }
 
 /** Another SYN in the window: a passive open goes back to LISTEN, the peer asks again (RFC 9293, 3.10.7.4, fourth). */
@@ -154,7 +112,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (connection.listener?.isAcceptQueueFull) return stack.stats.add('acceptOverflows')
   // Without memory or a TCB the handshake stays half done; the next segment tries again.
   if (!reserveFlow(stack, connection)) return
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   // Steering may have changed since the SYN: the worker that has the packets now gets the flow.
   connection.worker = frame.worker
@@ -165,7 +123,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (isCurrent && tcp.options.timestamps && connection.timestamps) connection.tsRecent = tcp.options.timestamps.value
   if (connection.isActive) establishOpened(stack, connection, seqAdd(connection.rcvNxt, synWindow(stack)))
   else establishAccepted(stack, connection)
-  if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
+  if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
   // The worker sees this segment as its first: its window, and whatever came with it.
   stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso)
 }

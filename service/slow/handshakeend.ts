@@ -1,18 +1,19 @@
 /** How a handshake ends: as a connection of its application, or with an error. */
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
-import { NO_OPTIONS, seqAdd, TCP_ACK } from '../../lib/wire/index.js'
+import { seqAdd } from '../../lib/wire/index.js'
 import { connectionFields, introduce } from './appevents.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
 import { handOver } from './handover.js'
-import { timestampsOf } from './negotiate.js'
+import { sendAck } from './negotiate.js'
+import { sendReset } from './reset.js'
 import { reportedError } from './softerror.js'
 import type { Stack } from './stack.js'
 import { closeByApp, resumeTimeWait } from './teardown.js'
 
 /** Forgets a connection that never got a flow, and all that it held. */
 export function releaseHandshake(stack: Stack, connection: Connection): void {
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   connection.timer = null
   stack.connections.setState(connection, 'CLOSED')
   stack.connections.remove(connection)
@@ -22,6 +23,18 @@ export function releaseHandshake(stack: Stack, connection: Connection): void {
   if (connection.neighbor) stack.arp.release(connection.neighbor)
   connection.neighbor = null
   if (connection.buffer >= 0 && connection.app !== null) detachBuffers(connection.app, connection)()
+}
+
+/** Ends a handshake: a peer that has heard our sequence number gets a RST. */
+export function abortHandshake(stack: Stack, connection: Connection): void {
+  if (connection.state === 'SYN-RECEIVED') sendReset(stack, connection)
+  releaseHandshake(stack, connection)
+}
+
+/** A handshake came to nothing. An accept never fails for that: the program hears nothing of a passive open. */
+export function failHandshake(stack: Stack, connection: Connection, error: number): void {
+  if (connection.isActive) failOpening(stack, connection, error)
+  else dropHandshake(stack, connection)
 }
 
 /** A passive open came to nothing; the application never knew of it. */
@@ -49,11 +62,10 @@ export function establishOpened(stack: Stack, connection: Connection, rcvAdv: nu
   const { context, handle } = connection
   context?.opening.delete(handle)
   connection.isAppKnown = context !== null
-  connection.sndNxt = seqAdd(connection.iss, 1)
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsOpened')
   if (context === null) return closeOrphan(stack, connection, rcvAdv)
-  const event = { type: EV_CONN_OPEN, handle, ...connectionFields(stack, connection) }
+  const event = { ...connectionFields(stack, connection), type: EV_CONN_OPEN }
   handOver(stack, connection, rcvAdv, introduce(stack, connection, context, event))
 }
 
@@ -66,8 +78,6 @@ function closeOrphan(stack: Stack, connection: Connection, rcvAdv: number): void
 /** The acknowledgment of a SYN-ACK. Returns the right edge of the window it advertises. */
 export function acknowledgeSynAck(stack: Stack, connection: Connection): number {
   const field = Math.min(2 ** (connection.rxLog2 - connection.rcvWscale), 0xffff)
-  const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
-  const segment = { seq: seqAdd(connection.iss, 1), ack: connection.rcvNxt, flags: TCP_ACK, window: field, options, tos: connection.options.tos }
-  stack.output.tcp(connection, segment, connection.neighbor)
+  sendAck(stack, connection, field)
   return seqAdd(connection.rcvNxt, field * 2 ** connection.rcvWscale)
 }

@@ -2,6 +2,7 @@
 import type { TcpOptions } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import type { Stack } from './stack.js'
+import { userTimeoutEndUs } from './usertimeout.js'
 
 /** Before the first measurement (RFC 6298, 2.1), and where the handshake has timed out as well (5.7). */
 const INITIAL_RTO_US = 1_000_000
@@ -48,20 +49,9 @@ export function initialRtoUs({ retries, firstSentUs }: Connection): number {
 
 /**
  * When the SYN or SYN-ACK is to be sent again: after a time that doubles, up to the longest retransmission timeout (RFC 6298, 5.5
- * and 2.5); a user timeout ends before that.
+ * and 2.5); a user timeout, which counts in any state (RFC 9293, 3.10.8), here from the first SYN on, ends before that.
  */
 export function handshakeDueUs(stack: Stack, connection: Connection): number {
   const timeoutUs = Math.min(stack.config.tcp.handshakeTimeoutUs * 2 ** connection.retries, stack.config.cc.maxRtoUs)
-  return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection)), stack.nowUs)
-}
-
-/** The user timeout counts in any state (RFC 9293, 3.10.8): from the first SYN on. */
-export function handshakeUserTimedOut(stack: Stack, connection: Connection): boolean {
-  if (stack.nowUs < userTimeoutEndUs(connection)) return false
-  stack.stats.add('userTimeouts')
-  return true
-}
-
-function userTimeoutEndUs({ options, firstSentUs }: Connection): number {
-  return options.userTimeoutMs === 0 ? Infinity : firstSentUs + options.userTimeoutMs * 1000
+  return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection, connection.firstSentUs)), stack.nowUs)
 }

@@ -18,7 +18,7 @@ import type { Connection } from './connection.js'
 import {
   ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENONET, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 } from './errno.js'
-import { dropHandshake, failOpening } from './handshakeend.js'
+import { failHandshake } from './handshakeend.js'
 import { onTooBig } from './pathmtu.js'
 import { rememberSoftError } from './softerror.js'
 import type { Stack } from './stack.js'
@@ -52,14 +52,10 @@ export function receiveIcmpError(stack: Stack, message: IcmpMessage, localIp: nu
 
 /** RFC 5927, 4.1: SND.UNA =< SEG.SEQ < SND.NXT, where SND.NXT is the highest that was ever sent. */
 function isUnderWay(stack: Stack, connection: Connection, seq: number): boolean {
-  if (isOpening(connection)) return seq === connection.iss
+  if (connection.isOpening) return seq === connection.iss
   if (connection.phase !== 'worker') return false
   const una = stack.flows.word(connection, TCB_SND_UNA)
   return seqDiff(seq, una) >= 0 && seqDiff(seq, stack.flows.sndMax(connection)) < 0
-}
-
-function isOpening({ state }: Connection): boolean {
-  return state === 'SYN-SENT' || state === 'SYN-RECEIVED'
 }
 
 /** Returns whether the error meant anything. */
@@ -68,11 +64,11 @@ function handle(stack: Stack, connection: Connection, message: IcmpMessage, quot
   // RFC 6633, 3: TCP ignores source quench.
   if (type === ICMP_SOURCE_QUENCH) return false
   if (type === ICMP_UNREACHABLE && code === ICMP_FRAGMENTATION_NEEDED) {
-    return !isOpening(connection) && onTooBig(stack, connection, quoted, message.sequence)
+    return !connection.isOpening && onTooBig(stack, connection, quoted, message.sequence)
   }
   const error = errorOf(type, code)
   if (error === 0) return false
-  if (isOpening(connection) && type === ICMP_UNREACHABLE && HARD_CODES.has(code)) fail(stack, connection, error)
+  if (connection.isOpening && type === ICMP_UNREACHABLE && HARD_CODES.has(code)) failHandshake(stack, connection, error)
   else rememberSoftError(stack, connection, error)
   return true
 }
@@ -81,10 +77,4 @@ function handle(stack: Stack, connection: Connection, message: IcmpMessage, quot
 function errorOf(type: number, code: number): number {
   if (type === ICMP_UNREACHABLE) return UNREACHABLE_ERRORS[code] ?? 0
   return type === ICMP_TIME_EXCEEDED ? EHOSTUNREACH : EPROTO
-}
-
-/** An accept never fails for the network's sake: the program hears nothing of a passive open that came to nothing. */
-function fail(stack: Stack, connection: Connection, error: number): void {
-  if (connection.isActive) failOpening(stack, connection, error)
-  else dropHandshake(stack, connection)
 }

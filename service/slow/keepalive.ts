@@ -6,23 +6,16 @@
 import { TCB_HEARD_MS, TO_FAST_FLOW_PROBE } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { timestampValue } from './handshaketime.js'
-import { outstanding } from './retransmit.js'
+import { outstanding, quietMs } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
-
-/** Milliseconds since a segment of the peer was last acceptable. */
-export function quietMs(stack: Stack, connection: Connection): number {
-  // The worker's clock may be a moment ahead.
-  return Math.max((timestampValue(stack.nowUs) - stack.flows.word(connection, TCB_HEARD_MS)) | 0, 0)
-}
 
 /** Keepalive of a connection with a flow begins, changes or ends, as its options say. */
 export function startKeepAlive(stack: Stack, connection: Connection): void {
   const { keepIdleMs } = connection.options
   connection.keepProbes = 0
-  if (connection.keepTimer) stack.timers.cancel(connection.keepTimer)
+  stack.timers.cancel(connection.keepTimer)
   if (keepIdleMs === 0) return
   connection.keepTimer ??= new Timer(() => look(stack, connection))
   lookIn(stack, connection, Math.max(keepIdleMs - quietMs(stack, connection), 0))
@@ -62,7 +55,7 @@ function probe(stack: Stack, connection: Connection, quiet: number): void {
   const { userTimeoutMs, keepIntervalMs } = connection.options
   connection.keepProbes++
   stack.stats.add('keepaliveProbes')
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection)
   stack.arp.doubt(connection.neighbor, connection.keepProbes)
   const leftMs = userTimeoutMs > quiet ? userTimeoutMs - quiet : keepIntervalMs
   lookIn(stack, connection, Math.min(leftMs, keepIntervalMs))

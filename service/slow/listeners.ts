@@ -46,6 +46,11 @@ export class Listener {
   get isAcceptQueueFull(): boolean {
     return this.waiting.size >= this.backlog
   }
+
+  /** Whether it takes connections: an application that does not read its events gets no more of them, since they would pile up here. */
+  get isOpen(): boolean {
+    return !this.isAcceptQueueFull && !this.context.isBlocked
+  }
 }
 
 export class Listeners {

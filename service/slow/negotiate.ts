@@ -79,14 +79,10 @@ export function sendSynAck(
   stack.output.tcp(connection, segment, connection.neighbor)
 }
 
-/** Timestamps option of a segment sent now, or null if the peer has none. */
-export function timestampsOf(stack: Stack, connection: Connection): TcpOptions['timestamps'] {
-  return connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
-}
-
 /** Sends an acknowledgment for a connection whose numbers are in the slow path's hands. */
 export function sendAck(stack: Stack, connection: Connection, windowField: number): void {
-  const options = { ...NO_OPTIONS, timestamps: timestampsOf(stack, connection) }
+  const timestamps = connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
+  const options = { ...NO_OPTIONS, timestamps }
   const { sndNxt: seq, rcvNxt: ack, neighbor } = connection
   const { tos } = connection.options
   stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options, tos }, neighbor)

@@ -12,9 +12,10 @@
  * right the power to make us fragment, with 16-bit identifications at full speed (RFC 4963), for links that are
  * hardly to be found.
  */
-import { TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_UNA, TO_FAST_FLOW_MSS } from '../../lib/memif/index.js'
+import { TCB_ACKED_BYTES, TCB_SND_UNA, TO_FAST_FLOW_MSS } from '../../lib/memif/index.js'
 import { formatIpv4Address, type QuotedSegment, seqAdd, seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
+import { inFlight, mssOf } from './flowstate.js'
 import { effectiveMss, HEADERS_BYTES, mssFor, pathMtuOf } from './mss.js'
 import { resendAll } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
@@ -70,7 +71,7 @@ export function beginPath(stack: Stack, connection: Connection): void {
 
 /** The flow is gone. */
 export function endPath(stack: Stack, connection: Connection): void {
-  if (connection.path !== null) stack.timers.cancel(connection.path.timer)
+  stack.timers.cancel(connection.path?.timer)
   connection.path = null
   connection.pendingMtu = null
 }
@@ -94,7 +95,7 @@ export function onTooBig(stack: Stack, connection: Connection, quoted: QuotedSeg
   // RFC 1191, 3: never larger than before; and what fits was not too long.
   if (told === 0 || mtu >= current || mtu >= quoted.totalLen) return false
   // A peer that takes small segments only has none that were too long.
-  if (mssFor(connection, mtu) >= stack.flows.half(connection, TCB_MSS_U16)) return false
+  if (mssFor(connection, mtu) >= mssOf(stack, connection)) return false
   if (mayHaveWorked(stack, connection)) connection.pendingMtu = { mtu, seq: quoted.seq, atUs: stack.nowUs }
   else {
     takeTold(stack, connection, mtu)
@@ -119,7 +120,7 @@ function plateauBelow(len: number): number {
  */
 function mayHaveWorked(stack: Stack, connection: Connection): boolean {
   const acked = stack.flows.word(connection, TCB_ACKED_BYTES)
-  const mss = stack.flows.half(connection, TCB_MSS_U16)
+  const mss = mssOf(stack, connection)
   // What was under way at a change does not count, so this may be negative; counts wrap, which the next look makes good.
   return connection.path === null ? acked >>> 0 >= mss : seqDiff(acked, connection.path.ackedBefore) >= mss
 }
@@ -160,9 +161,8 @@ function stepBelow(stack: Stack, connection: Connection): number {
 }
 
 /** Whether the segment that times out would be shorter with `mtu`. Otherwise its length is not what keeps it back. */
-function wouldShrink({ flows }: Stack, connection: Connection, mtu: number): boolean {
-  const unacked = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
-  return Math.min(unacked, flows.half(connection, TCB_MSS_U16)) > mssFor(connection, mtu)
+function wouldShrink(stack: Stack, connection: Connection, mtu: number): boolean {
+  return Math.min(inFlight(stack, connection), mssOf(stack, connection)) > mssFor(connection, mtu)
 }
 
 /** What was tried does not come through: back to what did. */
@@ -179,13 +179,12 @@ function change(stack: Stack, connection: Connection, mtu: number, isGuess: bool
   path.fallbackMtu = 0
   path.isShared = false
   path.sinceUs = stack.nowUs
-  const underWay = seqDiff(stack.flows.sndMax(connection), stack.flows.word(connection, TCB_SND_UNA))
-  path.ackedBefore = seqAdd(stack.flows.word(connection, TCB_ACKED_BYTES), Math.max(underWay, 0))
+  path.ackedBefore = seqAdd(stack.flows.word(connection, TCB_ACKED_BYTES), inFlight(stack, connection))
   path.waitUs = CONFIRM_US
   stack.timers.set(path.timer, stack.nowUs + path.waitUs)
   const mss = effectiveMss(stack, connection)
   stack.log.debug({ to: formatIpv4Address(connection.remoteIp), mtu, mss, isGuess }, 'path MTU')
-  stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection.flow, connection.gen, mss, 0)
+  stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection, mss, 0)
 }
 
 /** New connections to the destination begin with this MTU; larger ones are tried when it is old. */

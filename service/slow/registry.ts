@@ -1,18 +1,17 @@
 /** Applications and their contexts: who there is, and how they come and go. */
 import {
   APPS_MAX, buffersOffset, CONTEXT_NONE, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD,
-  TO_FAST_FLOW_CONTEXT, writeAppRegionHeader, type Wakeable,
+  TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, writeAppRegionHeader, type Wakeable,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { App, AppContext } from './app.js'
 import type { Connection } from './connection.js'
 import { leastBufferBytes } from './buffersize.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { serveRequests } from './requests.js'
-import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { abortConnection, closeByApp } from './teardown.js'
-import type { AppRegion } from './workers.js'
+import type { AppRegion, WorkerChannel } from './workers.js'
 
 /** Why an application or context was not taken. */
 export class RegistryError extends Error {
@@ -102,7 +101,7 @@ export class AppRegistry {
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
-    for (const { worker, flow, gen } of app.flows) stack.workers[worker].flow(TO_FAST_FLOW_CONTEXT, flow, gen, CONTEXT_NONE)
+    for (const connection of app.flows) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
     for (const connection of [...app.connections]) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)
@@ -113,15 +112,32 @@ export class AppRegistry {
   /** A connection of an application that is gone has been let go: the last one takes the region along. */
   flowsGone(app: App): void {
     const { workers } = this.stack()
-    if (app.flows.size > 0 || app.workersLeft >= 0) return
-    app.workersLeft = workers.length
+    if (app.flows.size > 0 || app.workersLeft !== null) return
+    app.workersLeft = new Set(workers.keys())
     for (const worker of workers) worker.control(TO_FAST_APP_REMOVE, app.id)
   }
 
-  /** A worker has unmapped the region (TO_SLOW_APP_REMOVED). */
-  onRemoved(appId: number): void {
-    const app = this.byId[appId] ?? null
-    if (app !== null && app.workersLeft > 0 && --app.workersLeft === 0) this.byId[appId] = null
+  /** Worker `worker` has unmapped the region (TO_SLOW_APP_REMOVED). */
+  onRemoved(appId: number, worker: number): void {
+    const left = this.byId[appId]?.workersLeft ?? null
+    if (left?.delete(worker) && left.size === 0) this.byId[appId] = null
+  }
+
+  /**
+   * The process behind `worker` has ended and no other has begun; all that it wrote has been read. What it was told to let go and had read,
+   * nobody will answer any more.
+   */
+  onWorkerDied(worker: WorkerChannel): void {
+    for (const app of this.byId) {
+      if (app === null) continue
+      // To a flow that it had let go already, the next one answers at once; a second answer says nothing new.
+      for (const connection of app.flows) {
+        const isLost = connection.phase === 'removing' && connection.worker === worker.index
+        if (isLost) worker.flow(TO_FAST_FLOW_REMOVE, connection)
+      }
+      // The region was unmapped by its end. The id may be used again only if no order to forget it is still on its way.
+      if (!worker.hasUnread(TO_FAST_APP_REMOVE, app.id)) this.onRemoved(app.id, worker.index)
+    }
   }
 
   /** One round over all contexts: events that waited, then requests. Returns the work done. */
@@ -183,11 +199,7 @@ export class AppRegistry {
 
 /** Ends a connection whose application is gone, in whatever state it is. */
 function abandon(stack: Stack, connection: Connection): void {
-  if (connection.state === 'SYN-SENT') return releaseHandshake(stack, connection)
-  if (connection.state === 'SYN-RECEIVED') {
-    sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
-    return releaseHandshake(stack, connection)
-  }
+  if (connection.isOpening) return abortHandshake(stack, connection)
   // One that was being closed in good order is reset as well: its unsent bytes are gone with the region.
   if (connection.phase === 'worker') abortConnection(stack, connection, 0)
   closeByApp(stack, connection, true)

@@ -8,13 +8,12 @@ import {
 import { acceptNext, cancelAccept, closeListener, openListener } from './accept.js'
 import { openConnection } from './active.js'
 import type { AppContext } from './app.js'
-import { introduce, sendInfo, setContext } from './appevents.js'
+import { introduce, nameOf, sendInfo, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
 import { EINVAL, ENOTCONN } from './errno.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { linger } from './linger.js'
-import { changeOption } from './optiontimers.js'
-import { sendReset } from './reset.js'
+import { changeOption } from './optionchange.js'
 import type { Stack } from './stack.js'
 import { connectionInfo } from './tcpinfo.js'
 import { closeByApp } from './teardown.js'
@@ -186,8 +185,7 @@ function endOpening(stack: Stack, context: AppContext, opening: Connection, isAb
     opening.context = null
     return
   }
-  if (opening.state === 'SYN-RECEIVED') sendReset(stack, opening, opening.sndNxt, opening.rcvNxt)
-  releaseHandshake(stack, opening)
+  abortHandshake(stack, opening)
 }
 
 /** The request crossed the event that says the connection is open. One that failed meanwhile needs nothing. */
@@ -202,9 +200,8 @@ function closeJustOpened(stack: Stack, context: AppContext, handle: number, isAb
 function connMove(stack: Stack, context: AppContext): boolean {
   const connection = named(stack, context)
   if (connection === null) return isLate(stack, context)
-  const { handle, flow, gen, worker } = connection
   const target = context.app.context(entry[AS_CONTEXT])
-  const event = { type: EV_CONN_MOVED, handle, flow, genWorker: (worker << 16) | gen }
+  const event = { ...nameOf(connection), type: EV_CONN_MOVED }
   if (target === null) {
     context.send({ ...event, status: EINVAL })
     return false

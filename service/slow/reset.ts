@@ -1,5 +1,5 @@
 /** Resets and challenge acknowledgments. */
-import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST, TCP_SYN, type TcpOptions } from '../../lib/wire/index.js'
 import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { timestampValue } from './handshaketime.js'
@@ -19,25 +19,23 @@ export function refuse(stack: Stack, segment: Segment): void {
   stack.output.tcp(segment, { seq: 0, ack, flags: TCP_RST | TCP_ACK })
 }
 
-/** Sends a RST with sequence number `seq` that acknowledges all we received. */
-export function sendReset(stack: Stack, connection: Connection, seq: number, ack: number): void {
-  stack.stats.add('resetsSent')
-  const { tos } = connection.options
-  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK, tos }, connection.neighbor)
+/** Sends a RST that acknowledges all we received, for a connection whose numbers are in the slow path's hands. */
+export function sendReset(stack: Stack, connection: Connection): void {
+  reset(stack, connection, connection.sndNxt, connection.rcvNxt, NO_OPTIONS)
 }
 
 /** The same for a connection whose numbers are in its TCB. */
 export function sendFlowReset(stack: Stack, connection: Connection): void {
   const { flows } = stack
-  const seq = flows.sndMax(connection)
-  const ack = flows.word(connection, TCB_RCV_NXT)
-  if (!flows.hasFlag(connection, FLAG_TIMESTAMPS)) return sendReset(stack, connection, seq, ack)
   // RFC 7323, 3.2 wants timestamps in every segment but RST, where they are allowed.
-  const timestamps = { value: timestampValue(stack.nowUs), echo: flows.word(connection, TCB_TS_RECENT) }
+  const hasTimestamps = flows.hasFlag(connection, FLAG_TIMESTAMPS)
+  const timestamps = hasTimestamps ? { value: timestampValue(stack.nowUs), echo: flows.word(connection, TCB_TS_RECENT) } : null
+  reset(stack, connection, flows.sndMax(connection), flows.word(connection, TCB_RCV_NXT), { ...NO_OPTIONS, timestamps })
+}
+
+function reset(stack: Stack, connection: Connection, seq: number, ack: number, options: TcpOptions): void {
   stack.stats.add('resetsSent')
-  const { tos } = connection.options
-  const segment = { seq, ack, flags: TCP_RST | TCP_ACK, options: { ...NO_OPTIONS, timestamps }, tos }
-  stack.output.tcp(connection, segment, connection.neighbor)
+  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK, options, tos: connection.options.tos }, connection.neighbor)
 }
 
 /**
@@ -47,7 +45,7 @@ export function sendFlowReset(stack: Stack, connection: Connection): void {
 export function challenge(stack: Stack, connection: Connection): void {
   if (!stack.challengeLimit.allow(connection, stack.nowUs)) return
   if (connection.phase === 'worker') {
-    stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection.flow, connection.gen)
+    stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
     return
   }
   const isClosing = connection.state === 'TIME-WAIT'

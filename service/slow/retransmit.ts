@@ -1,23 +1,24 @@
 /**
- * Retransmission timer, tail loss probe and persist timer of flows that have something outstanding (RFC 6298; RFC 8985, 7;
- * RFC 9293, 3.8.6.1). The slow path looks at a watched flow's TCB when something would be due if nothing had happened
- * since; if the peer was heard meanwhile, the timer goes on from there. A flow with nothing outstanding is not looked at.
+ * Retransmission timer, tail loss probe, persist timer and user timeout of flows that have something outstanding (RFC 6298;
+ * RFC 8985, 7; RFC 9293, 3.8.6.1 and 3.8.3): one timer for whichever is due first. The slow path looks at a watched flow's TCB when
+ * something would be due if nothing had happened since; if the peer was heard meanwhile, the timer goes on from there. A flow with
+ * nothing outstanding is not looked at.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
-  TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
+  FLAG_SACK, TCB_RTTVAR_US4, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
-import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { onQuiet } from './autotune.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { initialRtoUs, timestampValue } from './handshaketime.js'
+import { heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
+import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
+import { userTimedOut, userTimeoutEndUs } from './usertimeout.js'
 import { intervalUs, onIdle } from './window.js'
 
 /** Clock granularity G (RFC 6298, 2.3). */
@@ -38,6 +39,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.lastUna = stack.flows.word(connection, TCB_SND_UNA)
   connection.hasProbed = false
   connection.progressUs = stack.nowUs
+  connection.unackedUs = stack.nowUs
   connection.stallSinceUs = -1
   connection.timer ??= new Timer(() => look(stack, connection))
   lookLater(stack, connection)
@@ -51,12 +53,18 @@ export function onProgress(stack: Stack, connection: Connection): void {
   if (connection.isWatched) lookLater(stack, connection)
 }
 
+/** The user timeout has another value than `beforeMs`. Where there was none it counts from now. */
+export function onUserTimeoutSet(stack: Stack, connection: Connection, beforeMs: number): void {
+  if (beforeMs === 0) connection.unackedUs = stack.nowUs
+  if (connection.isWatched) lookLater(stack, connection)
+}
+
 /** Retransmission timeout without back-off, in microseconds (RFC 6298, 2). */
 function rtoUs(stack: Stack, connection: Connection): number {
   const { minRtoUs, maxRtoUs, rexmitInts } = stack.config.cc
-  const srtt8 = stack.flows.word(connection, TCB_SRTT_US8)
-  if (srtt8 === 0) return Math.min(Math.max(initialRtoUs(connection), minRtoUs), maxRtoUs)
-  const rto = (srtt8 >>> 3) + Math.max(GRANULARITY_US, stack.flows.word(connection, TCB_RTTVAR_US4))
+  const srtt = srttUs(stack, connection)
+  if (srtt === 0) return Math.min(Math.max(initialRtoUs(connection), minRtoUs), maxRtoUs)
+  const rto = srtt + Math.max(GRANULARITY_US, stack.flows.word(connection, TCB_RTTVAR_US4))
   return Math.min(Math.max(rto, rexmitInts * intervalUs(stack, connection), minRtoUs), maxRtoUs)
 }
 
@@ -67,27 +75,28 @@ export function backedOffUs(stack: Stack, connection: Connection): number {
 
 /** Probe timeout (RFC 8985, 7.2), Infinity where no probe may be sent. */
 function probeTimeoutUs(stack: Stack, connection: Connection): number {
-  const { flows } = stack
-  const srtt8 = flows.word(connection, TCB_SRTT_US8)
+  const srtt = srttUs(stack, connection)
   const isOpen = connection.recovery === null && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
-  const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
-  if (!isOpen || srtt8 === 0 || inFlight <= 0 || !flows.hasFlag(connection, FLAG_SACK)) return Infinity
-  const delayUs = inFlight <= flows.half(connection, TCB_MSS_U16) ? DELAYED_ACK_US : 0
-  return Math.max((2 * srtt8) >>> 3, PROBE_TIMEOUT_MIN_US) + delayUs
+  const flightBytes = inFlight(stack, connection)
+  if (!isOpen || srtt === 0 || flightBytes === 0 || !stack.flows.hasFlag(connection, FLAG_SACK)) return Infinity
+  const delayUs = flightBytes <= mssOf(stack, connection) ? DELAYED_ACK_US : 0
+  return Math.max(2 * srtt, PROBE_TIMEOUT_MIN_US) + delayUs
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
   const timeoutUs = connection.progressUs + backedOffUs(stack, connection)
   const probeUs = probeStartUs(stack, connection) + probeTimeoutUs(stack, connection)
-  const dueUs = Math.max(Math.min(timeoutUs, probeUs), stack.nowUs + GRANULARITY_US)
+  const endUs = userTimeoutEndUs(connection, connection.unackedUs)
+  const dueUs = Math.max(Math.min(timeoutUs, probeUs, endUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
 
 function look(stack: Stack, connection: Connection): void {
-  if (connection.phase !== 'worker' || endStalled(stack, connection, outstanding(stack, connection))) return
+  if (connection.phase !== 'worker' || endStalled(stack, connection)) return
   const una = stack.flows.word(connection, TCB_SND_UNA)
+  const hasAdvanced = una !== connection.lastUna
   const hasReopened = connection.isProbing && stack.flows.word(connection, TCB_SND_WND) > 0
-  if (una !== connection.lastUna || hasReopened) {
+  if (hasAdvanced || hasReopened) {
     connection.lastUna = una
     connection.isProbing = false
     connection.hasProbed = false
@@ -95,8 +104,14 @@ function look(stack: Stack, connection: Connection): void {
     // The last segment that arrived is the latest that can have brought the progress. What is in flight may be younger: the timer
     // begins when something is sent while nothing is in flight (RFC 6298, 5.1).
     connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection), timedUs(stack, connection))
+    // What a closed window keeps back may have been written after that: no connection ends early.
+    if (hasAdvanced) connection.unackedUs = inFlight(stack, connection) > 0 ? connection.progressUs : stack.nowUs
   }
   if (outstanding(stack, connection) === 0) return unwatch(stack, connection)
+  if (userTimedOut(stack, connection, connection.unackedUs)) {
+    stack.stats.add('connectionsTimedOut')
+    return abortConnection(stack, connection, ETIMEDOUT)
+  }
   const waitedUs = stack.nowUs - connection.progressUs
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
   else if (stack.nowUs - probeStartUs(stack, connection) >= probeTimeoutUs(stack, connection)) {
@@ -106,47 +121,21 @@ function look(stack: Stack, connection: Connection): void {
   if (connection.phase === 'worker') lookLater(stack, connection)
 }
 
-/** When the peer was last heard: the end of that millisecond, so that a timer never runs out early. */
-function heardUs(stack: Stack, connection: Connection): number {
-  const agoMs = seqDiff(timestampValue(stack.nowUs), stack.flows.word(connection, TCB_HEARD_MS))
-  return agoMs <= 0 ? stack.nowUs : stack.nowUs - (agoMs - 1) * 1_000
-}
-
-/** When the segment was sent whose round trip the worker measures: the first of a flight. -Infinity if it measures none. */
-function timedUs(stack: Stack, connection: Connection): number {
-  const { flows, nowUs } = stack
-  if (!flows.hasFlag(connection, FLAG_RTT_TIMING)) return -Infinity
-  return nowUs - Math.max((nowUs - flows.word(connection, TCB_RTT_START_US)) | 0, 0)
-}
-
 /** From when the probe timeout counts: progress, or new data sent since (RFC 8985, 7.2). */
 function probeStartUs(stack: Stack, connection: Connection): number {
   return Math.max(connection.progressUs, timedUs(stack, connection))
-}
-
-/** Sequence numbers not acknowledged or not yet sent, FIN included. */
-export function outstanding(stack: Stack, connection: Connection): number {
-  const { flows } = stack
-  const hasFin = flows.hasFlag(connection, FLAG_FIN_QUEUED) && !flows.hasFlag(connection, FLAG_FIN_ACKED)
-  const end = seqAdd(flows.word(connection, TCB_SND_END), hasFin ? 1 : 0)
-  const una = flows.word(connection, TCB_SND_UNA)
-  // With its FIN acknowledged SND.UNA stands behind sndEnd.
-  return Math.max(seqDiff(end, una), seqDiff(flows.word(connection, TCB_SND_MAX), una), 0)
 }
 
 function unwatch(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   onIdle(stack, connection)
   onQuiet(stack, connection)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UNWATCH, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UNWATCH, connection)
 }
 
 function expire(stack: Stack, connection: Connection): void {
-  const { flows } = stack
-  const window = flows.word(connection, TCB_SND_WND)
-  const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
-  const wanted = Math.min(outstanding(stack, connection), flows.half(connection, TCB_MSS_U16))
-  if (window === 0 || (inFlight === 0 && window < wanted)) probe(stack, connection)
+  const isShut = stack.flows.word(connection, TCB_SND_WND) === 0
+  if (isHeldUp(stack, connection) && (isShut || inFlight(stack, connection) === 0)) probe(stack, connection)
   else retransmit(stack, connection)
 }
 
@@ -157,7 +146,7 @@ function probe(stack: Stack, connection: Connection): void {
   if (hasGivenUp(stack, connection)) return
   connection.isProbing = true
   stack.stats.add('persistProbes')
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection)
 }
 
 function retransmit(stack: Stack, connection: Connection): void {

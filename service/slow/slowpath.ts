@@ -17,7 +17,7 @@ import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
 import { rawWord } from './handover.js'
-import { releaseHandshake } from './handshakeend.js'
+import { abortHandshake } from './handshakeend.js'
 import { ConnectionListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
@@ -31,7 +31,7 @@ import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
 import { ReplyLimit } from './replylimit.js'
-import { sendFlowReset, sendReset } from './reset.js'
+import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
@@ -132,6 +132,18 @@ export class SlowPath {
     return new ConnectionListing(this.stack)
   }
 
+  /** The process of worker `index` has ended, and the next one has not begun yet: nothing waits for its answers any more. */
+  workerDied(index: number, nowUs: number): void {
+    const { stack } = this
+    const worker = stack.workers[index]
+    stack.nowUs = nowUs
+    let read: number
+    do read = this.drain(worker)
+    while (read > 0)
+    stack.apps.onWorkerDied(worker)
+    this.publish()
+  }
+
   /** Tells peers (RST) and applications (ENETDOWN) that this is the end. */
   shutdown(nowUs: number): void {
     const { stack } = this
@@ -145,10 +157,9 @@ export class SlowPath {
 
   private cutOff(connection: Connection): void {
     const { stack } = this
-    if (connection.state === 'SYN-SENT' || connection.state === 'SYN-RECEIVED') {
-      if (connection.state === 'SYN-RECEIVED') sendReset(stack, connection, connection.sndNxt, connection.rcvNxt)
+    if (connection.isOpening) {
       const { context, handle } = connection
-      releaseHandshake(stack, connection)
+      abortHandshake(stack, connection)
       context?.send({ type: EV_CONN_OPEN, handle, status: ENETDOWN })
       return
     }
@@ -192,7 +203,7 @@ export class SlowPath {
     else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
-    else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP])
+    else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
   }
 
   private receivePacket(worker: WorkerChannel, entry: number, flow: number, gen: number): void {

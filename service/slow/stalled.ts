@@ -4,10 +4,11 @@
  * the system to end it when it needs the memory. That is done here, after `stallLimitUs`
  * with hardly anything acknowledged, if buffers or TCBs run short, or if the application has closed and nobody waits for the data.
  */
-import { TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_WND } from '../../lib/memif/index.js'
+import { TCB_ACKED_BYTES } from '../../lib/memif/index.js'
 import { seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
+import { isHeldUp } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 
@@ -19,14 +20,13 @@ const SHORT_FILL = 3 / 4
 const SHORT_FLOWS = 1 / 8
 
 /**
- * Called at every look at a watched flow of which `outstandingBytes` are not acknowledged. Ends the connection, and returns true, if
- * its peer has held it up for too long.
+ * Called at every look at a watched flow. Ends the connection, and returns true, if its peer has held it up for too long.
  */
-export function endStalled(stack: Stack, connection: Connection, outstandingBytes: number): boolean {
+export function endStalled(stack: Stack, connection: Connection): boolean {
   const { stallLimitUs } = stack.config.tcp
   const acked = stack.flows.word(connection, TCB_ACKED_BYTES)
   const progress = seqDiff(acked, connection.stallAcked)
-  const isStalled = connection.stallSinceUs >= 0 && progress < LEAST_PROGRESS_BYTES && isHeldUp(stack, connection, outstandingBytes)
+  const isStalled = connection.stallSinceUs >= 0 && progress < LEAST_PROGRESS_BYTES && isHeldUp(stack, connection)
   if (!isStalled) {
     connection.stallSinceUs = stack.nowUs
     connection.stallAcked = acked
@@ -37,11 +37,6 @@ export function endStalled(stack: Stack, connection: Connection, outstandingByte
   stack.stats.add('connectionsStalled')
   abortConnection(stack, connection, ETIMEDOUT)
   return true
-}
-
-/** Whether it is the peer's window that keeps data back. */
-function isHeldUp(stack: Stack, connection: Connection, outstandingBytes: number): boolean {
-  return stack.flows.word(connection, TCB_SND_WND) < Math.min(outstandingBytes, stack.flows.half(connection, TCB_MSS_U16))
 }
 
 function isMemoryWanted(stack: Stack, { app, isAppClosed }: Connection): boolean {

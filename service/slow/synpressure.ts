@@ -13,7 +13,11 @@ import { COOKIE_SLOT_US, cookieMssIndex, cookieOffer, cookieTimestamp } from './
 
 /** Half-open connections of all listeners together; beyond it each listener keeps only its share. */
 export const HALF_OPEN_MAX = 16_384
-/** SYN-ACKs that are sent again while the queue is crowded: who takes longer makes room. */
+/**
+ * Most retransmissions of a SYN-ACK: a stranger's connection may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a
+ * SYN of ours. And while the queue is crowded: who takes longer makes room.
+ */
+const RETRIES_MAX = 10
 const RETRIES_WHEN_CROWDED = 6
 
 /** Whether one more SYN for `listener` must not be kept: its backlog is full, or all places are taken and its share too. */
@@ -27,9 +31,8 @@ export function isSynQueueFull(stack: Stack, listener: Listener): boolean {
 
 /** How often a SYN-ACK is sent again; the oldest leave a crowded queue first, since they have been repeated most. */
 export function synAckRetries(stack: Stack, { listener }: Connection): number {
-  const { handshakeRetries } = stack.config.tcp
   const isCrowded = listener !== null && (listener.halfOpen.size * 4 >= listener.backlog * 3 || isSynQueueFull(stack, listener))
-  return isCrowded ? Math.min(handshakeRetries, RETRIES_WHEN_CROWDED) : handshakeRetries
+  return Math.min(stack.config.tcp.handshakeRetries, isCrowded ? RETRIES_WHEN_CROWDED : RETRIES_MAX)
 }
 
 /**

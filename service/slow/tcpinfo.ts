@@ -1,13 +1,12 @@
 /** What can be told about a connection (EV_CONN_INFO, `tas stat --connections`): from its TCB and from the slow path. */
 import {
   FLAG_ECN, FLAG_FIN_RECEIVED, FLAG_NAGLE, FLAG_SACK, FLAG_TIMESTAMPS, INFO_ECN, INFO_KEEP_ALIVE, INFO_NAMES, INFO_NO_DELAY,
-  INFO_SACK, INFO_TIMESTAMPS, INFO_WINDOW_SCALING, TCB_FLAGS, TCB_MSS_U16, TCB_OOO_END, TCB_OOO_START, TCB_RATE_KBPS, TCB_RCV_ADV,
-  TCB_RCV_NXT, TCB_RTTVAR_US4, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
-  TCB_TX_LOG2_U8, TCP_STATES, type InfoValues,
+  INFO_SACK, INFO_TIMESTAMPS, INFO_WINDOW_SCALING, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RATE_KBPS, TCB_RCV_NXT,
+  TCB_RTTVAR_US4, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_TX_LOG2_U8, TCP_STATES, type InfoValues,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
-import { quietMs } from './keepalive.js'
+import { inFlight, mssOf, quietMs, rcvWindow, srttUs } from './flowstate.js'
 import { LOST, SACKED } from './recovery/scoreboard.js'
 import { backedOffUs } from './retransmit.js'
 import type { Stack } from './stack.js'
@@ -51,20 +50,21 @@ function flowInfo(stack: Stack, connection: Connection): Partial<InfoValues> {
   const flags = word(TCB_FLAGS)
   return {
     flags: flowFlags(connection, flags),
-    rttUs: word(TCB_SRTT_US8) >>> 3,
+    rttUs: srttUs(stack, connection),
     rttvarUs: word(TCB_RTTVAR_US4) >>> 2,
     rtoUs: Math.round(backedOffUs(stack, connection)),
     backoff: connection.backoff,
-    mssBytes: stack.flows.half(connection, TCB_MSS_U16),
+    mssBytes: mssOf(stack, connection),
     cwndBytes: connection.cwnd,
     ssthreshBytes: connection.ssthresh,
     rateKbps: word(TCB_RATE_KBPS) >>> 0,
     outOfOrderBytes: Math.max(seqDiff(word(TCB_OOO_END), word(TCB_OOO_START)), 0),
-    rcvWndBytes: Math.max(seqDiff(word(TCB_RCV_ADV), word(TCB_RCV_NXT)), 0),
+    rcvWndBytes: rcvWindow(stack, connection),
     sndWndBytes: word(TCB_SND_WND) >>> 0,
     heardMs: quietMs(stack, connection),
     rxBufferBytes: 2 ** stack.flows.byte(connection, TCB_RX_LOG2_U8),
     txBufferBytes: 2 ** stack.flows.byte(connection, TCB_TX_LOG2_U8),
+    inFlightBytes: inFlight(stack, connection),
     ...byteCounts(connection, word, (flags & FLAG_FIN_RECEIVED) !== 0),
   }
 }
@@ -75,7 +75,6 @@ function byteCounts(connection: Connection, word: (index: number) => number, has
   const [una, max, end] = [word(TCB_SND_UNA), word(TCB_SND_MAX), word(TCB_SND_END)]
   const dataEnd = (seq: number): number => seqDiff(seq, end) > 0 ? end : seq
   return {
-    inFlightBytes: Math.max(seqDiff(max, una), 0),
     unsentBytes: Math.max(seqDiff(end, max), 0),
     ackedBytes: (dataEnd(una) - first) >>> 0,
     sentBytes: (dataEnd(max) - first) >>> 0,

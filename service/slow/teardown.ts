@@ -17,7 +17,6 @@ import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
-import { stopOptionTimers } from './optiontimers.js'
 import { endPath } from './pathmtu.js'
 import { sendFlowReset } from './reset.js'
 import { reportedError } from './softerror.js'
@@ -32,7 +31,7 @@ export function finQueued(stack: Stack, connection: Connection): void {
   if (connection.state === 'ESTABLISHED') stack.connections.setState(connection, 'FIN-WAIT-1')
   else if (connection.state === 'CLOSE-WAIT') stack.connections.setState(connection, 'LAST-ACK')
   else return
-  if (connection.closeTimer) stack.timers.cancel(connection.closeTimer)
+  stack.timers.cancel(connection.closeTimer)
 }
 
 /** Our FIN is acknowledged (RFC 9293, 3.10.7.4, fifth). */
@@ -63,18 +62,17 @@ export function closeByApp(stack: Stack, connection: Connection, isAbort: boolea
   if (connection.phase !== 'worker') return
   // RFC 9293, 3.10.5: where both sides have closed nothing is reset, the connection is only forgotten.
   if (isAbort) return abortConnection(stack, connection, 0, connection.state !== 'CLOSING' && connection.state !== 'LAST-ACK')
-  const { state, flow, gen } = connection
+  const { state } = connection
   const worker = stack.workers[connection.worker]
-  const mayReceive = state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
-  if (mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, flow, gen)
+  if (connection.mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, connection)
   if (state === 'FIN-WAIT-2') return limitFinWait2(stack, connection)
   if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') return
-  if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, flow, gen)
-  else closeAfter(stack, connection, FIN_PATIENCE_US, () => worker.flow(TO_FAST_FLOW_FIN, flow, gen))
+  if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, connection)
+  else closeAfter(stack, connection, FIN_PATIENCE_US, () => worker.flow(TO_FAST_FLOW_FIN, connection))
 }
 
 function closeAfter(stack: Stack, connection: Connection, afterUs: number, action: () => void): void {
-  if (connection.closeTimer) stack.timers.cancel(connection.closeTimer)
+  stack.timers.cancel(connection.closeTimer)
   connection.closeTimer = new Timer(action)
   stack.timers.set(connection.closeTimer, stack.nowUs + afterUs)
 }
@@ -124,7 +122,7 @@ export function resumeTimeWait(stack: Stack, connection: Connection): void {
 
 /** The four-tuple is free again. */
 export function endTimeWait(stack: Stack, connection: Connection): void {
-  if (connection.timer) stack.timers.cancel(connection.timer)
+  stack.timers.cancel(connection.timer)
   stack.connections.setState(connection, 'CLOSED')
   stack.connections.remove(connection)
 }
@@ -134,10 +132,9 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   endPath(stack, connection)
   connection.listener?.waiting.delete(connection)
-  const { timer, growthTimer, closeTimer, idleTimer, recovery } = connection
-  for (const set of [timer, growthTimer, closeTimer, idleTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
-  stopOptionTimers(stack, connection)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
+  const { timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
+  for (const set of [timer, growthTimer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection)
 }
 
 /** The worker has let go of the TCB (TO_SLOW_FLOW_REMOVED). */

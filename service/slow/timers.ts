@@ -36,9 +36,9 @@ export class Timers {
     this.settle(timer)
   }
 
-  /** Takes `timer` out if it is set. */
-  cancel(timer: Timer): void {
-    if (timer.place < 0) return
+  /** Takes `timer` out if there is one and it is set. */
+  cancel(timer: Timer | null | undefined): void {
+    if (!timer?.isSet) return
     const place = timer.place
     timer.place = -1
     const last = this.heap.pop() as Timer // the heap holds at least `timer`

@@ -1,5 +1,6 @@
 /** Segments for a connection in TIME-WAIT (RFC 9293, 3.10.7.4; RFC 1337; RFC 6191). */
 import { segmentLen, seqAdd, seqDiff, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
+import { isAcceptable } from './acceptable.js'
 import type { Connection } from './connection.js'
 import { findListener, receiveSyn } from './handshake.js'
 import { challenge } from './reset.js'
@@ -12,8 +13,7 @@ export function receiveInTimeWait(stack: Stack, connection: Connection, segment:
   if ((tcp.flags & TCP_RST) !== 0 || connection.phase === 'removing') return
   if ((tcp.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN && reopen(stack, connection, segment)) return
   // Our window is closed: nothing is acceptable but what says nothing new.
-  const isAcceptable = segmentLen(tcp) === 0 && tcp.seq === connection.rcvNxt
-  if (isAcceptable && seqDiff(tcp.ack, connection.sndNxt) <= 0) return
+  if (isAcceptable(tcp, connection.rcvNxt, 0) && seqDiff(tcp.ack, connection.sndNxt) <= 0) return
   challenge(stack, connection)
   if (isSameFin(connection, tcp)) restartTimeWait(stack, connection)
 }

@@ -2,16 +2,17 @@
  * Urgent data that arrives (RFC 9293, 3.8.5): the bytes are delivered in line, as RFC 6093 wants; the application is told
  * that there are some and where they end. None is sent (RFC 6093, 5).
  */
-import { EV_CONN_URGENT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
-import { segmentLen, seqAdd, seqDiff, seqInWindow, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
+import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
+import { seqAdd, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
+import { isAcceptable } from './acceptable.js'
+import { nameOf } from './appevents.js'
 import type { Connection } from './connection.js'
+import { rcvWindow } from './flowstate.js'
 import type { Stack } from './stack.js'
 
 /** A segment with an acceptable acknowledgment for a connection that a worker has (RFC 9293, 3.10.7.4, sixth). */
 export function noteUrgent(stack: Stack, connection: Connection, tcp: TcpParsed): void {
-  const { state } = connection
-  const mayReceive = state === 'ESTABLISHED' || state === 'FIN-WAIT-1' || state === 'FIN-WAIT-2'
-  if ((tcp.flags & TCP_URG) === 0 || !mayReceive || connection.isAppClosed || !isInWindow(stack, connection, tcp)) return
+  if ((tcp.flags & TCP_URG) === 0 || !connection.mayReceive || connection.isAppClosed || !isInWindow(stack, connection, tcp)) return
   // MUST-62: the pointer says where the first byte that is not urgent stands.
   const end = seqAdd(tcp.seq, tcp.urgent)
   if (end === connection.rcvUp || seqLeq(end, stack.flows.word(connection, TCB_RCV_READ))) return
@@ -21,21 +22,19 @@ export function noteUrgent(stack: Stack, connection: Connection, tcp: TcpParsed)
   if (!connection.owesUrgent) tellUrgent(connection)
 }
 
-/** The first check of RFC 9293, 3.10.7.4: with a closed window RCV.NXT itself is acceptable, so that the pointer comes through (MUST-66). */
+/** Acceptable; of a segment that begins at a closed window the pointer comes through all the same (RFC 9293, 3.10.7.4: MUST-66). */
 function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
   const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
-  const window = Math.max(seqDiff(stack.flows.word(connection, TCB_RCV_ADV), rcvNxt), 0)
-  const last = seqAdd(tcp.seq, Math.max(segmentLen(tcp) - 1, 0))
-  return tcp.seq === rcvNxt || seqInWindow(tcp.seq, rcvNxt, window) || seqInWindow(last, rcvNxt, window)
+  return tcp.seq === rcvNxt || isAcceptable(tcp, rcvNxt, rcvWindow(stack, connection))
 }
 
 /** Tells the application (MUST-32), once it knows the connection. Never more than one message of a connection waits for room. */
 export function tellUrgent(connection: Connection): void {
-  const { rcvUp, context, handle, flow, gen, worker } = connection
+  const { rcvUp, context } = connection
   if (rcvUp === null) return
   connection.owesUrgent = true
   if (!connection.isAppKnown || context === null) return
-  context.send({ type: EV_CONN_URGENT, handle, flow, genWorker: (worker << 16) | gen, values: [0, rcvUp] }, () => {
+  context.send({ ...nameOf(connection), type: EV_CONN_URGENT, values: [0, rcvUp] }, () => {
     connection.owesUrgent = false
     if (connection.rcvUp !== rcvUp && connection.phase === 'worker') tellUrgent(connection)
   })

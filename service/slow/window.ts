@@ -4,11 +4,12 @@
  * loss and its repair is recovery's (recovery/recovery.ts).
  */
 import {
-  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_MSS_U16, TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_FLAGS,
+  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_SND_UNA, TO_FAST_FLOW_FLAGS,
   TO_FAST_FLOW_UPDATE,
 } from '../../lib/memif/index.js'
 import { seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
+import { ackedSince, mssOf, srttUs } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 
@@ -61,7 +62,7 @@ export function onCongestionEcho(stack: Stack, connection: Connection): void {
   lossReduces(stack, connection)
   setWindow(stack, connection, connection.ssthresh)
   stack.stats.add('ecnReductions')
-  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, FLAG_CWR_OWED, 0)
+  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection, FLAG_CWR_OWED, 0)
 }
 
 /** The connection has been idle: what the window said about the path is stale (RFC 5681, 4.1). */
@@ -81,16 +82,11 @@ function growthIntervalUs(stack: Stack, connection: Connection): number {
 }
 
 function rttUs(stack: Stack, connection: Connection): number {
-  return (stack.flows.word(connection, TCB_SRTT_US8) >>> 3) || stack.config.tcp.rttInitUs
-}
-
-/** Payload bytes of a full segment. */
-export function mssOf(stack: Stack, connection: Connection): number {
-  return stack.flows.half(connection, TCB_MSS_U16)
+  return srttUs(stack, connection) || stack.config.tcp.rttInitUs
 }
 
 function grow(stack: Stack, connection: Connection): void {
-  const acked = (stack.flows.word(connection, TCB_ACKED_BYTES) - connection.ackedAtGrowth) >>> 0
+  const acked = ackedSince(stack, connection, connection.ackedAtGrowth)
   if (acked === 0) {
     connection.growthWaits = Math.min(connection.growthWaits + 1, WAITS_MAX)
     return growLater(stack, connection, stack.nowUs + growthIntervalUs(stack, connection) * 2 ** connection.growthWaits)
@@ -121,5 +117,5 @@ function setWindow(stack: Stack, connection: Connection, bytes: number): void {
   connection.growthWaits = 0
   connection.ackedAtGrowth = stack.flows.word(connection, TCB_ACKED_BYTES)
   stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
 }

@@ -24,6 +24,12 @@ export interface WorkerLink {
 /** Packets that may wait for room in the ring; more are dropped, and the peer sends them again. */
 const WAITING_PACKETS_MAX = 1024
 
+/** What names a flow in a command: a connection, say. */
+export interface FlowName {
+  readonly flow: number
+  readonly gen: number
+}
+
 interface Command {
   readonly type: number
   readonly flow: number
@@ -40,6 +46,10 @@ interface Command {
 }
 
 const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, first: 0, second: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
+
+function keyOf({ flow, type }: Command): number {
+  return flow * 64 + type
+}
 
 /**
  * Commands to a worker are never lost: what the ring cannot take waits here, in order. The queue is
@@ -65,19 +75,14 @@ export class WorkerChannel {
   }
 
   /** A command about a flow (TO_FAST_FLOW_*). */
-  flow(type: number, flow: number, gen: number, context = 0): void {
-    const key = flow * 64 + type
-    const queued = this.waitingFlows.get(key)
-    if (queued) {
+  flow(type: number, { flow, gen }: FlowName, context = 0): void {
+    this.sendOnce({ ...PLAIN, type, flow, gen, context }, (queued) => {
       queued.context = context
-      return
-    }
-    const command = { ...PLAIN, type, flow, gen, context }
-    if (!this.send(command)) this.waitingFlows.set(key, command)
+    })
   }
 
   /** A command about a flow with two values, whose order among others of its kind counts. */
-  value(type: number, flow: number, gen: number, first: number, second: number): void {
+  value(type: number, { flow, gen }: FlowName, first: number, second: number): void {
     this.send({ ...PLAIN, type, flow, gen, first, second })
   }
 
@@ -85,16 +90,11 @@ export class WorkerChannel {
    * TO_FAST_FLOW_FLAGS for options of an application, as often as it likes: clears and sets bits that nothing else changes. Orders
    * that wait for room become one.
    */
-  flags(flow: number, gen: number, set: number, clear: number): void {
-    const key = flow * 64 + TO_FAST_FLOW_FLAGS
-    const queued = this.waitingFlows.get(key)
-    if (queued) {
+  flags({ flow, gen }: FlowName, set: number, clear: number): void {
+    this.sendOnce({ ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear }, (queued) => {
       queued.first = (queued.first & ~clear) | set
       queued.second |= clear
-      return
-    }
-    const command = { ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear }
-    if (!this.send(command)) this.waitingFlows.set(key, command)
+    })
   }
 
   /** A command about an application, or to the worker itself. */
@@ -116,6 +116,19 @@ export class WorkerChannel {
     return this.waiting.length > 0
   }
 
+  /** Whether a command of `type` about application `app` has not been read. For when no worker runs. */
+  hasUnread(type: number, app: number): boolean {
+    if (this.waiting.some((command) => command.type === type && command.app === app)) return true
+    this.toFast.publish()
+    const { words, places } = this.state
+    const unread = new PacketRingConsumer(words, places.workers[this.index].toFast)
+    for (let entry = unread.peek(); entry >= 0; entry = unread.peek()) {
+      if (words[entry + SF_TYPE] === type && words[entry + SF_APP] === app) return true
+      unread.pass(entry)
+    }
+    return false
+  }
+
   /** Moves waiting commands into the ring. Returns how many. */
   flush(): number {
     let moved = 0
@@ -130,6 +143,13 @@ export class WorkerChannel {
     return this.toFast.publish() && this.link.doorbell.ring()
   }
 
+  /** Sends `command`, or changes the one of its kind for its flow that waits already. */
+  private sendOnce(command: Command, merge: (queued: Command) => void): void {
+    const queued = this.waitingFlows.get(keyOf(command))
+    if (queued) merge(queued)
+    else if (!this.send(command)) this.waitingFlows.set(keyOf(command), command)
+  }
+
   private send(command: Command): boolean {
     if (this.waiting.length === 0 && this.write(command)) return true
     // The frame's bytes are in a ring that is released at the end of the poll.
@@ -141,7 +161,7 @@ export class WorkerChannel {
 
   private forget(command: Command): void {
     if (command.packet) this.waitingPackets--
-    const key = command.flow * 64 + command.type
+    const key = keyOf(command)
     if (this.waitingFlows.get(key) === command) this.waitingFlows.delete(key)
   }
 

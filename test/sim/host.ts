@@ -189,6 +189,9 @@ export class SimHost {
   /** The worker process is killed between two passes, with all that it had in memory of its own; another takes over on the same state. */
   replaceWorker(): void {
     this.takeovers++
+    this.slow.workerDied(0, this.nowUs)
+    // As the service does, which does not tell a new worker of an application that is gone.
+    for (const app of [...this.buffers.keys()]) if (this.slow.apps['byId'][app]?.isGone !== false) this.buffers.delete(app)
     const known = [...this.buffers.keys()].map((app) => ({
       app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
     }))
@@ -216,6 +219,11 @@ export class SimHost {
   receiveAnything(frame: Uint8Array, rxFlags: number): void {
     if (this.port.inject(frame, rxFlags)) this.framesIn++
     else this.framesRefused++
+  }
+
+  /** Whether an application has the id `app`, or one had it that is not forgotten everywhere. */
+  isIdTaken(app: number): boolean {
+    return this.slow.apps['byId'][app] !== null
   }
 
   /** Whether the worker still has the region of application `app`. */

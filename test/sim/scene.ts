@@ -73,5 +73,5 @@ export function expectNothingLeft(hosts: TwoHosts, programs: readonly (readonly 
     expect(host.fastCount('flows')).toBe(0)
     expect(host.slow.nextDeadlineUs()).toBe(Infinity)
   }
-  for (const [host, { app }] of programs) expect([app, host.workerKnows(app)]).toEqual([app, false])
+  for (const [host, { app }] of programs) expect([app, host.workerKnows(app), host.isIdTaken(app)]).toEqual([app, false, false])
 }

@@ -4,8 +4,8 @@ import {
   TCB_ACKED_BYTES,
   APPS_MAX, CONTEXT_NONE, CONTEXTS_MAX, EV_CONN_CLOSED, EV_CONN_MOVED, EV_CONN_OPEN, EV_LISTEN_CLOSED,
   EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, REQ_CONN_CLOSE, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN,
-  TCB_CONTEXT_U16, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, TO_FAST_FLOW_CONTEXT,
-  TO_FAST_FLOW_REMOVE, TO_FAST_PACKET, WHAT_CWND_LIMITED,
+  SF_FLOW, SF_GEN, TCB_CONTEXT_U16, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, TO_FAST_FLOW_ADD, TO_FAST_FLOW_CONTEXT,
+  TO_FAST_FLOW_REMOVE, TO_FAST_PACKET, TO_SLOW_FLOW_REMOVED, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
 import { RegistryError } from '../../service/slow/index.js'
 import { Host, LISTEN_PORT, PEER_IP } from './harness.js'
@@ -210,6 +210,70 @@ describe('application death', () => {
     open.host.sent()
     open.host.send({ flags: TCP_SYN, localPort: 81 })
     expect(open.host.sent()).toMatchObject([{ flags: TCP_SYN | TCP_ACK }])
+  })
+})
+
+describe('worker death', () => {
+  /** Whether the id that was taken first is free: all others are. */
+  function isFree(host: Host, id: number): boolean {
+    const buffer = new ArrayBuffer(1 << 20)
+    const taken = Array.from({ length: APPS_MAX - 2 }, () => host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1))
+    if (taken.includes(id)) return true
+    try {
+      return host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1) === id
+    } catch (error) {
+      if (error instanceof RegistryError) return false
+      throw error
+    }
+  }
+
+  it('APP_REMOVE read and not answered -> the id is free', () => {
+    const { host, app } = scene()
+    host.slow.apps.removeApp(app.id)
+    expect(host.worker.read().at(-1)).toMatchObject({ type: TO_FAST_APP_REMOVE, app: app.id })
+    host.slow.workerDied(0, host.nowUs)
+    expect(isFree(host, app.id)).toBe(true)
+  })
+
+  it.each([['in the ring', 64], ['waiting for room in it', 1]])('APP_REMOVE not read: %s -> the id is free when the next worker answers', (_, toFastEntries) => {
+    const { host, app } = scene({ toFastEntries })
+    host.slow.apps.removeApp(app.id)
+    host.slow.workerDied(0, host.nowUs)
+    expect(host.slow.apps['byId'][app.id]).not.toBeNull()
+    for (let i = 0; i < 5; i++) host.work()
+    expect(host.slow.apps['byId'][app.id]).toBeNull()
+  })
+
+  it('two workers, the order read by both, one of them dead -> the id is free when the other has answered', () => {
+    const { host, app } = scene({ workers: 2 })
+    host.slow.apps.removeApp(app.id)
+    host.workers[0].read()
+    host.slow.workerDied(0, host.nowUs)
+    host.slow.workerDied(0, host.nowUs)
+    expect(host.slow.apps['byId'][app.id]).not.toBeNull()
+    host.work(1)
+    expect(host.slow.apps['byId'][app.id]).toBeNull()
+  })
+
+  it('FLOW_REMOVE read, its answer lost -> sent again; answered twice -> once is enough', () => {
+    const { host, app, context, flow, gen } = accepted()
+    context.request(REQ_CONN_CLOSE, CONNECTION, { flow, gen, flags: 1 })
+    expect(host.worker.read()).toMatchObject([{ type: TO_FAST_FLOW_REMOVE, flow, gen }])
+    host.slow.workerDied(0, host.nowUs)
+    host.slow.workerDied(0, host.nowUs)
+    expect(host.work()).toMatchObject([{ type: TO_FAST_FLOW_REMOVE, flow, gen }, { type: TO_FAST_FLOW_REMOVE, flow, gen }])
+    expect([host.count('bufferBytes'), host.count('connectionsClosed')]).toEqual([0, 1])
+    host.slow.apps.removeApp(app.id)
+    expect(host.work()).toMatchObject([{ type: TO_FAST_APP_REMOVE, app: app.id }])
+  })
+
+  it('answers in the ring when it died -> taken first, nothing is sent again', () => {
+    const { host, app, context, flow, gen } = accepted()
+    context.request(REQ_CONN_CLOSE, CONNECTION, { flow, gen, flags: 1 })
+    host.worker.read()
+    host.worker.message(TO_SLOW_FLOW_REMOVED, { [SF_FLOW]: flow, [SF_GEN]: gen })
+    host.slow.workerDied(0, host.nowUs)
+    expect([host.worker.read(), host.count('bufferBytes'), app.id]).toEqual([[], 0, 1])
   })
 })
 

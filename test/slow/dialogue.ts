@@ -182,7 +182,7 @@ export class Dialogue {
 
   /** The connection's state; LISTEN and CLOSED have no record of their own. */
   private get state(): string {
-    const [connection] = this.host.slow['stack'].connections.all().filter(({ remotePort }) => remotePort === this.remotePort)
+    const [connection] = [...this.host.slow['stack'].connections.each()].filter(({ remotePort }) => remotePort === this.remotePort)
     return connection?.state ?? 'CLOSED'
   }
 

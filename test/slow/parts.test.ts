@@ -1,7 +1,9 @@
-/** Parts on their own: timers, buffers, hashes, ports, the connection table. */
+/** Parts on their own: timers, buffers, hashes, ports, the connection table, the check of a sequence number. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { COUNTERS_BYTES } from '../../lib/memif/index.js'
+import { NO_OPTIONS, TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
+import { isAcceptable } from '../../service/slow/acceptable.js'
 import { BufferAllocator } from '../../service/slow/buffers.js'
 import { Connection } from '../../service/slow/connection.js'
 import { ConnectionTable } from '../../service/slow/connections.js'
@@ -177,5 +179,30 @@ describe('connection table', () => {
     expect(connections.every((connection) => table.find(connection) === connection)).toBe(true)
     for (const connection of connections) table.remove(connection)
     expect([table.size, table.find(connections[5])]).toEqual([0, null])
+  })
+})
+
+describe('first check of a segment (RFC 9293, 3.10.7.4, table 6)', () => {
+  const RCV_NXT = -100
+  /** Acceptable with `payloadLen` bytes `from` numbers behind RCV.NXT, the window being `rcvWnd`. */
+  const check = (from: number, payloadLen: number, rcvWnd: number, flags = TCP_ACK): boolean => {
+    const seq = RCV_NXT + from
+    const header = { sourcePort: 1, targetPort: 2, seq, ack: 0, flags, window: 0, urgent: 0, headerLen: 20, payloadAt: 0 }
+    return isAcceptable({ ...header, payloadLen, options: NO_OPTIONS }, RCV_NXT, rcvWnd)
+  }
+
+  it.each([
+    ['empty, window 0', 0, 0, [false, true, false]],
+    ['empty, window 1', 0, 1, [false, true, false]],
+    ['empty, window 2', 0, 2, [false, true, true]],
+    ['one byte, window 0', 1, 0, [false, false, false]],
+    ['two bytes, window 1', 2, 1, [true, true, false]],
+    ['two bytes, window 300: across zero', 2, 300, [true, true, true]],
+  ])('%s -> one before, at and one behind RCV.NXT', (_, payloadLen, rcvWnd, expected) => {
+    expect([-1, 0, 1].map((from) => check(from, payloadLen, rcvWnd))).toEqual(expected)
+  })
+
+  it('a FIN takes a number -> like a byte', () => {
+    expect([check(-1, 1, 1, TCP_ACK | TCP_FIN), check(-1, 0, 1, TCP_ACK | TCP_FIN), check(0, 0, 0, TCP_ACK | TCP_FIN)]).toEqual([true, false, false])
   })
 })

@@ -71,6 +71,13 @@ describe('retransmission timer', () => {
     expect(timesOf(open, TO_FAST_FLOW_SEND, 1_100_000, 10_000)).toEqual([1_000_000])
   })
 
+  it('a round trip below a microsecond -> measured all the same (RFC 6298, 2.2)', () => {
+    const open = inFlight(accepted(), 5000)
+    open.host.setTcb(open.flow, TCB_SRTT_US8, 1)
+    report(open, WHAT_ACTIVE)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 300_000, 10_000)).toEqual([200_000])
+  })
+
   it('a long round trip -> SRTT + 4 RTTVAR, and at least the control intervals asked for (RFC 6298, 2.3)', () => {
     const open = inFlight(accepted(), 5000, 300_000)
     report(open, WHAT_ACTIVE)

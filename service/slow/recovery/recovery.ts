@@ -11,18 +11,19 @@
  */
 import {
   FLAG_IN_RECOVERY, FLAG_SACK, TCB_CWND, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
-  TCB_SRTT_US8, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
+  TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
+import { mssOf, srttUs } from '../flowstate.js'
 import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
-import { lossReduces, mssOf, timeoutReduces, undoReduction } from '../window.js'
+import { lossReduces, timeoutReduces, undoReduction } from '../window.js'
 import { beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
 import { LOST, SACKED, type Delivery } from './scoreboard.js'
-import { Recovery } from './state.js'
+import { Recovery, type Undo } from './state.js'
 
 /** Recoveries without needless retransmissions after which the reordering window is small again (RFC 8985, 6.2 step 4). */
 const WINDOW_PERSISTS = 16
@@ -68,9 +69,8 @@ function begin(stack: Stack, connection: Connection): Recovery {
 }
 
 function setSteered(stack: Stack, connection: Connection, isSteered: boolean): void {
-  const worker = stack.workers[connection.worker]
-  if (isSteered) worker.value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, FLAG_IN_RECOVERY, 0)
-  else worker.value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, 0, FLAG_IN_RECOVERY)
+  const [set, clear] = isSteered ? [FLAG_IN_RECOVERY, 0] : [0, FLAG_IN_RECOVERY]
+  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection, set, clear)
 }
 
 /** Enters acknowledgment and SACK blocks. Returns bytes of a D-SACK block (RFC 2883, 4), which is always the first. */
@@ -175,11 +175,11 @@ function forgetReordering(connection: Connection): void {
 }
 
 function end(stack: Stack, connection: Connection, recovery: Recovery): void {
-  if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
+  stack.timers.cancel(recovery.reorderTimer)
   connection.recovery = null
   stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
   setSteered(stack, connection, false)
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
 }
 
 function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery, deliveredBytes: number, hasAdvanced: boolean): void {
@@ -197,10 +197,6 @@ function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery,
   send(stack, connection, recovery, deliveredBytes)
 }
 
-function srttUs(stack: Stack, connection: Connection): number {
-  return stack.flows.word(connection, TCB_SRTT_US8) >>> 3
-}
-
 /** Least round-trip time seen; the worker keeps only its smoothed value. */
 function minRttUs(stack: Stack, connection: Connection): number {
   const nowUs = srttUs(stack, connection)
@@ -210,20 +206,22 @@ function minRttUs(stack: Stack, connection: Connection): number {
 }
 
 function setReorderTimer(stack: Stack, connection: Connection, recovery: Recovery, dueUs: number): void {
-  if (dueUs === Infinity) {
-    if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
-    return
-  }
+  if (dueUs === Infinity) return stack.timers.cancel(recovery.reorderTimer)
   recovery.reorderTimer ??= new Timer(() => {
     if (connection.phase === 'worker' && connection.recovery === recovery) lookForLosses(stack, connection, recovery, 0, false)
   })
   stack.timers.set(recovery.reorderTimer, dueUs)
 }
 
+/** What the window is before it is reduced. */
+function undoable(stack: Stack, { cwnd, ssthresh }: Connection): Undo {
+  return { cwnd, ssthresh, tsVal: timestampValue(stack.nowUs) }
+}
+
 /** Fast retransmit and fast recovery begin (RFC 5681, 3.2; RFC 6675, 5). */
 function enterRecovery(stack: Stack, connection: Connection, recovery: Recovery): void {
   const sndMax = stack.flows.sndMax(connection)
-  recovery.undo = { cwnd: connection.cwnd, ssthresh: connection.ssthresh, tsVal: timestampValue(stack.nowUs) }
+  recovery.undo = undoable(stack, connection)
   recovery.state = 'recovery'
   recovery.point = sndMax
   recovery.resentBytes = 0
@@ -236,21 +234,16 @@ function enterRecovery(stack: Stack, connection: Connection, recovery: Recovery)
 /** The retransmission timer has expired (RFC 6298, 5.4 to 5.6). `isFirst`: not backed off yet. */
 export function onRetransmissionTimeout(stack: Stack, connection: Connection, isFirst: boolean): void {
   const recovery = connection.recovery ?? begin(stack, connection)
-  const sndMax = stack.flows.sndMax(connection)
-  if (recovery.undo === null && isFirst) {
-    recovery.undo = { cwnd: connection.cwnd, ssthresh: connection.ssthresh, tsVal: timestampValue(stack.nowUs) }
-  }
+  if (recovery.undo === null && isFirst) recovery.undo = undoable(stack, connection)
   // Reports may have been lost; the TCB knows.
   const una = stack.flows.word(connection, TCB_SND_UNA)
   recovery.board.advance(una, { bytes: 0, reordered: false, lastOriginal: null, lastResentUs: 0 })
   const [first] = recovery.board.runs
   if (first !== undefined && first.kind === SACKED) recovery.board.renege()
-  recovery.board.loseAll(sndMax)
-  recovery.state = 'loss'
-  recovery.point = sndMax
+  loseAll(recovery, stack.flows.sndMax(connection))
   recovery.duplicates = 0
   recovery.resentBytes = 0
-  if (recovery.reorderTimer) stack.timers.cancel(recovery.reorderTimer)
+  stack.timers.cancel(recovery.reorderTimer)
   timeoutReduces(stack, connection, isFirst)
   send(stack, connection, recovery, 0)
 }
@@ -258,11 +251,15 @@ export function onRetransmissionTimeout(stack: Stack, connection: Connection, is
 /** Everything in flight is to be sent again, though the path is not congested: its MTU has shrunk. */
 export function resendAll(stack: Stack, connection: Connection): void {
   const recovery = connection.recovery ?? begin(stack, connection)
-  const sndMax = stack.flows.sndMax(connection)
+  loseAll(recovery, stack.flows.sndMax(connection))
+  send(stack, connection, recovery, 0)
+}
+
+/** Nothing of what is in flight is waited for any more. */
+function loseAll(recovery: Recovery, sndMax: number): void {
   recovery.board.loseAll(sndMax)
   recovery.state = 'loss'
   recovery.point = sndMax
-  send(stack, connection, recovery, 0)
 }
 
 /** Tail loss probe (RFC 8985, 7.3): the last segment once more, so that its acknowledgment shows what is missing. */
@@ -300,7 +297,7 @@ function send(stack: Stack, connection: Connection, recovery: Recovery, delivere
   budget = sendLost(stack, connection, recovery, budget, mss)
   const nxt = stack.flows.word(connection, TCB_SND_NXT)
   stack.flows.setWord(connection, TCB_SND_LIMIT, seqAdd(nxt, Math.max(budget, 0)))
-  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection.flow, connection.gen)
+  stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
 }
 
 function sendLost(stack: Stack, connection: Connection, recovery: Recovery, budget: number, mss: number): number {
@@ -322,7 +319,7 @@ function sendLost(stack: Stack, connection: Connection, recovery: Recovery, budg
 function resend(stack: Stack, connection: Connection, seq: number, len: number): boolean {
   const worker = stack.workers[connection.worker]
   if (worker.isBlocked) return false
-  worker.value(TO_FAST_FLOW_SEND, connection.flow, connection.gen, seq, len)
+  worker.value(TO_FAST_FLOW_SEND, connection, seq, len)
   connection.retransmits += Math.ceil(len / mssOf(stack, connection))
   stack.stats.add('retransmittedBytes', len)
   return true

@@ -112,13 +112,14 @@ export function checkNothingLeft(world: World): string[] {
 }
 
 function leftOf(host: SimHost): string[] {
-  const { timers, connections, flows, workers, listeners, loopback, state } = host.slow['stack']
+  const { apps, timers, connections, flows, workers, listeners, loopback, state } = host.slow['stack']
   const wrong: string[] = []
   const expectZero = (what: string, value: number): void => {
     if (value !== 0) wrong.push(`${what}: ${value}`)
   }
   for (const gauge of GAUGES) expectZero(gauge, host.slowCount(gauge))
   expectZero('flows of the worker', host.fastCount('flows'))
+  expectZero('ids of applications taken', apps['byId'].filter((app) => app !== null).length)
   expectZero('timers', timers.size)
   expectZero('connections', connections.size)
   expectZero('TIME-WAITs', connections.timeWaits.size)

@@ -1,9 +1,9 @@
-/** Options of connections put in force: flags to the worker, timers of the slow path. */
+/** An option that is changed while the connection is open: flags to the worker, timers of the slow path. */
 import type { Connection } from './connection.js'
 import { type ConnOptions, flagsOfOptions, OPTION_FLAGS, withOption } from './connoptions.js'
 import { startKeepAlive } from './keepalive.js'
+import { onUserTimeoutSet } from './retransmit.js'
 import type { Stack } from './stack.js'
-import { watchUserTimeout } from './usertimeout.js'
 
 /** Sets an option of `connection`, whose flow a worker has or had. Returns 0, or EINVAL or ENOENT and changes nothing. */
 export function changeOption(stack: Stack, connection: Connection, option: number, values: readonly number[]): number {
@@ -17,20 +17,9 @@ export function changeOption(stack: Stack, connection: Connection, option: numbe
 
 function apply(stack: Stack, connection: Connection, before: ConnOptions, options: ConnOptions): void {
   const flags = flagsOfOptions(options)
-  if (flags !== flagsOfOptions(before)) stack.workers[connection.worker].flags(connection.flow, connection.gen, flags, OPTION_FLAGS)
+  if (flags !== flagsOfOptions(before)) stack.workers[connection.worker].flags(connection, flags, OPTION_FLAGS)
   const { keepIdleMs, keepIntervalMs, keepCount } = before
   const isKept = options.keepIdleMs === keepIdleMs && options.keepIntervalMs === keepIntervalMs && options.keepCount === keepCount
   if (!isKept) startKeepAlive(stack, connection)
-  if (options.userTimeoutMs !== before.userTimeoutMs) watchUserTimeout(stack, connection)
-}
-
-/** The connection's flow begins; its TCB is filled. */
-export function startOptionTimers(stack: Stack, connection: Connection): void {
-  if (connection.options.keepIdleMs > 0) startKeepAlive(stack, connection)
-}
-
-/** The connection's flow ends: no timer of its options is left. */
-export function stopOptionTimers(stack: Stack, connection: Connection): void {
-  const { keepTimer, userTimer, lingerTimer } = connection
-  for (const timer of [keepTimer, userTimer, lingerTimer]) if (timer) stack.timers.cancel(timer)
+  if (options.userTimeoutMs !== before.userTimeoutMs) onUserTimeoutSet(stack, connection, before.userTimeoutMs)
 }

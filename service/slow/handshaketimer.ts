@@ -1,0 +1,35 @@
+/** Repeats a SYN or SYN-ACK until it is answered (RFC 9293, 3.8.1 and 3.8.3). */
+import type { Connection } from './connection.js'
+import { ETIMEDOUT } from './errno.js'
+import { failHandshake } from './handshakeend.js'
+import { handshakeDueUs } from './handshaketime.js'
+import { sendReset } from './reset.js'
+import type { Stack } from './stack.js'
+import { Timer } from './timers.js'
+import { userTimedOut } from './usertimeout.js'
+
+/**
+ * Does `send`, and again with doubling timeouts; ends the attempt after `retriesMax` times, or at the user timeout. The timer is the
+ * connection's: who cancels it ends this.
+ */
+export function sendUntilAnswered(stack: Stack, connection: Connection, retriesMax: () => number, send: () => void): void {
+  stack.timers.cancel(connection.timer)
+  const timer = new Timer(() => {
+    if (connection.retries >= retriesMax() || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
+    connection.retries++
+    stack.stats.add('handshakeRetransmits')
+    stack.arp.doubt(connection.neighbor, connection.retries)
+    send()
+    stack.timers.set(timer, handshakeDueUs(stack, connection))
+  })
+  connection.timer = timer
+  send()
+  stack.timers.set(timer, handshakeDueUs(stack, connection))
+}
+
+function giveUp(stack: Stack, connection: Connection): void {
+  stack.stats.add('connectionsTimedOut')
+  // The peer may think that it is connected, if it was our side that had no room for it.
+  if (connection.state === 'SYN-RECEIVED') sendReset(stack, connection)
+  failHandshake(stack, connection, ETIMEDOUT)
+}
