@@ -273,7 +273,7 @@ export class Commands {
     const tcb = fast.tcb(flow)
     const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
     if (current && !this.contexts.writeEvent(flow, tcb)) return false
-    if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, SF_FLOW, flow, gen)) return false
+    if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, flow, gen, 0)) return false
     if (!current) return true
     fast.flows.remove(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)
@@ -283,7 +283,7 @@ export class Commands {
   }
 
   private endApp(app: number): boolean {
-    if (!this.slow.answer(TO_SLOW_APP_REMOVED, SF_APP, app, 0)) return false
+    if (!this.slow.answer(TO_SLOW_APP_REMOVED, -1, 0, app)) return false
     if (this.apps.delete(app)) {
       this.contexts.removeApp(app)
       this.fast.regions.remove(app)
