@@ -41,6 +41,10 @@ interface Command {
 
 const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, first: 0, second: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
 
+function keyOf(type: number, flow: number): number {
+  return flow * 64 + type
+}
+
 /**
  * Commands to a worker are never lost: what the ring cannot take waits here, in order. The queue is
  * bounded, because a flow's command that is waiting already is not queued twice.
@@ -52,6 +56,7 @@ export class WorkerChannel {
   private readonly toFast: PacketRingProducer
   private readonly state: StateView
   private waiting: Command[] = []
+  /** Commands of `flow` and `flags` that wait, by `keyOf`. */
   private readonly waitingFlows = new Map<number, Command>()
   private waitingPackets = 0
 
@@ -66,14 +71,9 @@ export class WorkerChannel {
 
   /** A command about a flow (TO_FAST_FLOW_*). */
   flow(type: number, flow: number, gen: number, context = 0): void {
-    const key = flow * 64 + type
-    const queued = this.waitingFlows.get(key)
-    if (queued) {
-      queued.context = context
-      return
-    }
-    const command = { ...PLAIN, type, flow, gen, context }
-    if (!this.send(command)) this.waitingFlows.set(key, command)
+    const queued = this.queued(type, flow, gen)
+    if (queued !== null) queued.context = context
+    else this.sendOnce({ ...PLAIN, type, flow, gen, context })
   }
 
   /** A command about a flow with two values, whose order among others of its kind counts. */
@@ -82,19 +82,26 @@ export class WorkerChannel {
   }
 
   /**
-   * TO_FAST_FLOW_FLAGS for options of an application, as often as it likes: clears and sets bits that nothing else changes. Orders
-   * that wait for room become one.
+   * TO_FAST_FLOW_FLAGS: clears and sets bits that the worker does not set itself. Orders that wait for room become one, at the place
+   * of the first: that may be in front of other commands to the flow, whose effect no flag changes.
    */
   flags(flow: number, gen: number, set: number, clear: number): void {
-    const key = flow * 64 + TO_FAST_FLOW_FLAGS
-    const queued = this.waitingFlows.get(key)
-    if (queued) {
+    const queued = this.queued(TO_FAST_FLOW_FLAGS, flow, gen)
+    if (queued !== null) {
       queued.first = (queued.first & ~clear) | set
       queued.second |= clear
-      return
-    }
-    const command = { ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear }
-    if (!this.send(command)) this.waitingFlows.set(key, command)
+    } else this.sendOnce({ ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear })
+  }
+
+  /** The command of its kind that waits. One to an earlier generation of the flow is for another connection. */
+  private queued(type: number, flow: number, gen: number): Command | null {
+    const command = this.waitingFlows.get(keyOf(type, flow))
+    return command !== undefined && command.gen === gen ? command : null
+  }
+
+  /** Sends a command that later ones of its kind join while it waits. */
+  private sendOnce(command: Command): void {
+    if (!this.send(command)) this.waitingFlows.set(keyOf(command.type, command.flow), command)
   }
 
   /** A command about an application, or to the worker itself. */
@@ -141,7 +148,7 @@ export class WorkerChannel {
 
   private forget(command: Command): void {
     if (command.packet) this.waitingPackets--
-    const key = command.flow * 64 + command.type
+    const key = keyOf(command.type, command.flow)
     if (this.waitingFlows.get(key) === command) this.waitingFlows.delete(key)
   }
 

@@ -11,7 +11,7 @@
  */
 import {
   FLAG_IN_RECOVERY, FLAG_SACK, TCB_CWND, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
-  TCB_SRTT_US8, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
+  TCB_SRTT_US8, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
@@ -68,9 +68,7 @@ function begin(stack: Stack, connection: Connection): Recovery {
 }
 
 function setSteered(stack: Stack, connection: Connection, isSteered: boolean): void {
-  const worker = stack.workers[connection.worker]
-  if (isSteered) worker.value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, FLAG_IN_RECOVERY, 0)
-  else worker.value(TO_FAST_FLOW_FLAGS, connection.flow, connection.gen, 0, FLAG_IN_RECOVERY)
+  stack.workers[connection.worker].flags(connection.flow, connection.gen, isSteered ? FLAG_IN_RECOVERY : 0, FLAG_IN_RECOVERY)
 }
 
 /** Enters acknowledgment and SACK blocks. Returns bytes of a D-SACK block (RFC 2883, 4), which is always the first. */
