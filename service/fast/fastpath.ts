@@ -12,6 +12,8 @@ import {
   STATE_LOCAL_ADDRESSES,
   STATE_LOCAL_COUNT,
   TCB_FLAGS,
+  TCB_RCV_READ,
+  TCB_RX_LOG2_U8,
   TCB_WORDS,
   workerCounterBase,
   type StateView,
@@ -149,6 +151,11 @@ export class FastPath {
   /** Word index of a flow's TCB. */
   tcb(flow: number): number {
     return this.tcbWord + flow * TCB_WORDS
+  }
+
+  /** Sequence number behind the last byte that the receive buffer has room for. */
+  rcvWindowEnd(tcb: number): number {
+    return (this.words[tcb + TCB_RCV_READ] + (1 << this.bytes[tcb * 4 + TCB_RX_LOG2_U8])) | 0
   }
 
   /** Adds to one of this worker's counters; `counter` is an index from workerCounter(). */

@@ -18,7 +18,6 @@ import {
   TCB_HEARD_MS,
   TCB_MSS_U16,
   TCB_RCV_NXT,
-  TCB_RCV_READ,
   TCB_RCV_WSCALE_U8,
   TCB_RX_BASE,
   TCB_RX_LOG2_U8,
@@ -47,7 +46,7 @@ import { processAck } from './acks.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
-import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN } from './segment.js'
+import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN, WINDOW_FIELD_MAX } from './segment.js'
 import type { SlowLink } from './slowlink.js'
 
 const ETHERNET_BYTES = 14
@@ -56,8 +55,6 @@ const VLAN_TAG_BYTES = 4
 const VLAN_TAG_AT = 12
 /** Least time between two answers to segments without data that are not acceptable (RFC 5961, 7 in spirit). */
 const ANSWER_INTERVAL_US = 100_000
-/** Largest window field: what is older than the largest window is no answer to anything (RFC 5961, 5.2). */
-const WINDOW_FIELD_MAX = 0xffff
 /** How long TS.Recent is good for: it may have wrapped since (RFC 7323, 5.5). */
 const TS_RECENT_MS = 24 * 24 * 3_600_000
 
@@ -180,8 +177,7 @@ export class Receiver {
       this.duplicate(flow, tcb, old)
       return false
     }
-    const windowEnd = words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
-    if (old < 0 && ((segment.seq - windowEnd) | 0) > 0) {
+    if (old < 0 && ((segment.seq - fast.rcvWindowEnd(tcb)) | 0) > 0) {
       fast.count(counters.RX_WINDOW_FULL, 1)
       this.answer(flow, tcb)
       return false
@@ -272,9 +268,8 @@ export class Receiver {
     const trim = Math.max(0, (rcvNxt - segment.seq) | 0)
     if (trim > 0) this.cameTwice(flow, tcb, segment.seq, rcvNxt)
     const start = (segment.seq + trim) | 0
-    const windowEnd = (words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])) | 0
     let len = segment.payloadLen - trim
-    const room = (windowEnd - start) | 0
+    const room = (fast.rcvWindowEnd(tcb) - start) | 0
     if (len > room) {
       // Beyond the window: keep what fits; a FIN behind it is not ours yet.
       fast.count(counters.RX_WINDOW_FULL, 1)

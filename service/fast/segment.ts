@@ -18,6 +18,9 @@ export const TCP_CWR = 0x80
 /** Beside TCP_* in Emitter.segment's flags: the segment carries data that has never been sent (RFC 3168, 6.1.4 and 6.1.5). */
 export const SEGMENT_NEW_DATA = 0x100
 
+/** Largest window field. What is older than the largest window is no answer to anything (RFC 5961, 5.2). */
+export const WINDOW_FIELD_MAX = 0xffff
+
 /** What `parseSegment` found. */
 export const PARSED = 0
 /** Not for the fast path: not TCP over IPv4, a fragment, IP options, or unusual TCP flags. */
