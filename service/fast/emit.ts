@@ -47,17 +47,16 @@ import { swap16, swap32 } from './bytes.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
-import { SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE, WINDOW_FIELD_MAX } from './segment.js'
+import {
+  ETHERNET_BYTES, ETHERTYPE_IPV4, SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE, TIMESTAMPS_ALIGNED, WINDOW_FIELD_MAX,
+} from './segment.js'
 
-const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const TIMESTAMPS_BYTES = 12
 /** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
 const IP_FIRST = 0x45
 const IP_FRAGMENT = 0x40
 const IP_TCP = 6
-const ETHERTYPE_IPV4 = 0x0008
-const TIMESTAMPS_ALIGNED = 0x0a080101
 /** NOP, NOP, SACK; the option's length goes into the upper byte. */
 const SACK_ALIGNED = 0x00050101
 /** DSCP in a TOS byte; the two bits below are ECN's (RFC 3168, 5), of which ECT(0) is set in data. */

@@ -46,10 +46,11 @@ import { processAck } from './acks.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
-import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN, WINDOW_FIELD_MAX } from './segment.js'
+import {
+  ETHERNET_BYTES, PARSED, PARSED_FOREIGN, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN, WINDOW_FIELD_MAX,
+} from './segment.js'
 import type { SlowLink } from './slowlink.js'
 
-const ETHERNET_BYTES = 14
 /** 802.1Q, 9.6: the tag stands between addresses and type. */
 const VLAN_TAG_BYTES = 4
 const VLAN_TAG_AT = 12
@@ -128,14 +129,9 @@ export class Receiver {
       fast.count(counters.DROP_MALFORMED, 1)
       return
     }
-    if (parsed !== PARSED) {
-      this.slow.packet(frame, eth, len, rxFlags, gso, this.flowOfUncommon(bytes, words, eth, len))
-      return
-    }
-    const local = fast.localIndex(segment.localIp)
-    const flow = local < 0 ? -1 : fast.flows.lookup(segment.remoteIp, segment.ports, local)
-    if (flow < 0) {
-      this.slow.packet(frame, eth, len, rxFlags, gso, -1)
+    const flow = parsed === PARSED_FOREIGN ? -1 : this.flowOf(segment)
+    if (flow < 0 || parsed !== PARSED) {
+      this.slow.packet(frame, eth, len, rxFlags, gso, flow)
       return
     }
     if ((rxFlags & (RX_CHECKSUM_PARTIAL | RX_CHECKSUM_GOOD)) === 0 && !this.port.verifyTcp(frame)) {
@@ -147,13 +143,11 @@ export class Receiver {
     if (this.acceptable(flow, tcb)) this.step(flow, tcb, frame, eth, len, rxFlags, gso)
   }
 
-  /** A packet with unusual flags still belongs to a flow if it is TCP for one: the slow path wants to know which. */
-  private flowOfUncommon(bytes: Uint8Array, words: Int32Array, eth: number, len: number): number {
-    if (len < ETHERNET_BYTES + 40 || bytes[eth + 12] !== 8 || bytes[eth + 13] !== 0) return -1
-    const ip = (eth + ETHERNET_BYTES) >> 2
-    if ((words[ip] & 0xff) !== 0x45 || (words[ip + 1] & 0xff3f0000) !== 0 || bytes[eth + 23] !== 6) return -1
-    const local = this.fast.localIndex(words[ip + 4])
-    return local < 0 ? -1 : this.fast.flows.lookup(words[ip + 3], words[ip + 5], local)
+  /** The flow of a segment whose addresses and ports are known, or -1. */
+  private flowOf(segment: Segment): number {
+    const { fast } = this
+    const local = fast.localIndex(segment.localIp)
+    return local < 0 ? -1 : fast.flows.lookup(segment.remoteIp, segment.ports, local)
   }
 
   /**
