@@ -26,7 +26,7 @@ import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
 import { Reassembly } from './reassembly.js'
-import { Rounds } from './rightsize.js'
+import { BufferUse } from './rightsize.js'
 import { SackBlocks } from './sackblocks.js'
 import { Loopback } from './loopback.js'
 
@@ -103,7 +103,7 @@ export class FastPath {
   readonly rxOrdered: number[] = []
   /** Flows whose old transmit buffer header slots may still name. */
   readonly txMoved: number[] = []
-  readonly rounds: Rounds
+  readonly bufferUse: BufferUse
 
   constructor(parts: FastPathParts) {
     const { state, worker } = parts
@@ -140,7 +140,7 @@ export class FastPath {
     this.wantedFree = new Int32Array(flows)
     this.slowWhat = new Uint16Array(flows)
     this.rxMoving = new Uint8Array(flows)
-    this.rounds = new Rounds(flows)
+    this.bufferUse = new BufferUse(flows)
   }
 
   setTime(us32: number, ms32: number): void {
