@@ -122,7 +122,6 @@ export interface Addon {
   packetDrain(fd: number): void
   packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
   tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
-  tapName(fd: number): string
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
   linkOpen(name: string): number

@@ -208,14 +208,6 @@ Napi::Value tapOpen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fd.release());
 }
 
-// tapName(fd): string
-Napi::Value tapName(const Napi::CallbackInfo& info) {
-  const int fd = intArg(info, 0, "fd");
-  ifreq request{};
-  if (ioctl(fd, TUNGETIFF, &request) != 0) throwSystem(info.Env(), errno, "ioctl", "TAP " + fdName(fd));
-  return Napi::String::New(info.Env(), request.ifr_name);
-}
-
 // tapPort(fd, options): { receive, deliver, release, transmit, verifyTcp, sendFrame }. Does not own the descriptor.
 Napi::Value tapPort(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -238,7 +230,6 @@ Napi::Value tapPort(const Napi::CallbackInfo& info) {
 
 void initTapPort(Napi::Env env, Napi::Object exports) {
   exports.Set("tapOpen", Napi::Function::New(env, tapOpen));
-  exports.Set("tapName", Napi::Function::New(env, tapName));
   exports.Set("tapPort", Napi::Function::New(env, tapPort));
 }
 

@@ -176,9 +176,9 @@ export class SlowLink {
     return true
   }
 
-  /** The next entry with the words that all messages begin with; -1 if that would leave fewer than `spare` entries free. */
+  /** The next entry with the words that all messages begin with; -1 if no more than `spare` are free. */
   private begin(type: number, flow: number, gen: number, spare: number): number {
-    const entry = this.up.reserveLeaving(spare)
+    const entry = this.up.reserve(spare)
     if (entry < 0) return -1
     const { words } = this.fast
     words[entry + SF_TYPE] = type
