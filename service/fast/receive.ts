@@ -26,14 +26,6 @@ import {
   WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import {
-  COPY_BUFFER,
-  COPY_BUFFER_LEN,
-  COPY_DESC_WORDS,
-  COPY_FRAME,
-  COPY_FROM,
-  COPY_LEN,
-  COPY_POS,
-  COPY_REGION,
   RX_CHECKSUM_GOOD,
   RX_CHECKSUM_PARTIAL,
   RX_LOOPBACK,
@@ -76,7 +68,6 @@ export class Receiver {
   private readonly vlanStrip: boolean
   private readonly segment = new Segment()
   private readonly port: ReceivePort
-  private readonly copyDesc: Int32Array
   /** Flows with one of these flags get nothing from here. */
   private readonly refused: number
   private readonly handedBackFlags: number
@@ -91,7 +82,6 @@ export class Receiver {
     this.slow = slow
     this.vlanStrip = vlanStrip
     this.port = port
-    this.copyDesc = fast.port.copyDesc
     // From outside nobody can have one of our addresses (RFC 1122, 3.2.1.3).
     this.refused = isInside ? FLAG_REMOVING : FLAG_REMOVING | FLAG_LOOPBACK
     this.handedBackFlags = isInside ? RX_CHECKSUM_GOOD | RX_LOOPBACK : RX_CHECKSUM_GOOD
@@ -332,18 +322,11 @@ export class Receiver {
   /** The one place where received payload gets its copy descriptor. */
   private copy(tcb: number, frame: number, from: number, seq: number, len: number): void {
     const { fast } = this
-    const desc = this.copyDesc
-    fast.journal.note(tcb)
-    const at = fast.copies * COPY_DESC_WORDS
+    const { words } = fast
     const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
-    desc[at + COPY_FRAME] = frame
-    desc[at + COPY_FROM] = from
-    desc[at + COPY_REGION] = fast.halves[tcb * 2 + TCB_APP_U16]
-    desc[at + COPY_BUFFER] = fast.words[tcb + TCB_BUFFER]
-    desc[at + COPY_BUFFER_LEN] = size
-    desc[at + COPY_POS] = (seq - fast.words[tcb + TCB_RX_BASE]) & (size - 1)
-    desc[at + COPY_LEN] = len
-    fast.copies++
+    const pos = (seq - words[tcb + TCB_RX_BASE]) & (size - 1)
+    fast.journal.note(tcb)
+    fast.copy(frame, from, fast.halves[tcb * 2 + TCB_APP_U16], words[tcb + TCB_BUFFER], size, pos, len)
   }
 
   /** RFC 9293, 3.10.7.4, eighth: the FIN counts once everything before it is there; until then it is remembered. */

@@ -2,6 +2,7 @@
  * The worker's end of the rings to and from the slow path: packets and flow events up, commands down.
  */
 import {
+  BUFFER_UNIT_BYTES,
   Doorbell,
   FLAG_SLOW_LISTED,
   PacketRingConsumer,
@@ -26,17 +27,7 @@ import {
   TO_SLOW_FLOW,
   TO_SLOW_PACKET,
 } from '../../lib/memif/index.js'
-import {
-  COPY_BUFFER,
-  COPY_BUFFER_LEN,
-  COPY_DESC_WORDS,
-  COPY_FRAME,
-  COPY_FROM,
-  COPY_LEN,
-  COPY_POS,
-  COPY_REGION,
-  RX_LOOPBACK,
-} from '../../native/port.js'
+import { RX_LOOPBACK } from '../../native/port.js'
 import { Admission } from './admission.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
@@ -97,7 +88,7 @@ export class SlowLink {
     words[entry + SF_PACKET_LEN] = len
     words[entry + SF_PACKET_FLAGS] = rxFlags
     words[entry + SF_PACKET_GSO] = gso
-    this.copyUp(frame, frame < 0 ? eth : 0, pos, len)
+    fast.copy(frame, frame < 0 ? eth : 0, STATE_REGION, up.areaOffset / BUFFER_UNIT_BYTES, up.areaBytes, pos, len)
     up.pushPacket(entry, len)
     fast.count(counters.TO_SLOW_PACKETS, 1)
   }
@@ -109,20 +100,6 @@ export class SlowLink {
     if ((rxFlags & RX_LOOPBACK) !== 0) return true
     if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
-  }
-
-  private copyUp(frame: number, from: number, pos: number, len: number): void {
-    const { fast, up } = this
-    const desc = fast.port.copyDesc
-    const at = fast.copies * COPY_DESC_WORDS
-    desc[at + COPY_FRAME] = frame
-    desc[at + COPY_FROM] = from
-    desc[at + COPY_REGION] = STATE_REGION
-    desc[at + COPY_BUFFER] = up.areaOffset / 64
-    desc[at + COPY_BUFFER_LEN] = up.areaBytes
-    desc[at + COPY_POS] = pos
-    desc[at + COPY_LEN] = len
-    fast.copies++
   }
 
   /** Writes the listed flows' events; those that find no room stay listed. Returns how many were written. */
