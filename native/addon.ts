@@ -2,6 +2,8 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import type { SharedArrays } from './portarrays.js'
+import type { WireArrays } from './wirearrays.js'
 
 /** The addon cannot be used. `code` is ERR_NATIVE_NOT_BUILT or ERR_NATIVE_LOAD; the message says what to run. */
 export class NativeError extends Error {
@@ -18,16 +20,9 @@ export class NativeError extends Error {
 export type NativeHandle = { readonly native: unique symbol }
 
 /** Arrays and settings that the native half of a port captures once. */
-export interface BurstOptions {
+export interface BurstOptions extends SharedArrays {
   readonly regions: NativeHandle
   readonly frames: Uint8Array
-  readonly rxOffset: Int32Array
-  readonly rxLen: Int32Array
-  readonly rxFlags: Int32Array
-  readonly rxGso: Int32Array
-  readonly copyDesc: Int32Array
-  readonly txHeaders: Uint8Array
-  readonly txDesc: Int32Array
   readonly offload: boolean
   /** 0, or left out: none. */
   readonly vlan?: number
@@ -60,15 +55,10 @@ export interface LoopHandle {
 }
 
 /** Arrays and settings that the native half of a LinkPort captures once; see native/linkport.ts. */
-export interface LinkPortArrays {
+export interface LinkPortArrays extends Omit<WireArrays, 'burst'> {
   readonly isTap: boolean
   readonly frames: Uint8Array
   readonly slotBytes: number
-  readonly rxSlots: Int32Array
-  readonly rxLens: Int32Array
-  readonly rxStampsUs: Float64Array
-  readonly txSlots: Int32Array
-  readonly txLens: Int32Array
   readonly counts: Float64Array
 }
 
@@ -132,7 +122,6 @@ export interface Addon {
   packetDrain(fd: number): void
   packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
   tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
-  tapName(fd: number): string
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
   linkOpen(name: string): number

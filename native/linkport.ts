@@ -6,24 +6,18 @@
  * before `send` it names frames in `txSlots` and `txLens`.
  */
 import { addon, type LinkHandle } from './addon.js'
+import { refuseClosed } from './closed.js'
 import { interfaceInfo } from './interfaces.js'
 import { closeFd } from './memory.js'
+import { WireArrays } from './wirearrays.js'
 
 /** Bytes of Ethernet header and two VLAN tags: what a frame has beyond its IP packet. */
 export const LINK_HEADERS_MAX = 22
 
 /** A port of packets on a wire. */
-export interface WirePort {
+export interface WirePort extends WireArrays {
   /** Descriptor that polls readable when a frame waits, or -1. */
   readonly fd: number
-  /** Most frames of one `receive` or `send`. */
-  readonly burst: number
-  readonly rxSlots: Int32Array
-  readonly rxLens: Int32Array
-  /** When each frame came: CLOCK_MONOTONIC, microseconds. */
-  readonly rxStampsUs: Float64Array
-  readonly txSlots: Int32Array
-  readonly txLens: Int32Array
 
   /** Puts up to `max` frames in slots rxSlots[0], rxSlots[1] ... Returns how many. */
   receive(max: number): number
@@ -60,25 +54,10 @@ export interface LinkPortOptions {
 
 const DEFAULT_BURST = 256
 
-const closedHandle: LinkHandle = { receive: refuse, send: refuse }
+const closedHandle: LinkHandle = { receive: refuseClosed, send: refuseClosed }
 
-function refuse(): never {
-  throw Object.assign(new Error('EBADF: the port is closed'), { code: 'EBADF' })
-}
-
-/** Memory outside V8's heap: native code keeps its address. */
-function words(count: number): Int32Array {
-  return new Int32Array(new ArrayBuffer(count * 4))
-}
-
-export class LinkPort implements WirePort {
+export class LinkPort extends WireArrays implements WirePort {
   readonly mtu: number
-  readonly burst: number
-  readonly rxSlots: Int32Array
-  readonly rxLens: Int32Array
-  readonly rxStampsUs: Float64Array
-  readonly txSlots: Int32Array
-  readonly txLens: Int32Array
   private readonly counts = new Float64Array(new ArrayBuffer(3 * 8))
   private readonly isTap: boolean
   private descriptor: number
@@ -86,17 +65,10 @@ export class LinkPort implements WirePort {
   private hot: LinkHandle
 
   private constructor(fd: number, options: LinkPortOptions) {
-    const burst = options.burst ?? DEFAULT_BURST
-    if (!Number.isInteger(burst) || burst < 1 || burst > 4096) throw new RangeError(`burst ${burst}: 1 to 4096`)
+    super(options.burst ?? DEFAULT_BURST)
     this.descriptor = fd
     this.isTap = options.kind === 'tap'
     this.mtu = interfaceInfo(options.name).mtu
-    this.burst = burst
-    this.rxSlots = words(burst)
-    this.rxLens = words(burst)
-    this.rxStampsUs = new Float64Array(new ArrayBuffer(burst * 8))
-    this.txSlots = words(burst)
-    this.txLens = words(burst)
     const { rxSlots, rxLens, rxStampsUs, txSlots, txLens, counts, isTap } = this
     const { frames, slotBytes } = options
     this.hot = addon().linkPort(fd, { isTap, frames, slotBytes, rxSlots, rxLens, rxStampsUs, txSlots, txLens, counts })

@@ -6,6 +6,7 @@
  *          | status, len, ... , lap   | virtio(10) | Ethernet (14) | IPv4 ...
  */
 import { addon, type BurstOptions, type PacketHandle } from './addon.js'
+import { refuseClosed } from './closed.js'
 import { interfaceInfo } from './interfaces.js'
 import { closeFd, type Regions, unmapRegion } from './memory.js'
 import { type Port, RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED, RX_VLAN } from './port.js'
@@ -57,11 +58,7 @@ export interface PacketPortOptions {
 }
 
 const closedHandle: PacketHandle = {
-  deliver: refuse, release: refuse, transmit: refuse, sendFrame: refuse, verifyTcp: refuse, takeDrops: refuse,
-}
-
-function refuse(): never {
-  throw Object.assign(new Error('EBADF: the port is closed'), { code: 'EBADF' })
+  deliver: refuseClosed, release: refuseClosed, transmit: refuseClosed, sendFrame: refuseClosed, verifyTcp: refuseClosed, takeDrops: refuseClosed,
 }
 
 /** Bytes of a slot: a frame of the interface's MTU fits, unless that is so large that the queue is better. */

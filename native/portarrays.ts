@@ -15,9 +15,12 @@ export const FRAME_SLOT_BYTES = 66 << 10
 export const FRAME_SLOT_ETHERNET = 18
 
 /** Memory outside V8's heap, which small typed arrays would be in: native code keeps its address. */
-function words(count: number): Int32Array {
+export function words(count: number): Int32Array {
   return new Int32Array(new ArrayBuffer(count * 4))
 }
+
+/** Those that the native half of a port captures. */
+export type SharedArrays = Pick<PortArrays, 'rxOffset' | 'rxLen' | 'rxFlags' | 'rxGso' | 'copyDesc' | 'txHeaders' | 'txDesc'>
 
 /** The arrays of a port; every port extends it. */
 export class PortArrays {
@@ -49,8 +52,7 @@ export class PortArrays {
     this.txDesc = words(txSlots * TX_DESC_WORDS)
   }
 
-  /** What the native half of a port captures. */
-  protected get shared(): Pick<PortArrays, 'rxOffset' | 'rxLen' | 'rxFlags' | 'rxGso' | 'copyDesc' | 'txHeaders' | 'txDesc'> {
+  protected get shared(): SharedArrays {
     const { rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc } = this
     return { rxOffset, rxLen, rxFlags, rxGso, copyDesc, txHeaders, txDesc }
   }

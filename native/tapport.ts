@@ -3,6 +3,7 @@
  * system call each.
  */
 import { addon, type TapHandle } from './addon.js'
+import { refuseClosed } from './closed.js'
 import { interfaceInfo } from './interfaces.js'
 import { closeFd, type Regions } from './memory.js'
 import type { Port } from './port.js'
@@ -22,11 +23,7 @@ export interface TapPortOptions {
 }
 
 const closedHandle: TapHandle = {
-  receive: refuse, deliver: refuse, release: refuse, transmit: refuse, sendFrame: refuse, verifyTcp: refuse,
-}
-
-function refuse(): never {
-  throw Object.assign(new Error('EBADF: the port is closed'), { code: 'EBADF' })
+  receive: refuseClosed, deliver: refuseClosed, release: refuseClosed, transmit: refuseClosed, sendFrame: refuseClosed, verifyTcp: refuseClosed,
 }
 
 export class TapPort extends PortArrays implements Port {

@@ -75,22 +75,16 @@ export class RingProducer {
     this.head = Atomics.load(words, this.headIndex)
   }
 
-  /** Word index of the next entry to fill, or -1 if the ring is full. Does not take it: `push` does. */
-  reserve(): number {
-    if (this.isFull()) {
+  /**
+   * Word index of the next entry to fill, or -1 if the ring is full or has no more than `spare` entries free, which are for messages
+   * that matter more. Does not take it: `push` does.
+   */
+  reserve(spare = 0): number {
+    if (this.isFull(spare)) {
       this.head = Atomics.load(this.words, this.headIndex)
-      if (this.isFull()) return -1
+      if (this.isFull(spare)) return -1
     }
     return this.entries + ((this.tail & this.mask) << this.shift)
-  }
-
-  /** Like `reserve`, but leaves at least `spare` entries free, for messages that matter more. */
-  reserveLeaving(spare: number): number {
-    if (this.usedEntries() >= this.capacity - spare) {
-      this.head = Atomics.load(this.words, this.headIndex)
-      if (this.usedEntries() >= this.capacity - spare) return -1
-    }
-    return this.reserve()
   }
 
   /** Entries that the reader has not given back, looked up afresh. About 8 ns. */
@@ -103,19 +97,14 @@ export class RingProducer {
     return (this.tail - this.head) | 0
   }
 
-  private isFull(): boolean {
-    const used = (this.tail - this.head) | 0
-    return used < 0 || used >= this.capacity
+  private isFull(spare: number): boolean {
+    const used = this.usedEntries()
+    return used < 0 || used >= this.capacity - spare
   }
 
   /** Takes the entry that `reserve` returned; visible after the next `publish`. */
   push(): void {
     this.tail = (this.tail + 1) | 0
-  }
-
-  /** Entries pushed and not yet published. */
-  get unpublished(): number {
-    return (this.tail - this.published) | 0
   }
 
   /** Makes all pushed entries visible. Returns whether there were any. About 8 ns, so call it once a batch. */

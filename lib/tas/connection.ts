@@ -12,6 +12,10 @@ import type { Listener } from './listener.js'
 import { ReceiveStream } from './receivestream.js'
 import { TransmitStream } from './transmitstream.js'
 
+function closedError(): TasError {
+  return new TasError('EBADF', 'the connection was closed by this program')
+}
+
 /** Where a connection stands, from the program's point of view. */
 export type ConnectionState = 'opening' | 'accepting' | 'open' | 'closing' | 'closed'
 
@@ -38,12 +42,6 @@ export class Connection {
   /** @internal */ aborting = false
   /** @internal */ movingTo: Context | null = null
   /** @internal REQ_CONN_MOVE is on its way. */ moveSent = false
-  /** @internal The 2^log2 bytes of the region that start at `place` BUFFER_UNIT_BYTES. */
-  piece(place: number, log2: number): Uint8Array {
-    const start = (place >>> 0) * BUFFER_UNIT_BYTES
-    return this.place.tas.link.bytes.subarray(start, start + 2 ** log2)
-  }
-
   /** @internal The service has let go of it. */ ended = false
   /** @internal Why it let go: 0 or an errno number. */ endStatus = 0
   /** @internal Everything that came before its end is known. */ drained = false
@@ -161,8 +159,7 @@ export class Connection {
     const isOver = this.current !== 'open' && this.unusable()
     this.rx.done(len)
     if (isOver) return
-    this.place.outbox.touch(this)
-    this.place.changed()
+    this.touch()
   }
 
   /**
@@ -171,8 +168,6 @@ export class Connection {
    * (CONN_SENDBUF comes when there is room). Allocates no objects. flextcp_connection_tx_alloc.
    */
   txAlloc(len: number): number {
-    if (this.current !== 'open' && this.unusable()) return 0
-    if (this.tx.finQueued) throw this.shut()
     return this.allocate(len, false)
   }
 
@@ -181,18 +176,15 @@ export class Connection {
    * `txBuffer`. Returns the sum. flextcp_connection_tx_alloc2.
    */
   txAlloc2(len: number): number {
-    if (this.current !== 'open' && this.unusable()) return 0
-    if (this.tx.finQueued) throw this.shut()
     return this.allocate(len, true)
   }
 
   /** If the allocation comes short the worker must know what is waited for. */
   private allocate(len: number, wrap: boolean): number {
+    if (this.current !== 'open' && this.unusable()) return 0
+    if (this.tx.finQueued) throw new TasError('EPIPE', 'nothing can be sent after txClose()')
     const got = this.tx.alloc(len, wrap)
-    if (got < len && this.tx.wanted !== 0) {
-      this.place.outbox.touch(this)
-      this.place.changed()
-    }
+    if (got < len && this.tx.wanted !== 0) this.touch()
     return got
   }
 
@@ -227,8 +219,7 @@ export class Connection {
     if (this.current !== 'open' && this.unusable()) return
     if (this.tx.finQueued) return
     this.queueFin()
-    this.place.outbox.touch(this)
-    this.place.changed()
+    this.touch()
   }
 
   /**
@@ -259,7 +250,7 @@ export class Connection {
    */
   setOption<K extends OptionName>(name: K, value: NonNullable<ConnectionOptions[K]>): void {
     const words = optionWords(name, value)
-    if (this.closedHere) throw new TasError('EBADF', 'the connection was closed by this program')
+    if (this.closedHere) throw closedError()
     if (this.current === 'open') {
       this.sendOption(words)
       this.place.changed()
@@ -303,8 +294,13 @@ export class Connection {
     if (context === this.place) throw new TasError('EINVAL', 'the connection is at this context already')
     this.movingTo = context
     this.request = REQ_CONN_MOVE
-    this.place.outbox.touch(this)
-    this.place.changed()
+    this.touch()
+  }
+
+  /** @internal The 2^log2 bytes of the region that start at `place` BUFFER_UNIT_BYTES. */
+  piece(place: number, log2: number): Uint8Array {
+    const start = (place >>> 0) * BUFFER_UNIT_BYTES
+    return this.place.tas.link.bytes.subarray(start, start + 2 ** log2)
   }
 
   /** @internal The connection is open: `at` is the entry of EV_CONN_OPEN or EV_LISTEN_ACCEPT. */
@@ -358,11 +354,10 @@ export class Connection {
     // A move that has not been asked for yet is called off; one under way is finished first.
     if (!this.moveSent) this.movingTo = null
     this.aborting = abort
-    this.infoRequests?.fail(new TasError('EBADF', 'the connection was closed by this program'))
+    this.infoRequests?.fail(closedError())
     if (!abort) this.queueFin()
     this.request = REQ_CONN_CLOSE
-    this.place.outbox.touch(this)
-    this.place.changed()
+    this.touch()
   }
 
   private sendOption(words: readonly number[]): void {
@@ -378,7 +373,8 @@ export class Connection {
     this.place.changed()
   }
 
-  private composeRequest(type: number): Int32Array {
+  /** @internal A request about it, to be filled in and sent. */
+  composeRequest(type: number): Int32Array {
     const entry = this.place.outbox.requests.compose(type, this.handle)
     entry[AS_FLOW] = this.flow
     entry[AS_GEN_WORKER] = this.gen | (this.worker << 16)
@@ -390,6 +386,12 @@ export class Connection {
     return this.endStatus === 0 ? new TasError('ENOTCONN', what) : errorOfStatus(this.endStatus, what)
   }
 
+  /** Positions have changed, or a request is to follow them. */
+  private touch(): void {
+    this.place.outbox.touch(this)
+    this.place.changed()
+  }
+
   private queueFin(): void {
     this.tx.allocated = 0
     this.tx.finQueued = true
@@ -397,12 +399,8 @@ export class Connection {
 
   /** What a call on a connection that is not open means: true for no effect, otherwise an error. */
   private unusable(): boolean {
-    if (this.closedHere) throw new TasError('EBADF', 'the connection was closed by this program')
+    if (this.closedHere) throw closedError()
     if (this.current !== 'closed') throw new TasError('ENOTCONN', 'the connection is not open yet')
     return true
-  }
-
-  private shut(): TasError {
-    return new TasError('EPIPE', 'nothing can be sent after txClose()')
   }
 }

@@ -6,7 +6,7 @@
  * means that a connection stays listed until the next flush.
  */
 import {
-  AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, REQ_CONN_CLOSE, REQ_CONN_MOVE,
+  AS_CONTEXT, AS_FLAGS, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, REQ_CONN_CLOSE, REQ_CONN_MOVE,
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
@@ -85,9 +85,7 @@ export class Outbox {
   }
 
   private sendRequest(connection: Connection): void {
-    const entry = this.requests.compose(connection.request, connection.handle)
-    entry[AS_FLOW] = connection.flow
-    entry[AS_GEN_WORKER] = connection.flow < 0 ? 0 : connection.gen | (connection.worker << 16)
+    const entry = connection.composeRequest(connection.request)
     if (connection.request === REQ_CONN_CLOSE && connection.aborting) entry[AS_FLAGS] = CLOSE_ABORT
     else if (connection.request === REQ_CONN_CLOSE && connection.lingerMs >= 0) {
       entry[AS_FLAGS] = CLOSE_LINGER

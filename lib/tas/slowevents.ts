@@ -111,9 +111,8 @@ export class SlowEvents implements SlowHandler {
   }
 
   private connectionMoved(words: Int32Array, at: number, event: TasEvent): boolean {
-    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    const connection = this.named(words, at)
     if (connection === null || connection.movingTo === null || connection.ended) return false
-    if (words[at + AS_FLOW] !== connection.flow || (words[at + AS_GEN_WORKER] & 0xffff) !== connection.gen) return false
     const status = words[at + AS_STATUS]
     if (status === 0) this.takeOver(connection)
     else connection.moved(connection.context)
@@ -125,12 +124,17 @@ export class SlowEvents implements SlowHandler {
     return true
   }
 
-  /** The connection that an answer names by handle, flow and generation, if it is there and still the program's. */
-  private answered(words: Int32Array, at: number): Connection | null {
+  /** The connection that an entry names by handle, flow and generation, if it is there. */
+  private named(words: Int32Array, at: number): Connection | null {
     const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
-    if (connection === null || connection.state !== 'open') return null
-    const isSame = words[at + AS_FLOW] === connection.flow && (words[at + AS_GEN_WORKER] & 0xffff) === connection.gen
+    const isSame = words[at + AS_FLOW] === connection?.flow && (words[at + AS_GEN_WORKER] & 0xffff) === connection.gen
     return isSame ? connection : null
+  }
+
+  /** The same, if it is still the program's. */
+  private answered(words: Int32Array, at: number): Connection | null {
+    const connection = this.named(words, at)
+    return connection?.state === 'open' ? connection : null
   }
 
   private connectionOption(words: Int32Array, at: number, event: TasEvent): boolean {
@@ -168,9 +172,8 @@ export class SlowEvents implements SlowHandler {
 
   /** Another transmit buffer. The worker hears of it, and of the room that there may be now, with the positions. */
   private transmitBuffer(words: Int32Array, at: number): boolean {
-    const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
+    const connection = this.named(words, at)
     if (connection === null || connection.ended) return false
-    if (words[at + AS_FLOW] !== connection.flow || (words[at + AS_GEN_WORKER] & 0xffff) !== connection.gen) return false
     const place = words[at + AS_TX_BUFFER]
     connection.tx.grant(connection.piece(place, (words[at + AS_SIZES] >>> 8) & 0xff), place)
     if (!connection.tx.adopt()) return false

@@ -3,7 +3,9 @@
 
 #include <napi.h>
 
+#include <cerrno>
 #include <string>
+#include <utility>
 
 namespace tasjs {
 
@@ -16,5 +18,18 @@ napi_value systemError(napi_env env, int err, const char* syscall, const std::st
 // For raw callbacks: leaves the exception pending and returns nullptr.
 napi_value raiseSystem(napi_env env, int err, const char* syscall, const std::string& resource);
 napi_value raiseRange(napi_env env, const std::string& message);
+
+// Keeps what a system call said until it is raised; a port is one. `err` is 0 if none failed.
+struct FailedCall {
+  int err = 0;
+  const char* syscall = "";
+  int failed(const char* call) {
+    err = errno;
+    syscall = call;
+    return -1;
+  }
+  // Leaves it pending as an exception and is ready for the next.
+  napi_value raiseFailed(napi_env env, const std::string& resource) { return raiseSystem(env, std::exchange(err, 0), syscall, resource); }
+};
 
 }  // namespace tasjs

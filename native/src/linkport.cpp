@@ -47,7 +47,7 @@ Array arrayOf(const Napi::Object& options, const char* name) {
   return value.As<Array>();
 }
 
-class LinkPort {
+class LinkPort : public FailedCall {
  public:
   LinkPort(int fd, const Napi::Object& options)
       : fd_(fd), isTap_(options.Get("isTap").ToBoolean()), slotBytes_(options.Get("slotBytes").ToNumber().Uint32Value()) {
@@ -76,8 +76,6 @@ class LinkPort {
   int send(int count);
 
   int burst;
-  int err = 0;
-  const char* syscall = "";
   int fd() const { return fd_; }
 
  private:
@@ -89,13 +87,7 @@ class LinkPort {
     return slot >= 0 && static_cast<size_t>(slot) < slots_ ? frames_ + static_cast<size_t>(slot) * slotBytes_ : nullptr;
   }
   bool prepare(int first, int count);
-  int sendPackets(int count);
-  int sendTap(int count);
-  int failed(const char* call) {
-    err = errno;
-    syscall = call;
-    return -1;
-  }
+  int sendPrepared(int count);
 
   int fd_;
   bool isTap_;
@@ -224,39 +216,13 @@ bool LinkPort::prepare(int first, int count) {
 }
 
 // Sends what is prepared. Returns how many left, lost ones included.
-int LinkPort::sendPackets(int count) {
-  int sent = 0;
-  while (sent < count) {
-    const int result = sendmmsg(fd_, messages_ + sent, static_cast<unsigned>(count - sent), MSG_DONTWAIT);
-    if (result > 0) {
-      sent += result;
-    } else if (isQueueFull(errno)) {
-      break;
-    } else if (isFrameLost(errno)) {
-      counts_[kSendLost]++;
-      sent++;
-    } else if (errno != EINTR) {
-      return failed("sendmmsg");
-    }
-  }
-  return sent;
-}
-
-int LinkPort::sendTap(int count) {
-  int sent = 0;
-  while (sent < count) {
-    if (writev(fd_, parts_[sent], 2) >= 0) {
-      sent++;
-    } else if (isQueueFull(errno)) {
-      break;
-    } else if (isFrameLost(errno)) {
-      counts_[kSendLost]++;
-      sent++;
-    } else if (errno != EINTR) {
-      return failed("writev");
-    }
-  }
-  return sent;
+int LinkPort::sendPrepared(int count) {
+  const auto send = [this, count](int first) {
+    if (!isTap_) return sendmmsg(fd_, messages_ + first, static_cast<unsigned>(count - first), MSG_DONTWAIT);
+    return writev(fd_, parts_[first], 2) < 0 ? -1 : 1;
+  };
+  const int sent = sendFrames(count, send, [this] { counts_[kSendLost]++; });
+  return sent < 0 ? failed(isTap_ ? "writev" : "sendmmsg") : sent;
 }
 
 int LinkPort::send(int count) {
@@ -264,7 +230,7 @@ int LinkPort::send(int count) {
   while (done < count) {
     const int batch = std::min(count - done, kSendBatch);
     if (!prepare(done, batch)) return -1;
-    const int sent = isTap_ ? sendTap(batch) : sendPackets(batch);
+    const int sent = sendPrepared(batch);
     if (sent < 0) return -1;
     done += sent;
     if (sent < batch) break;
@@ -277,9 +243,7 @@ LinkPort& portOf(void* data) { return *static_cast<LinkPort*>(data); }
 napi_value result(napi_env env, LinkPort& port, int count) {
   if (count >= 0) return number(env, count);
   if (port.err == 0) return raiseRange(env, "link port: a slot or length that does not exist");
-  const int err = port.err;
-  port.err = 0;
-  return raiseSystem(env, err, port.syscall, "link port " + fdName(port.fd()));
+  return port.raiseFailed(env, "link port " + fdName(port.fd()));
 }
 
 using Step = int (LinkPort::*)(int);

@@ -24,7 +24,7 @@ namespace tasjs {
 
 namespace {
 
-class PacketPort {
+class PacketPort : public FailedCall {
  public:
   PacketPort(int fd, const Napi::Object& options)
       : burst(options), fd_(fd), slots_(options.Get("slots").ToNumber()), slotBytes_(options.Get("slotBytes").ToNumber()),
@@ -38,8 +38,6 @@ class PacketPort {
 
   Burst burst;
   int fd() const { return fd_; }
-  int err = 0;
-  const char* syscall = "";
   int failedSlot = 0;
 
  private:
@@ -70,8 +68,7 @@ bool PacketPort::take(iovec* parts, size_t count) {
     length = recvmsg(fd_, &message, MSG_DONTWAIT | MSG_TRUNC);
   } while (length < 0 && (errno == EINTR || errno == ENETDOWN));
   if (length >= 0) return true;
-  err = errno;
-  syscall = "recvmsg";
+  failed("recvmsg");
   return false;
 }
 
@@ -159,21 +156,11 @@ int PacketPort::transmit(int first, int count) {
       messages_[i].msg_hdr.msg_iov = sending_[i].parts;
       messages_[i].msg_hdr.msg_iovlen = static_cast<size_t>(sending_[i].count);
     }
-    for (int sent = 0; sent < batch;) {
-      const int result = sendmmsg(fd_, messages_ + sent, static_cast<unsigned>(batch - sent), MSG_DONTWAIT);
-      if (result > 0) {
-        sent += result;
-      } else if (isQueueFull(errno)) {
-        return done + sent;
-      } else if (isFrameLost(errno)) {
-        sent++;
-      } else if (errno != EINTR) {
-        err = errno;
-        syscall = "sendmmsg";
-        return -1;
-      }
-    }
-    done += batch;
+    const auto send = [this, batch](int from) { return sendmmsg(fd_, messages_ + from, static_cast<unsigned>(batch - from), MSG_DONTWAIT); };
+    const int sent = sendFrames(batch, send, [] {});
+    if (sent < 0) return failed("sendmmsg");
+    done += sent;
+    if (sent < batch) break;
   }
   return done;
 }
@@ -184,26 +171,15 @@ bool PacketPort::sendFrame(const uint8_t* frame, size_t length) {
   msghdr message{};
   message.msg_iov = whole.parts;
   message.msg_iovlen = static_cast<size_t>(whole.count);
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd_, &message, MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  if (sent >= 0 || isFrameLost(errno)) return true;
-  if (!isQueueFull(errno)) {
-    err = errno;
-    syscall = "sendmsg";
-  }
-  return false;
+  const int sent = sendFrames(1, [this, &message](int) { return sendmsg(fd_, &message, MSG_DONTWAIT) < 0 ? -1 : 1; }, [] {});
+  if (sent < 0) failed("sendmsg");
+  return sent > 0;
 }
 
 PacketPort& portOf(void* data) { return *static_cast<PacketPort*>(data); }
 
 napi_value raise(napi_env env, PacketPort& port, const char* what) {
-  if (port.err != 0) {
-    const int err = port.err;
-    port.err = 0;
-    return raiseSystem(env, err, port.syscall, "packet port " + fdName(port.fd()));
-  }
+  if (port.err != 0) return port.raiseFailed(env, "packet port " + fdName(port.fd()));
   return raiseRange(env, std::string(what) + " " + std::to_string(port.failedSlot) + ": " + port.burst.error);
 }
 

@@ -21,6 +21,27 @@ inline bool isFrameLost(int err) {
   return err == ENETDOWN || err == ENETUNREACH || err == ENXIO || err == ENODEV || err == EMSGSIZE || err == EIO;
 }
 
+// Sends frames 0 to `count` - 1: `send(first)` sends some from `first` on and returns how many, or -1 with errno; `onLost()` is told of
+// each that is lost. Returns how many went, lost ones included, before the queue was full; -1 with errno after any other error.
+template <typename Send, typename OnLost>
+int sendFrames(int count, Send send, OnLost onLost) {
+  int sent = 0;
+  while (sent < count) {
+    const int result = send(sent);
+    if (result > 0) {
+      sent += result;
+    } else if (isQueueFull(errno)) {
+      break;
+    } else if (isFrameLost(errno)) {
+      onLost();
+      sent++;
+    } else if (errno != EINTR) {
+      return -1;
+    }
+  }
+  return sent;
+}
+
 inline bool isSlotRange(int first, int count, int slots) {
   return first >= 0 && count >= 0 && first <= slots && count <= slots - first;
 }

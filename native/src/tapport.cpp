@@ -24,7 +24,7 @@ constexpr size_t kSlotBytes = 66 << 10;
 constexpr size_t kSlotVirtio = 8;
 constexpr size_t kSlotEthernet = kSlotVirtio + kVirtioLen;
 
-class TapPort {
+class TapPort : public FailedCall {
  public:
   TapPort(int fd, const Napi::Object& options) : burst(options), fd_(fd) {}
 
@@ -36,8 +36,6 @@ class TapPort {
 
   Burst burst;
   int fd() const { return fd_; }
-  int err = 0;
-  const char* syscall = "";
   int failedSlot = 0;
 
  private:
@@ -61,9 +59,7 @@ int TapPort::receive() {
     if (length < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EIO) break;  // EIO: the interface is down
-      err = errno;
-      syscall = "read";
-      return -1;
+      return failed("read");
     }
     if (static_cast<size_t>(length) < kVirtioLen + kEthernetLen) continue;
     VirtioHeader virtio;
@@ -100,17 +96,10 @@ bool TapPort::deliver(int count) {
 }
 
 bool TapPort::write(const iovec* parts, int count) {
-  ssize_t written;
-  do {
-    written = writev(fd_, parts, count);
-  } while (written < 0 && errno == EINTR);
-  if (written >= 0) return true;
-  if (isFrameLost(errno)) return lost_ = true;
-  if (!isQueueFull(errno)) {
-    err = errno;
-    syscall = "writev";
-  }
-  return false;
+  const auto send = [this, parts, count](int) { return writev(fd_, parts, count) < 0 ? -1 : 1; };
+  const int written = sendFrames(1, send, [this] { lost_ = true; });
+  if (written < 0) failed("writev");
+  return written > 0;
 }
 
 int TapPort::transmit(int first, int count) {
@@ -133,11 +122,7 @@ bool TapPort::sendFrame(const uint8_t* frame, size_t length) {
 TapPort& portOf(void* data) { return *static_cast<TapPort*>(data); }
 
 napi_value raise(napi_env env, TapPort& port, const char* what) {
-  if (port.err != 0) {
-    const int err = port.err;
-    port.err = 0;
-    return raiseSystem(env, err, port.syscall, "TAP port " + fdName(port.fd()));
-  }
+  if (port.err != 0) return port.raiseFailed(env, "TAP port " + fdName(port.fd()));
   return raiseRange(env, std::string(what) + " " + std::to_string(port.failedSlot) + ": " + port.burst.error);
 }
 
@@ -223,14 +208,6 @@ Napi::Value tapOpen(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, fd.release());
 }
 
-// tapName(fd): string
-Napi::Value tapName(const Napi::CallbackInfo& info) {
-  const int fd = intArg(info, 0, "fd");
-  ifreq request{};
-  if (ioctl(fd, TUNGETIFF, &request) != 0) throwSystem(info.Env(), errno, "ioctl", "TAP " + fdName(fd));
-  return Napi::String::New(info.Env(), request.ifr_name);
-}
-
 // tapPort(fd, options): { receive, deliver, release, transmit, verifyTcp, sendFrame }. Does not own the descriptor.
 Napi::Value tapPort(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -253,7 +230,6 @@ Napi::Value tapPort(const Napi::CallbackInfo& info) {
 
 void initTapPort(Napi::Env env, Napi::Object exports) {
   exports.Set("tapOpen", Napi::Function::New(env, tapOpen));
-  exports.Set("tapName", Napi::Function::New(env, tapName));
   exports.Set("tapPort", Napi::Function::New(env, tapPort));
 }
 

@@ -31,11 +31,8 @@ import {
 } from '../../lib/memif/index.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
-import { TCP_ECE, TCP_FIN, type Segment } from './segment.js'
+import { TCP_ECE, TCP_FIN, WINDOW_FIELD_MAX, type Segment } from './segment.js'
 import type { SlowLink } from './slowlink.js'
-
-/** Largest window without scaling; how old an acknowledgment may be follows from it (RFC 5961, 5.2). */
-const WINDOW_MAX = 0xffff
 
 /** Processes the acknowledgment of a segment. Returns false if the segment is to be dropped. */
 export function processAck(fast: FastPath, slow: SlowLink, flow: number, tcb: number, segment: Segment): boolean {
@@ -94,7 +91,7 @@ function setWindow(fast: FastPath, flow: number, tcb: number, window: number): v
  * had is an attempt to inject data (RFC 5961, 5.2).
  */
 function isRecent(fast: FastPath, flow: number, tcb: number, acked: number, scale: number): boolean {
-  if (acked >= -(WINDOW_MAX << scale)) return true
+  if (acked >= -(WINDOW_FIELD_MAX << scale)) return true
   fast.count(counters.DROP_OLD_ACK, 1)
   fast.listAck(flow, tcb)
   return false

@@ -9,6 +9,7 @@
  * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
  * its queue stays short, and flow events do not wait long behind junk.
  */
+import { ETHERNET_BYTES } from './segment.js'
 
 /** Tokens a millisecond, and most that gather, for each kind below. */
 const PEER = 0
@@ -36,7 +37,6 @@ const EPOCHS = 255
 /** Refused SYNs are remembered by 16 bits of a hash, in a place that the rest of it gives: 2 MiB, enough for a second of a million. */
 const REFUSED_LOG2 = 20
 
-const ETHERNET_BYTES = 14
 /** Ethernet, IPv4 without options, TCP without options. */
 const TCP_FRAME_BYTES = 54
 const SOURCE_AT = 26

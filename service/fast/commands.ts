@@ -19,9 +19,11 @@ import {
   SF_CONTEXT,
   SF_FLOW,
   SF_GEN,
+  SF_LEN,
   SF_PACKET_FLAGS,
   SF_PACKET_LEN,
   SF_PACKET_POS,
+  SF_SEQ,
   SF_TYPE,
   SF_VALUE,
   TCB_APP_U16,
@@ -163,7 +165,7 @@ export class Commands {
       this.addFlow(flow, tcb)
       return
     }
-    const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+    const current = this.isCurrent(tcb, gen)
     if (type === TO_FAST_FLOW_REMOVE) {
       if (current) fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
       this.endings.push({ app: false, id: flow, gen })
@@ -172,22 +174,26 @@ export class Commands {
     if (current) this.executeOwned(words, entry, type, flow, tcb)
   }
 
+  /** Whether generation `gen` of a flow is ours. */
+  private isCurrent(tcb: number, gen: number): boolean {
+    const { fast } = this
+    return fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+  }
+
   private executeOwned(entries: Int32Array, entry: number, type: number, flow: number, tcb: number): void {
     const { fast } = this
     const words = fast.words
-    const first = entries[entry + SF_VALUE]
-    const second = entries[entry + SF_CLEAR]
-    if (type === TO_FAST_FLOW_SEND) retransmit(fast, flow, tcb, first, second)
+    if (type === TO_FAST_FLOW_SEND) retransmit(fast, flow, tcb, entries[entry + SF_SEQ], entries[entry + SF_LEN])
     else if (type === TO_FAST_FLOW_FLAGS) {
       // All other bits are the worker's. What Nagle's algorithm held back may go now.
-      words[tcb + TCB_FLAGS] = (words[tcb + TCB_FLAGS] & ~(second & FLAGS_SLOW)) | (first & FLAGS_SLOW)
+      words[tcb + TCB_FLAGS] = (words[tcb + TCB_FLAGS] & ~(entries[entry + SF_CLEAR] & FLAGS_SLOW)) | (entries[entry + SF_VALUE] & FLAGS_SLOW)
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
     else if (type === TO_FAST_FLOW_ACK) fast.listAck(flow, tcb)
     else if (type === TO_FAST_FLOW_RX_SHUT) words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
-    else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = first
+    else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = entries[entry + SF_VALUE]
     else if (type === TO_FAST_FLOW_RX_BUFFER) orderReceiveMove(fast, flow)
     else if (type === TO_FAST_FLOW_UPDATE) {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
@@ -271,9 +277,9 @@ export class Commands {
   private endFlow(flow: number, gen: number): boolean {
     const { fast } = this
     const tcb = fast.tcb(flow)
-    const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+    const current = this.isCurrent(tcb, gen)
     if (current && !this.contexts.writeEvent(flow, tcb)) return false
-    if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, SF_FLOW, flow, gen)) return false
+    if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, flow, gen, 0)) return false
     if (!current) return true
     fast.flows.remove(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)
@@ -283,7 +289,7 @@ export class Commands {
   }
 
   private endApp(app: number): boolean {
-    if (!this.slow.answer(TO_SLOW_APP_REMOVED, SF_APP, app, 0)) return false
+    if (!this.slow.answer(TO_SLOW_APP_REMOVED, -1, 0, app)) return false
     if (this.apps.delete(app)) {
       this.contexts.removeApp(app)
       this.fast.regions.remove(app)

@@ -25,10 +25,8 @@ import {
   TCB_PORTS,
   TCB_RCV_ADV,
   TCB_RCV_NXT,
-  TCB_RCV_READ,
   TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP,
-  TCB_RX_LOG2_U8,
   TCB_TS_RECENT,
   TCB_TX_BASE,
   TCB_TX_BUFFER,
@@ -49,17 +47,16 @@ import { swap16, swap32 } from './bytes.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
-import { SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE } from './segment.js'
+import {
+  ETHERNET_BYTES, ETHERTYPE_IPV4, SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE, TIMESTAMPS_ALIGNED, WINDOW_FIELD_MAX,
+} from './segment.js'
 
-const ETHERNET_BYTES = 14
 const TCP_BYTES = 20
 const TIMESTAMPS_BYTES = 12
 /** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
 const IP_FIRST = 0x45
 const IP_FRAGMENT = 0x40
 const IP_TCP = 6
-const ETHERTYPE_IPV4 = 0x0008
-const TIMESTAMPS_ALIGNED = 0x0a080101
 /** NOP, NOP, SACK; the option's length goes into the upper byte. */
 const SACK_ALIGNED = 0x00050101
 /** DSCP in a TOS byte; the two bits below are ECN's (RFC 3168, 5), of which ECT(0) is set in data. */
@@ -209,11 +206,10 @@ export class Emitter {
     const scale = this.fast.bytes[tcb * 4 + TCB_RCV_WSCALE_U8]
     const slack = (1 << scale) - 1
     const rcvNxt = state[tcb + TCB_RCV_NXT]
-    const windowEnd = state[tcb + TCB_RCV_READ] + (1 << this.fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
-    const most = Math.max(0, (windowEnd - slack - rcvNxt) | 0)
+    const most = Math.max(0, (this.fast.rcvWindowEnd(tcb) - slack - rcvNxt) | 0)
     const promised = Math.min((state[tcb + TCB_RCV_ADV] - rcvNxt) | 0, most)
     const bytes = (most & ~slack) < promised ? promised + slack : most
-    const field = Math.min(bytes >>> scale, 0xffff)
+    const field = Math.min(bytes >>> scale, WINDOW_FIELD_MAX)
     state[tcb + TCB_RCV_ADV] = (rcvNxt + (field << scale)) | 0
     return field
   }

@@ -12,19 +12,32 @@ import {
   STATE_LOCAL_ADDRESSES,
   STATE_LOCAL_COUNT,
   TCB_FLAGS,
+  TCB_RCV_READ,
+  TCB_RX_LOG2_U8,
   TCB_WORDS,
   workerCounterBase,
   type StateView,
   type WorkerPlaces,
 } from '../../lib/memif/index.js'
 import type { LoopPort } from '../../native/loopport.js'
-import type { Port, RegionTable } from '../../native/port.js'
+import {
+  COPY_BUFFER,
+  COPY_BUFFER_LEN,
+  COPY_DESC_WORDS,
+  COPY_FRAME,
+  COPY_FROM,
+  COPY_LEN,
+  COPY_POS,
+  COPY_REGION,
+  type Port,
+  type RegionTable,
+} from '../../native/port.js'
 import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
 import { Reassembly } from './reassembly.js'
-import { Rounds } from './rightsize.js'
+import { BufferUse } from './rightsize.js'
 import { SackBlocks } from './sackblocks.js'
 import { Loopback } from './loopback.js'
 
@@ -51,6 +64,7 @@ export class FastPath {
   readonly loop: LoopPort
   readonly regions: RegionTable
   readonly words: Int32Array
+  private readonly copyDesc: Int32Array
   private readonly tcbWord: number
   readonly halves: Uint16Array
   readonly bytes: Uint8Array
@@ -101,7 +115,7 @@ export class FastPath {
   readonly rxOrdered: number[] = []
   /** Flows whose old transmit buffer header slots may still name. */
   readonly txMoved: number[] = []
-  readonly rounds: Rounds
+  readonly bufferUse: BufferUse
 
   constructor(parts: FastPathParts) {
     const { state, worker } = parts
@@ -112,6 +126,7 @@ export class FastPath {
     this.loop = parts.loop
     this.regions = parts.regions
     this.words = state.words
+    this.copyDesc = parts.port.copyDesc
     this.tcbWord = state.tcbWord
     this.halves = state.halves
     this.bytes = state.bytes
@@ -138,7 +153,7 @@ export class FastPath {
     this.wantedFree = new Int32Array(flows)
     this.slowWhat = new Uint16Array(flows)
     this.rxMoving = new Uint8Array(flows)
-    this.rounds = new Rounds(flows)
+    this.bufferUse = new BufferUse(flows)
   }
 
   setTime(us32: number, ms32: number): void {
@@ -149,6 +164,28 @@ export class FastPath {
   /** Word index of a flow's TCB. */
   tcb(flow: number): number {
     return this.tcbWord + flow * TCB_WORDS
+  }
+
+  /** Sequence number behind the last byte that the receive buffer has room for. */
+  rcvWindowEnd(tcb: number): number {
+    return (this.words[tcb + TCB_RCV_READ] + (1 << this.bytes[tcb * 4 + TCB_RX_LOG2_U8])) | 0
+  }
+
+  /**
+   * Has the port copy `len` bytes, from offset `from` of frame `frame` (-1: of the state region), into the buffer of `size` bytes that
+   * starts at `buffer` (BUFFER_UNIT_BYTES) of `region`, at position `pos` of it.
+   */
+  copy(frame: number, from: number, region: number, buffer: number, size: number, pos: number, len: number): void {
+    const desc = this.copyDesc
+    const at = this.copies * COPY_DESC_WORDS
+    desc[at + COPY_FRAME] = frame
+    desc[at + COPY_FROM] = from
+    desc[at + COPY_REGION] = region
+    desc[at + COPY_BUFFER] = buffer
+    desc[at + COPY_BUFFER_LEN] = size
+    desc[at + COPY_POS] = pos
+    desc[at + COPY_LEN] = len
+    this.copies++
   }
 
   /** Adds to one of this worker's counters; `counter` is an index from workerCounter(). */
@@ -171,40 +208,36 @@ export class FastPath {
 
   /** The flow has something to send, or may have. */
   listTx(flow: number, tcb: number): void {
-    const flags = this.words[tcb + TCB_FLAGS]
-    if ((flags & FLAG_TX_LISTED) !== 0) return
-    if (this.txReady.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_TX_LISTED
+    this.enter(this.txReady, FLAG_TX_LISTED, flow, tcb)
   }
 
   /** An acknowledgment is to be sent at the end of this pass: one, whatever the number of segments it answers. */
   listAck(flow: number, tcb: number): void {
     if (this.ackCount[flow] === 0) this.ackCount[flow] = 1
-    this.enterAck(flow, tcb)
+    this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 
   /** One more duplicate acknowledgment, for a segment behind a gap: the peer counts them to three (RFC 5681, 4.2). */
   listDuplicateAck(flow: number, tcb: number): void {
     if (this.ackCount[flow] < 3) this.ackCount[flow]++
-    this.enterAck(flow, tcb)
+    this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 
   /** At least `count` acknowledgments, which say different things, are to be sent at the end of this pass. */
   listAcks(flow: number, tcb: number, count: number): void {
     if (this.ackCount[flow] < count) this.ackCount[flow] = count
-    this.enterAck(flow, tcb)
+    this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 
-  private enterAck(flow: number, tcb: number): void {
+  /** Enters a flow in a list unless `flag` says that it is there. */
+  private enter(list: FlowFifo, flag: number, flow: number, tcb: number): void {
     const flags = this.words[tcb + TCB_FLAGS]
-    if ((flags & FLAG_ACK_LISTED) !== 0) return
-    if (this.acks.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_ACK_LISTED
+    if ((flags & flag) === 0 && list.push(flow)) this.words[tcb + TCB_FLAGS] = flags | flag
   }
 
   /** The application is to be told the flow's state. */
   listEvent(flow: number, tcb: number): void {
-    const flags = this.words[tcb + TCB_FLAGS]
-    if ((flags & FLAG_EVENT_LISTED) !== 0) return
-    if (this.events.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_EVENT_LISTED
+    this.enter(this.events, FLAG_EVENT_LISTED, flow, tcb)
   }
 
   /**
@@ -225,8 +258,6 @@ export class FastPath {
   /** The slow path is to be told `what` (WHAT_* bits) of the flow. */
   tellSlow(flow: number, tcb: number, what: number): void {
     this.slowWhat[flow] |= what
-    const flags = this.words[tcb + TCB_FLAGS]
-    if ((flags & FLAG_SLOW_LISTED) !== 0) return
-    if (this.slowEvents.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_SLOW_LISTED
+    this.enter(this.slowEvents, FLAG_SLOW_LISTED, flow, tcb)
   }
 }

@@ -18,7 +18,6 @@ import {
   TCB_HEARD_MS,
   TCB_MSS_U16,
   TCB_RCV_NXT,
-  TCB_RCV_READ,
   TCB_RCV_WSCALE_U8,
   TCB_RX_BASE,
   TCB_RX_LOG2_U8,
@@ -27,14 +26,6 @@ import {
   WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import {
-  COPY_BUFFER,
-  COPY_BUFFER_LEN,
-  COPY_DESC_WORDS,
-  COPY_FRAME,
-  COPY_FROM,
-  COPY_LEN,
-  COPY_POS,
-  COPY_REGION,
   RX_CHECKSUM_GOOD,
   RX_CHECKSUM_PARTIAL,
   RX_LOOPBACK,
@@ -47,17 +38,16 @@ import { processAck } from './acks.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
-import { PARSED, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN } from './segment.js'
+import {
+  ETHERNET_BYTES, PARSED, PARSED_FOREIGN, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN, WINDOW_FIELD_MAX,
+} from './segment.js'
 import type { SlowLink } from './slowlink.js'
 
-const ETHERNET_BYTES = 14
 /** 802.1Q, 9.6: the tag stands between addresses and type. */
 const VLAN_TAG_BYTES = 4
 const VLAN_TAG_AT = 12
 /** Least time between two answers to segments without data that are not acceptable (RFC 5961, 7 in spirit). */
 const ANSWER_INTERVAL_US = 100_000
-/** Largest window field: what is older than the largest window is no answer to anything (RFC 5961, 5.2). */
-const WINDOW_FIELD_MAX = 0xffff
 /** How long TS.Recent is good for: it may have wrapped since (RFC 7323, 5.5). */
 const TS_RECENT_MS = 24 * 24 * 3_600_000
 
@@ -78,7 +68,6 @@ export class Receiver {
   private readonly vlanStrip: boolean
   private readonly segment = new Segment()
   private readonly port: ReceivePort
-  private readonly copyDesc: Int32Array
   /** Flows with one of these flags get nothing from here. */
   private readonly refused: number
   private readonly handedBackFlags: number
@@ -93,7 +82,6 @@ export class Receiver {
     this.slow = slow
     this.vlanStrip = vlanStrip
     this.port = port
-    this.copyDesc = fast.port.copyDesc
     // From outside nobody can have one of our addresses (RFC 1122, 3.2.1.3).
     this.refused = isInside ? FLAG_REMOVING : FLAG_REMOVING | FLAG_LOOPBACK
     this.handedBackFlags = isInside ? RX_CHECKSUM_GOOD | RX_LOOPBACK : RX_CHECKSUM_GOOD
@@ -131,14 +119,9 @@ export class Receiver {
       fast.count(counters.DROP_MALFORMED, 1)
       return
     }
-    if (parsed !== PARSED) {
-      this.slow.packet(frame, eth, len, rxFlags, gso, this.flowOfUncommon(bytes, words, eth, len))
-      return
-    }
-    const local = fast.localIndex(segment.localIp)
-    const flow = local < 0 ? -1 : fast.flows.lookup(segment.remoteIp, segment.ports, local)
-    if (flow < 0) {
-      this.slow.packet(frame, eth, len, rxFlags, gso, -1)
+    const flow = parsed === PARSED_FOREIGN ? -1 : this.flowOf(segment)
+    if (flow < 0 || parsed !== PARSED) {
+      this.slow.packet(frame, eth, len, rxFlags, gso, flow)
       return
     }
     if ((rxFlags & (RX_CHECKSUM_PARTIAL | RX_CHECKSUM_GOOD)) === 0 && !this.port.verifyTcp(frame)) {
@@ -150,13 +133,11 @@ export class Receiver {
     if (this.acceptable(flow, tcb)) this.step(flow, tcb, frame, eth, len, rxFlags, gso)
   }
 
-  /** A packet with unusual flags still belongs to a flow if it is TCP for one: the slow path wants to know which. */
-  private flowOfUncommon(bytes: Uint8Array, words: Int32Array, eth: number, len: number): number {
-    if (len < ETHERNET_BYTES + 40 || bytes[eth + 12] !== 8 || bytes[eth + 13] !== 0) return -1
-    const ip = (eth + ETHERNET_BYTES) >> 2
-    if ((words[ip] & 0xff) !== 0x45 || (words[ip + 1] & 0xff3f0000) !== 0 || bytes[eth + 23] !== 6) return -1
-    const local = this.fast.localIndex(words[ip + 4])
-    return local < 0 ? -1 : this.fast.flows.lookup(words[ip + 3], words[ip + 5], local)
+  /** The flow of a segment whose addresses and ports are known, or -1. */
+  private flowOf(segment: Segment): number {
+    const { fast } = this
+    const local = fast.localIndex(segment.localIp)
+    return local < 0 ? -1 : fast.flows.lookup(segment.remoteIp, segment.ports, local)
   }
 
   /**
@@ -180,8 +161,7 @@ export class Receiver {
       this.duplicate(flow, tcb, old)
       return false
     }
-    const windowEnd = words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])
-    if (old < 0 && ((segment.seq - windowEnd) | 0) > 0) {
+    if (old < 0 && ((segment.seq - fast.rcvWindowEnd(tcb)) | 0) > 0) {
       fast.count(counters.RX_WINDOW_FULL, 1)
       this.answer(flow, tcb)
       return false
@@ -272,9 +252,8 @@ export class Receiver {
     const trim = Math.max(0, (rcvNxt - segment.seq) | 0)
     if (trim > 0) this.cameTwice(flow, tcb, segment.seq, rcvNxt)
     const start = (segment.seq + trim) | 0
-    const windowEnd = (words[tcb + TCB_RCV_READ] + (1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8])) | 0
     let len = segment.payloadLen - trim
-    const room = (windowEnd - start) | 0
+    const room = (fast.rcvWindowEnd(tcb) - start) | 0
     if (len > room) {
       // Beyond the window: keep what fits; a FIN behind it is not ours yet.
       fast.count(counters.RX_WINDOW_FULL, 1)
@@ -343,18 +322,11 @@ export class Receiver {
   /** The one place where received payload gets its copy descriptor. */
   private copy(tcb: number, frame: number, from: number, seq: number, len: number): void {
     const { fast } = this
-    const desc = this.copyDesc
-    fast.journal.note(tcb)
-    const at = fast.copies * COPY_DESC_WORDS
+    const { words } = fast
     const size = 1 << fast.bytes[tcb * 4 + TCB_RX_LOG2_U8]
-    desc[at + COPY_FRAME] = frame
-    desc[at + COPY_FROM] = from
-    desc[at + COPY_REGION] = fast.halves[tcb * 2 + TCB_APP_U16]
-    desc[at + COPY_BUFFER] = fast.words[tcb + TCB_BUFFER]
-    desc[at + COPY_BUFFER_LEN] = size
-    desc[at + COPY_POS] = (seq - fast.words[tcb + TCB_RX_BASE]) & (size - 1)
-    desc[at + COPY_LEN] = len
-    fast.copies++
+    const pos = (seq - words[tcb + TCB_RX_BASE]) & (size - 1)
+    fast.journal.note(tcb)
+    fast.copy(frame, from, fast.halves[tcb * 2 + TCB_APP_U16], words[tcb + TCB_BUFFER], size, pos, len)
   }
 
   /** RFC 9293, 3.10.7.4, eighth: the FIN counts once everything before it is there; until then it is remembered. */

@@ -5,6 +5,7 @@
  *            ^ 2 modulo 4  ^ aligned words from here
  */
 import { ipHeaderGood, swap16, swap32 } from './bytes.js'
+import { BLOCKS_MAX } from './sackblocks.js'
 
 export const TCP_FIN = 0x01
 export const TCP_SYN = 0x02
@@ -18,19 +19,23 @@ export const TCP_CWR = 0x80
 /** Beside TCP_* in Emitter.segment's flags: the segment carries data that has never been sent (RFC 3168, 6.1.4 and 6.1.5). */
 export const SEGMENT_NEW_DATA = 0x100
 
+/** Largest window field. What is older than the largest window is no answer to anything (RFC 5961, 5.2). */
+export const WINDOW_FIELD_MAX = 0xffff
+
 /** What `parseSegment` found. */
 export const PARSED = 0
-/** Not for the fast path: not TCP over IPv4, a fragment, IP options, or unusual TCP flags. */
-export const PARSED_UNCOMMON = 1
+/** Not for the fast path: not TCP over IPv4, a fragment, or IP options. Nothing is known. */
+export const PARSED_FOREIGN = 1
+/** Not for the fast path: unusual TCP flags. Addresses, ports and flags are known, so its flow can be found. */
+export const PARSED_UNUSUAL = 2
 /** Lengths or checksum are wrong: to be dropped. */
-export const PARSED_MALFORMED = 2
+export const PARSED_MALFORMED = 3
 
-const ETHERTYPE_IPV4 = 0x0008
+/** As the little-endian half word that the frame has. */
+export const ETHERTYPE_IPV4 = 0x0008
 /** NOP, NOP, timestamps, length 10: how everybody lays the option out (RFC 7323, appendix A), as a raw word. */
-const TIMESTAMPS_ALIGNED = 0x0a080101
-const ETHERNET_BYTES = 14
-/** Blocks that fit into 40 bytes of options. */
-const SACK_BLOCKS_MAX = 4
+export const TIMESTAMPS_ALIGNED = 0x0a080101
+export const ETHERNET_BYTES = 14
 const OPTION_SACK = 5
 
 export class Segment {
@@ -54,18 +59,18 @@ export class Segment {
   /** Blocks of a SACK option (RFC 2018, 3), as they came: unchecked. */
   sackBlocks = 0
   /** Their edges, left and right in turn. */
-  readonly sackEdges = new Int32Array(2 * SACK_BLOCKS_MAX)
+  readonly sackEdges = new Int32Array(2 * BLOCKS_MAX)
 }
 
 /** Parses the frame of `len` bytes at byte `eth` into `segment`. About 10 ns. */
 export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Array, eth: number, len: number): number {
-  if (len < ETHERNET_BYTES + 40) return PARSED_UNCOMMON
-  if ((bytes[eth + 12] | (bytes[eth + 13] << 8)) !== ETHERTYPE_IPV4) return PARSED_UNCOMMON
+  if (len < ETHERNET_BYTES + 40) return PARSED_FOREIGN
+  if ((bytes[eth + 12] | (bytes[eth + 13] << 8)) !== ETHERTYPE_IPV4) return PARSED_FOREIGN
   const ip = (eth + ETHERNET_BYTES) >> 2
   const first = words[ip]
-  if ((first & 0xff) !== 0x45) return PARSED_UNCOMMON
-  if ((words[ip + 1] & 0xff3f0000) !== 0) return PARSED_UNCOMMON
-  if (((words[ip + 2] >>> 8) & 0xff) !== 6) return PARSED_UNCOMMON
+  if ((first & 0xff) !== 0x45) return PARSED_FOREIGN
+  if ((words[ip + 1] & 0xff3f0000) !== 0) return PARSED_FOREIGN
+  if (((words[ip + 2] >>> 8) & 0xff) !== 6) return PARSED_FOREIGN
   if (!ipHeaderGood(words, ip)) return PARSED_MALFORMED
   const ipLen = swap16(first >>> 16)
   const control = words[ip + 8]
@@ -77,7 +82,7 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   segment.localIp = words[ip + 4]
   segment.ports = words[ip + 5]
   segment.flags = flags
-  if ((flags & (TCP_SYN | TCP_RST | TCP_URG | TCP_ACK)) !== TCP_ACK) return PARSED_UNCOMMON
+  if ((flags & (TCP_SYN | TCP_RST | TCP_URG | TCP_ACK)) !== TCP_ACK) return PARSED_UNUSUAL
   segment.seq = swap32(words[ip + 6])
   segment.ack = swap32(words[ip + 7])
   segment.window = swap16(control >>> 16)

@@ -2,6 +2,7 @@
  * The worker's end of the rings to and from the slow path: packets and flow events up, commands down.
  */
 import {
+  BUFFER_UNIT_BYTES,
   Doorbell,
   FLAG_SLOW_LISTED,
   PacketRingConsumer,
@@ -11,6 +12,7 @@ import {
   SF_ACK_EDGES,
   SF_ACK_SEQ,
   SF_ACK_TSECR,
+  SF_APP,
   SF_FLOW,
   SF_GEN,
   SF_PACKET_FLAGS,
@@ -25,17 +27,7 @@ import {
   TO_SLOW_FLOW,
   TO_SLOW_PACKET,
 } from '../../lib/memif/index.js'
-import {
-  COPY_BUFFER,
-  COPY_BUFFER_LEN,
-  COPY_DESC_WORDS,
-  COPY_FRAME,
-  COPY_FROM,
-  COPY_LEN,
-  COPY_POS,
-  COPY_REGION,
-  RX_LOOPBACK,
-} from '../../native/port.js'
+import { RX_LOOPBACK } from '../../native/port.js'
 import { Admission } from './admission.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
@@ -45,8 +37,8 @@ import type { Segment } from './segment.js'
 const STATE_REGION = 0
 
 /**
- * Shares of the ring and its packet area, as powers of two: strangers' packets leave a half free, those of flows an eighth. The
- * rest is for flow events and answers, so that a flood never makes them wait.
+ * Shares of the ring and its packet area, as powers of two: strangers' packets leave a half free, packets and acknowledgments of
+ * flows an eighth. The rest is for flow events and answers, which are never dropped, so that a flood never makes them wait.
  */
 const STRANGERS_LEAVE_LOG2 = 1
 const FLOWS_LEAVE_LOG2 = 3
@@ -85,21 +77,18 @@ export class SlowLink {
       return
     }
     const leaveLog2 = flow < 0 ? STRANGERS_LEAVE_LOG2 : FLOWS_LEAVE_LOG2
-    const entry = up.reserveLeaving(this.entries >> leaveLog2)
+    const entry = this.begin(TO_SLOW_PACKET, flow, flow < 0 ? 0 : this.genOf(fast.tcb(flow)), this.entries >> leaveLog2)
     const pos = entry < 0 ? -1 : up.reservePacket(len, up.areaBytes >> leaveLog2)
     if (pos < 0) {
       fast.count(counters.DROP_SLOW_FULL, 1)
       return
     }
     const words = fast.words
-    words[entry + SF_TYPE] = TO_SLOW_PACKET
-    words[entry + SF_FLOW] = flow
-    words[entry + SF_GEN] = flow < 0 ? 0 : fast.halves[fast.tcb(flow) * 2 + TCB_GEN_U16]
     words[entry + SF_PACKET_POS] = pos
     words[entry + SF_PACKET_LEN] = len
     words[entry + SF_PACKET_FLAGS] = rxFlags
     words[entry + SF_PACKET_GSO] = gso
-    this.copyUp(frame, frame < 0 ? eth : 0, pos, len)
+    fast.copy(frame, frame < 0 ? eth : 0, STATE_REGION, up.areaOffset / BUFFER_UNIT_BYTES, up.areaBytes, pos, len)
     up.pushPacket(entry, len)
     fast.count(counters.TO_SLOW_PACKETS, 1)
   }
@@ -113,20 +102,6 @@ export class SlowLink {
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
   }
 
-  private copyUp(frame: number, from: number, pos: number, len: number): void {
-    const { fast, up } = this
-    const desc = fast.port.copyDesc
-    const at = fast.copies * COPY_DESC_WORDS
-    desc[at + COPY_FRAME] = frame
-    desc[at + COPY_FROM] = from
-    desc[at + COPY_REGION] = STATE_REGION
-    desc[at + COPY_BUFFER] = up.areaOffset / 64
-    desc[at + COPY_BUFFER_LEN] = up.areaBytes
-    desc[at + COPY_POS] = pos
-    desc[at + COPY_LEN] = len
-    fast.copies++
-  }
-
   /** Writes the listed flows' events; those that find no room stay listed. Returns how many were written. */
   writeFlowEvents(): number {
     const { fast, up } = this
@@ -136,11 +111,8 @@ export class SlowLink {
       const flow = fast.slowEvents.first()
       const tcb = fast.tcb(flow)
       if ((words[tcb + TCB_FLAGS] & FLAG_SLOW_LISTED) !== 0 && fast.slowWhat[flow] !== 0) {
-        const entry = up.reserve()
+        const entry = this.begin(TO_SLOW_FLOW, flow, this.genOf(tcb), 0)
         if (entry < 0) return written
-        words[entry + SF_TYPE] = TO_SLOW_FLOW
-        words[entry + SF_FLOW] = flow
-        words[entry + SF_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
         words[entry + SF_WHAT] = fast.slowWhat[flow]
         up.pushMessage(entry)
         written++
@@ -158,15 +130,12 @@ export class SlowLink {
    */
   ack(flow: number, tcb: number, segment: Segment, duplicates: number): void {
     const { fast, up } = this
-    const entry = up.reserve()
+    const entry = this.begin(TO_SLOW_ACK, flow, this.genOf(tcb), this.entries >> FLOWS_LEAVE_LOG2)
     if (entry < 0) {
       fast.count(counters.DROP_SLOW_FULL, 1)
       return
     }
     const words = fast.words
-    words[entry + SF_TYPE] = TO_SLOW_ACK
-    words[entry + SF_FLOW] = flow
-    words[entry + SF_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
     words[entry + SF_ACK_SEQ] = segment.ack
     words[entry + SF_ACK_DUPLICATES] = duplicates
     words[entry + SF_ACK_BLOCKS] = segment.sackBlocks
@@ -175,16 +144,28 @@ export class SlowLink {
     up.pushMessage(entry)
   }
 
-  /** Writes an answer about a flow or an application: word `field` is set to `value`. Returns false if there is no room now. */
-  answer(type: number, field: number, value: number, gen: number): boolean {
-    const entry = this.up.reserve()
+  /** Answers an order about flow `flow` of generation `gen`, or about application `app`. Returns false if there is no room now. */
+  answer(type: number, flow: number, gen: number, app: number): boolean {
+    const entry = this.begin(type, flow, gen, 0)
     if (entry < 0) return false
-    const words = this.fast.words
-    words[entry + SF_TYPE] = type
-    words[entry + field] = value
-    words[entry + SF_GEN] = gen
+    this.fast.words[entry + SF_APP] = app
     this.up.pushMessage(entry)
     return true
+  }
+
+  /** The next entry with the words that all messages begin with; -1 if no more than `spare` are free. */
+  private begin(type: number, flow: number, gen: number, spare: number): number {
+    const entry = this.up.reserve(spare)
+    if (entry < 0) return -1
+    const { words } = this.fast
+    words[entry + SF_TYPE] = type
+    words[entry + SF_FLOW] = flow
+    words[entry + SF_GEN] = gen
+    return entry
+  }
+
+  private genOf(tcb: number): number {
+    return this.fast.halves[tcb * 2 + TCB_GEN_U16]
   }
 
   /** Makes everything written visible and wakes the slow path if it sleeps. */

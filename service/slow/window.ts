@@ -4,8 +4,7 @@
  * loss and its repair is recovery's (recovery/recovery.ts).
  */
 import {
-  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_SND_UNA, TO_FAST_FLOW_FLAGS,
-  TO_FAST_FLOW_UPDATE,
+  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_SND_UNA, TO_FAST_FLOW_UPDATE,
 } from '../../lib/memif/index.js'
 import { seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
@@ -62,7 +61,7 @@ export function onCongestionEcho(stack: Stack, connection: Connection): void {
   lossReduces(stack, connection)
   setWindow(stack, connection, connection.ssthresh)
   stack.stats.add('ecnReductions')
-  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection, FLAG_CWR_OWED, 0)
+  stack.workers[connection.worker].flags(connection, FLAG_CWR_OWED, 0)
 }
 
 /** The connection has been idle: what the window said about the path is stale (RFC 5681, 4.1). */

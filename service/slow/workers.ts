@@ -47,7 +47,7 @@ interface Command {
 
 const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, first: 0, second: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
 
-function keyOf({ flow, type }: Command): number {
+function keyOf(type: number, flow: number): number {
   return flow * 64 + type
 }
 
@@ -62,6 +62,7 @@ export class WorkerChannel {
   private readonly toFast: PacketRingProducer
   private readonly state: StateView
   private waiting: Command[] = []
+  /** Commands of `flow` and `flags` that wait, by `keyOf`. */
   private readonly waitingFlows = new Map<number, Command>()
   private waitingPackets = 0
 
@@ -76,9 +77,9 @@ export class WorkerChannel {
 
   /** A command about a flow (TO_FAST_FLOW_*). */
   flow(type: number, { flow, gen }: FlowName, context = 0): void {
-    this.sendOnce({ ...PLAIN, type, flow, gen, context }, (queued) => {
-      queued.context = context
-    })
+    const queued = this.queued(type, flow, gen)
+    if (queued !== null) queued.context = context
+    else this.sendOnce({ ...PLAIN, type, flow, gen, context })
   }
 
   /** A command about a flow with two values, whose order among others of its kind counts. */
@@ -87,14 +88,26 @@ export class WorkerChannel {
   }
 
   /**
-   * TO_FAST_FLOW_FLAGS for options of an application, as often as it likes: clears and sets bits that nothing else changes. Orders
-   * that wait for room become one.
+   * TO_FAST_FLOW_FLAGS: clears and sets bits that the worker does not set itself. Orders that wait for room become one, at the place
+   * of the first: that may be in front of other commands to the flow, whose effect no flag changes.
    */
   flags({ flow, gen }: FlowName, set: number, clear: number): void {
-    this.sendOnce({ ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear }, (queued) => {
+    const queued = this.queued(TO_FAST_FLOW_FLAGS, flow, gen)
+    if (queued !== null) {
       queued.first = (queued.first & ~clear) | set
       queued.second |= clear
-    })
+    } else this.sendOnce({ ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear })
+  }
+
+  /** The command of its kind that waits. One to an earlier generation of the flow is for another connection. */
+  private queued(type: number, flow: number, gen: number): Command | null {
+    const command = this.waitingFlows.get(keyOf(type, flow))
+    return command !== undefined && command.gen === gen ? command : null
+  }
+
+  /** Sends a command that later ones of its kind join while it waits. */
+  private sendOnce(command: Command): void {
+    if (!this.send(command)) this.waitingFlows.set(keyOf(command.type, command.flow), command)
   }
 
   /** A command about an application, or to the worker itself. */
@@ -143,13 +156,6 @@ export class WorkerChannel {
     return this.toFast.publish() && this.link.doorbell.ring()
   }
 
-  /** Sends `command`, or changes the one of its kind for its flow that waits already. */
-  private sendOnce(command: Command, merge: (queued: Command) => void): void {
-    const queued = this.waitingFlows.get(keyOf(command))
-    if (queued) merge(queued)
-    else if (!this.send(command)) this.waitingFlows.set(keyOf(command), command)
-  }
-
   private send(command: Command): boolean {
     if (this.waiting.length === 0 && this.write(command)) return true
     // The frame's bytes are in a ring that is released at the end of the poll.
@@ -161,7 +167,7 @@ export class WorkerChannel {
 
   private forget(command: Command): void {
     if (command.packet) this.waitingPackets--
-    const key = keyOf(command)
+    const key = keyOf(command.type, command.flow)
     if (this.waitingFlows.get(key) === command) this.waitingFlows.delete(key)
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { statistic, until } from '../../tools/netlab/index.js'
-import { openFromLinux, openFromTas } from './exchange.js'
 import { describeHosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 
 describeHosts('closing', {}, hosts => {
   test('CLOSE-WAIT: Linux has half-closed -> TAS still sends, then closes', async () => {

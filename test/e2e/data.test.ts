@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { compiled, loadFailure, startLoad, startProcess, TAS_ADDRESS } from '../../tools/netlab/index.js'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas } from './exchange.js'
+import { bulkToLinux, bulkToTas, echoRandomSizes } from './exchange.js'
 import { describeHosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 import { testRandom } from './random.js'
 
 const BULK_BYTES = 32 << 20

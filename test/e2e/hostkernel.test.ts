@@ -1,8 +1,9 @@
 /** --kni-name: TAS and the host's kernel share one interface and one address. */
 import { expect, test } from 'vitest'
 import { PEER_ADDRESS, PREFIX_LENGTH, statistic, TAS_ADDRESS, TAS_INTERFACE, type Lab } from '../../tools/netlab/index.js'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas } from './exchange.js'
+import { bulkToLinux, bulkToTas, echoRandomSizes, exchangeAll } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 import { Peer } from './peer.js'
 import { testRandom } from './random.js'
 
@@ -20,9 +21,9 @@ async function prepareDevices({ tas }: Lab): Promise<void> {
 /** `len` bytes each way between two kernels. */
 async function bulkBothWays(a: Peer, atA: number, b: Peer, atB: number): Promise<void> {
   const random = testRandom()
-  const [sentA, gotB] = await Promise.all([a.call('sendRandom', atA, BULK_BYTES, random.next()), b.call('readHash', atB, BULK_BYTES)])
+  const [sentA, gotB] = await Promise.all([a.call('sendRandom', atA, BULK_BYTES, random.u32()), b.call('readHash', atB, BULK_BYTES)])
   expect(gotB).toBe(sentA)
-  const [sentB, gotA] = await Promise.all([b.call('sendRandom', atB, BULK_BYTES, random.next()), a.call('readHash', atA, BULK_BYTES)])
+  const [sentB, gotA] = await Promise.all([b.call('sendRandom', atB, BULK_BYTES, random.u32()), a.call('readHash', atA, BULK_BYTES)])
   expect(gotA).toBe(sentB)
 }
 
@@ -75,9 +76,7 @@ function exchanges(hosts: () => Hosts): void {
     async ([, open]) => {
       const random = testRandom()
       const pair = await open(hosts())
-      await echoRandomSizes(hosts(), pair, random)
-      await bulkToTas(hosts(), pair, BULK_BYTES, random)
-      await bulkToLinux(hosts(), pair, BULK_BYTES, random)
+      await exchangeAll(hosts(), pair, BULK_BYTES, random)
     },
   )
 

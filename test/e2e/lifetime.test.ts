@@ -4,8 +4,8 @@ import {
   compiled, startProcess, startService, statistic, TAS_ADDRESS, until, within, type Process,
 } from '../../tools/netlab/index.js'
 import { countersName } from '../../lib/memif/index.js'
-import { openFromLinux } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
+import { openFromLinux } from './pairs.js'
 import { TasSide } from './tasside.js'
 
 async function startEcho({ service, cleanup }: Hosts): Promise<Process> {

@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { ConnectionRow } from '../../lib/memif/index.js'
 import { compiled, statistic, until } from '../../tools/netlab/index.js'
-import { openFromLinux, openFromTas } from './exchange.js'
 import { describeHosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 
 const runFile = promisify(execFile)
 

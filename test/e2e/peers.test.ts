@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas } from './exchange.js'
+import { exchangeAll } from './exchange.js'
 import { describeHosts, type HostOptions, type Hosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 import { testRandom } from './random.js'
 
 const BULK_BYTES = 4 << 20
@@ -11,9 +12,7 @@ function exchanges(hosts: () => Hosts): void {
   test.for(ways)('opened by %s: messages and bulk -> equal', async ([, open]) => {
     const random = testRandom()
     const pair = await open(hosts())
-    await echoRandomSizes(hosts(), pair, random)
-    await bulkToTas(hosts(), pair, BULK_BYTES, random)
-    await bulkToLinux(hosts(), pair, BULK_BYTES, random)
+    await exchangeAll(hosts(), pair, BULK_BYTES, random)
   })
 }
 

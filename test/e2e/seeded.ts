@@ -1,29 +1,23 @@
-/** Random numbers that follow from a seed (mulberry32). */
-export class Random {
+/** Random numbers and bytes that follow from a seed, which bench/native/lwip_peer.c knows how to make too. */
+import { SeededRandom } from '../../tools/linkem/random.js'
+
+export class Random extends SeededRandom {
   readonly seed: number
-  private state: number
 
   constructor(seed: number) {
+    super(seed)
     this.seed = seed
-    this.state = seed | 0
-  }
-
-  /** 32 random bits. */
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) | 0
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return (t ^ (t >>> 14)) >>> 0
   }
 
   /** A whole number from `min` to `max`. */
   between(min: number, max: number): number {
-    return min + (this.next() % (max - min + 1))
+    return min + (this.u32() % (max - min + 1))
   }
 
-  bytes(len: number): Buffer {
+  /** Four bytes of each number, little-endian. */
+  override bytes(len: number): Buffer<ArrayBuffer> {
     const bytes = Buffer.alloc((len + 3) & ~3)
-    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(this.next(), at)
+    for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE(this.u32(), at)
     return bytes.subarray(0, len)
   }
 }

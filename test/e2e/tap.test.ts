@@ -1,8 +1,9 @@
 /** TAS behind a TAP device: the kernel of the same namespace is the peer. */
 import { expect, test } from 'vitest'
 import { PEER_ADDRESS, PREFIX_LENGTH, TAS_ADDRESS, TAS_INTERFACE, type Lab } from '../../tools/netlab/index.js'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas } from './exchange.js'
+import { bulkToLinux, bulkToTas, exchangeAll } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 import { testRandom } from './random.js'
 
 const TAP = 'tas-tap0'
@@ -25,9 +26,7 @@ function exchanges(hosts: () => Hosts): void {
     async ([, open]) => {
       const random = testRandom()
       const pair = await open(hosts())
-      await echoRandomSizes(hosts(), pair, random)
-      await bulkToTas(hosts(), pair, BULK_BYTES, random)
-      await bulkToLinux(hosts(), pair, BULK_BYTES, random)
+      await exchangeAll(hosts(), pair, BULK_BYTES, random)
       await Promise.all([bulkToTas(hosts(), pair, BULK_BYTES, random), bulkToLinux(hosts(), pair, BULK_BYTES, random)])
       pair.socket.connection.close()
       await hosts().peer.call('end', pair.remote)

@@ -1,8 +1,9 @@
 /** A program that destroys its shared memory, beside one that behaves. */
 import { expect, test } from 'vitest'
 import { compiled, cpuSeconds, pause, statistic, startProcess, TAS_ADDRESS, until } from '../../tools/netlab/index.js'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas } from './exchange.js'
+import { bulkToLinux, bulkToTas, echoRandomSizes } from './exchange.js'
 import { describeHosts } from './harness.js'
+import { openFromLinux, openFromTas } from './pairs.js'
 import { testRandom } from './random.js'
 import { VANDAL_PORT } from './vandal.js'
 import { workerPid } from './worker.js'
@@ -19,7 +20,7 @@ describeHosts('program that writes garbage over its region', {}, hosts => {
     const worker = workerPid(service)
     const good = await openFromLinux(hosts())
     const vandal = startProcess('vandal', {
-      command: process.execPath, args: [compiled('test/e2e/vandal.js'), String(random.next())], env: service.env,
+      command: process.execPath, args: [compiled('test/e2e/vandal.js'), String(random.u32())], env: service.env,
     }, cleanup)
     await vandal.line(/ready/)
     const remotes = await Promise.all(Array.from({ length: 10 }, () => peer.call('connect', TAS_ADDRESS, VANDAL_PORT)))

@@ -18,7 +18,7 @@ function scribble(tas: Tas, random: Random): void {
   // The first context's rings, and then anywhere.
   for (let round = 0; round < ROUNDS; round++) {
     const span = round % 2 === 0 ? 4096 : end
-    for (let n = 0; n < WORDS; n++) words[random.next() % span] = round % 3 === 0 ? random.next() % 128 : random.next()
+    for (let n = 0; n < WORDS; n++) words[random.u32() % span] = round % 3 === 0 ? random.u32() % 128 : random.u32()
     slow.wake()
     for (const worker of workers) worker.wake()
   }

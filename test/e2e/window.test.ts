@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { statistic, until } from '../../tools/netlab/index.js'
-import { openFromLinux } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
+import { openFromLinux } from './pairs.js'
 import { sha256, testRandom } from './random.js'
 
 const BYTES = 4 << 20
@@ -36,7 +36,7 @@ describeHosts('windows', {
     const { peer } = hosts()
     const { socket, remote } = await openFromLinux(hosts())
     socket.stopReading()
-    const sent = peer.call('sendRandom', remote, BYTES, testRandom().next())
+    const sent = peer.call('sendRandom', remote, BYTES, testRandom().u32())
     const held = await settled('the window closes', () => socket.available)
     expect(held).toBeGreaterThan(0)
     expect(held).toBeLessThan(BYTES)

@@ -1,8 +1,9 @@
 /** A worker that is killed is replaced on the same state region, and nobody notices but by the clock. */
 import { expect, test } from 'vitest'
 import { pause, statistic, TAS_ADDRESS, until } from '../../tools/netlab/index.js'
-import { bulkToLinux, bulkToTas, echoRandomSizes, openFromLinux, openFromTas, type Pair } from './exchange.js'
+import { bulkToLinux, bulkToTas, echoRandomSizes } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
+import { openFromLinux, openFromTas, type Pair } from './pairs.js'
 import { testRandom } from './random.js'
 import { TasSide } from './tasside.js'
 import { killWorker, workerBack } from './worker.js'

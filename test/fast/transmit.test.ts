@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import {
   EVENT_TX_CLOSED, FLAG_IN_RECOVERY, FLAG_NAGLE, FLAG_WATCHED, TCB_CWND, TCB_FLAGS, TCB_RCV_NXT, TCB_SND_LIMIT, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
   TO_FAST_FLOW_FIN, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE,
+  TO_SLOW_ACK, TO_SLOW_FLOW,
   WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_FIN_ACKED, WHAT_FIN_QUEUED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH } from '../../lib/wire/index.js'
@@ -154,8 +155,8 @@ describe('loss', () => {
   const MSS = 1448
 
   /** Five segments in flight, the first one lost. */
-  function lossy(): { h: FastHarness; flow: number } {
-    const h = new FastHarness()
+  function lossy(options: { readonly toSlowEntries?: number } = {}): { h: FastHarness; flow: number } {
+    const h = new FastHarness(options)
     const flow = h.addFlow()
     h.write(flow, filled(5 * MSS))
     for (let i = 0; i < 3; i++) h.pass()
@@ -169,6 +170,14 @@ describe('loss', () => {
     h.receive({}, {}, {})
     expect(h.sent()).toEqual([])
     expect(h.toldAcks()).toEqual(Array.from({ length: 3 }, () => ({ flow, ack: ISS1, duplicates: 1, edges: [], tsEcr: 0 })))
+  })
+
+  it('more duplicates than the ring to the slow path holds -> dropped, counted, room left for the flow event behind them', () => {
+    const { h, flow } = lossy({ toSlowEntries: 16 })
+    h.bump(flow, { fin: true })
+    h.receive(...Array.from({ length: 20 }, () => ({})))
+    expect(h.told().map(({ type }) => type)).toEqual([...Array.from({ length: 14 }, () => TO_SLOW_ACK), TO_SLOW_FLOW])
+    expect(h.count('dropSlowFull')).toBe(6)
   })
 
   it('SACK blocks -> passed on in their order (RFC 2018, 3)', () => {

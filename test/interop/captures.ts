@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import { Cleanup, createEmulatedLab, startService, TAS_ADDRESS, uniqueName, type EmulatedLab } from '../../tools/netlab/index.js'
 import { pause } from '../../tools/netlab/wait.js'
+import type { Ends, Pair } from '../e2e/pairs.js'
 import { Peer } from '../e2e/peer.js'
 import { Random } from '../e2e/seeded.js'
 import { TasSide } from '../e2e/tasside.js'
 import { sameBytes } from './bytes.js'
-import { join, type Ends, type Joined } from './exchange.js'
+import { join } from './exchange.js'
 import { analyse, type Analysis, type Finding, type Remark } from './tshark.js'
 
 /** Two hosts and a link whose packets can be written down. */
@@ -35,18 +36,18 @@ const REQUESTS = 50
 const OPENINGS = 12
 const CLOSED_MS = 1_500
 
-async function toPeer({ peer }: Ends, { socket, remote }: Joined): Promise<void> {
+async function toPeer({ peer }: Ends, { socket, remote }: Pair): Promise<void> {
   const bytes = new Random(1).bytes(BULK_BYTES)
   const [, hash] = await Promise.all([socket.write(bytes), peer.call('readHash', remote, bytes.length)])
   sameBytes('to the peer', hash, bytes)
 }
 
-async function toTas({ peer }: Ends, { socket, remote }: Joined): Promise<void> {
+async function toTas({ peer }: Ends, { socket, remote }: Pair): Promise<void> {
   const [, got] = await Promise.all([peer.call('sendRandom', remote, BULK_BYTES, 2), socket.read(BULK_BYTES)])
   sameBytes('to TAS', got, new Random(2).bytes(BULK_BYTES))
 }
 
-async function requests({ peer }: Ends, { socket, remote }: Joined): Promise<void> {
+async function requests({ peer }: Ends, { socket, remote }: Pair): Promise<void> {
   const random = new Random(3)
   for (let i = 0; i < REQUESTS; i++) {
     const bytes = random.bytes(random.between(1, 4000))
@@ -58,9 +59,9 @@ async function requests({ peer }: Ends, { socket, remote }: Joined): Promise<voi
 }
 
 /** Neither side reads for a while: first the peer, then TAS. */
-async function zeroWindows(ends: Ends, joined: Joined): Promise<void> {
+async function zeroWindows(ends: Ends, pair: Pair): Promise<void> {
   const { peer } = ends
-  const { socket, remote } = joined
+  const { socket, remote } = pair
   const bytes = new Random(4).bytes(BULK_BYTES)
   const written = socket.write(bytes)
   await pause(CLOSED_MS)
@@ -74,7 +75,7 @@ async function zeroWindows(ends: Ends, joined: Joined): Promise<void> {
   await sent
 }
 
-async function close({ peer }: Ends, { socket, remote }: Joined, first: 'tas' | 'peer'): Promise<void> {
+async function close({ peer }: Ends, { socket, remote }: Pair, first: 'tas' | 'peer'): Promise<void> {
   if (first === 'tas') socket.connection.txClose()
   else await peer.call('end', remote)
   if (first === 'tas') await peer.call('ended', remote)
@@ -88,8 +89,8 @@ async function close({ peer }: Ends, { socket, remote }: Joined, first: 'tas' | 
 
 async function openings(ends: Ends): Promise<void> {
   for (let i = 0; i < OPENINGS; i++) {
-    const joined = await join(ends, i % 2 === 0 ? 'server' : 'client')
-    await close(ends, joined, i % 4 < 2 ? 'tas' : 'peer')
+    const pair = await join(ends, i % 2 === 0 ? 'server' : 'client')
+    await close(ends, pair, i % 4 < 2 ? 'tas' : 'peer')
   }
 }
 
@@ -104,11 +105,11 @@ export interface Scene {
 }
 
 /** An exchange on a connection of its own that ends in order. */
-function onOne(each: (ends: Ends, joined: Joined) => Promise<void>): (ends: Ends) => Promise<void> {
+function onOne(each: (ends: Ends, pair: Pair) => Promise<void>): (ends: Ends) => Promise<void> {
   return async ends => {
-    const joined = await join(ends, 'server')
-    await each(ends, joined)
-    await close(ends, joined, 'tas')
+    const pair = await join(ends, 'server')
+    await each(ends, pair)
+    await close(ends, pair, 'tas')
   }
 }
 

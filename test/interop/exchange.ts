@@ -1,51 +1,24 @@
 /** What is exchanged with every Linux peer, on one connection. Everything that goes wrong is an Error. */
-import { PEER_ADDRESS, TAS_ADDRESS } from '../../tools/netlab/index.js'
-import type { Peer } from '../e2e/peer.js'
+import { openFromLinux, openFromTas, type Ends, type Pair } from '../e2e/pairs.js'
 import { Random } from '../e2e/seeded.js'
-import type { TasSide, TasSocket } from '../e2e/tasside.js'
 import { sameBytes } from './bytes.js'
 
 /** What TAS is in the handshake. */
 export const ROLES = ['server', 'client'] as const
 export type Role = (typeof ROLES)[number]
 
-export interface Ends {
-  readonly tas: TasSide
-  readonly peer: Peer
-}
-
-/** A connection from both ends. */
-export interface Joined {
-  readonly socket: TasSocket
-  /** The peer's socket. */
-  readonly remote: number
-}
-
 const REQUESTS = 12
 const REQUEST_MAX_BYTES = 3000
 const BULK_BYTES = 1 << 20
 const LATE_BYTES = 200_000
 
-let nextPort = 7000
-
 /** Opens a connection. */
-export async function join({ tas, peer }: Ends, role: Role): Promise<Joined> {
-  if (role === 'client') {
-    const port = await peer.call('listen', 0)
-    const socket = await tas.connect(PEER_ADDRESS, port)
-    if (socket.closedCode !== null) throw new Error(`connect: ${socket.closedCode}`)
-    return { socket, remote: await peer.call('accept', port) }
-  }
-  const port = nextPort++
-  const listener = await tas.listen(port)
-  const remote = await peer.call('connect', TAS_ADDRESS, port)
-  const socket = await tas.accept(listener)
-  listener.close()
-  return { socket, remote }
+export function join(ends: Ends, role: Role): Promise<Pair> {
+  return role === 'client' ? openFromTas(ends) : openFromLinux(ends)
 }
 
 /** Short messages to and fro; the one that opened asks. */
-async function requests({ peer }: Ends, { socket, remote }: Joined, role: Role, random: Random): Promise<void> {
+async function requests({ peer }: Ends, { socket, remote }: Pair, role: Role, random: Random): Promise<void> {
   for (let round = 0; round < REQUESTS; round++) {
     const bytes = random.bytes(random.between(1, REQUEST_MAX_BYTES))
     const toTas = async (): Promise<void> => {
@@ -60,32 +33,32 @@ async function requests({ peer }: Ends, { socket, remote }: Joined, role: Role, 
   }
 }
 
-async function bulkToTas({ peer }: Ends, { socket, remote }: Joined, len: number, seed: number): Promise<void> {
+async function bulkToTas({ peer }: Ends, { socket, remote }: Pair, len: number, seed: number): Promise<void> {
   const [, got] = await Promise.all([peer.call('sendRandom', remote, len, seed), socket.read(len)])
   sameBytes('bulk to TAS', got, new Random(seed).bytes(len))
 }
 
-async function bulkToPeer({ peer }: Ends, { socket, remote }: Joined, len: number, random: Random): Promise<void> {
+async function bulkToPeer({ peer }: Ends, { socket, remote }: Pair, len: number, random: Random): Promise<void> {
   const bytes = random.bytes(len)
   const [, hash] = await Promise.all([socket.write(bytes), peer.call('readHash', remote, len)])
   sameBytes('bulk to the peer', hash, bytes)
 }
 
 /** One side ends its half first (RFC 9293, 3.6.1): the other still sends. TAS is first as a client. */
-async function halfClose(ends: Ends, joined: Joined, role: Role, random: Random): Promise<void> {
+async function halfClose(ends: Ends, pair: Pair, role: Role, random: Random): Promise<void> {
   const { peer } = ends
-  const { socket, remote } = joined
+  const { socket, remote } = pair
   if (role === 'client') {
     socket.connection.txClose()
     await peer.call('ended', remote)
-    await bulkToTas(ends, joined, LATE_BYTES, random.next())
+    await bulkToTas(ends, pair, LATE_BYTES, random.u32())
     await peer.call('end', remote)
     await socket.wait('the peer\'s FIN', () => socket.rxClosed)
     socket.connection.close()
   } else {
     await peer.call('end', remote)
     await socket.wait('the peer\'s FIN', () => socket.rxClosed)
-    await bulkToPeer(ends, joined, LATE_BYTES, random)
+    await bulkToPeer(ends, pair, LATE_BYTES, random)
     socket.connection.close()
     await peer.call('ended', remote)
   }
@@ -94,10 +67,10 @@ async function halfClose(ends: Ends, joined: Joined, role: Role, random: Random)
 }
 
 /** All exchanges on one connection, and its end. */
-export async function exchangeAll(ends: Ends, joined: Joined, role: Role, seed: number): Promise<void> {
+export async function exchangeAll(ends: Ends, pair: Pair, role: Role, seed: number): Promise<void> {
   const random = new Random(seed)
-  await requests(ends, joined, role, random)
-  const fromPeer = random.next()
-  await Promise.all([bulkToTas(ends, joined, BULK_BYTES, fromPeer), bulkToPeer(ends, joined, BULK_BYTES, random)])
-  await halfClose(ends, joined, role, random)
+  await requests(ends, pair, role, random)
+  const fromPeer = random.u32()
+  await Promise.all([bulkToTas(ends, pair, BULK_BYTES, fromPeer), bulkToPeer(ends, pair, BULK_BYTES, random)])
+  await halfClose(ends, pair, role, random)
 }

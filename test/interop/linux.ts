@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join as joinPath } from 'node:path'
 import type { ConnectionInfo } from '../../lib/tas/index.js'
 import { Cleanup, createLab, nativeProgram, PEER_ADDRESS, startService, uniqueName, type Lab } from '../../tools/netlab/index.js'
+import type { Ends } from '../e2e/pairs.js'
 import { Peer } from '../e2e/peer.js'
 import { TasSide } from '../e2e/tasside.js'
 import type { CaseGroup, PeerCase } from './cases.js'
-import { exchangeAll, join, type Ends, type Role } from './exchange.js'
+import { exchangeAll, join, type Role } from './exchange.js'
 
 const SUBNET = '10.77.0.0/24'
 

@@ -80,7 +80,7 @@ class Contents {
   }
 
   next(): void {
-    this.word = this.random.next() | 0
+    this.word = this.random.u32() | 0
     this.lenBytes = this.kind === 'packets' && this.word % 4 !== 0 ? (this.word >>> 8) % PACKET_MAX : -1
   }
 

@@ -17,8 +17,8 @@ class Sender {
   readonly open: Open
   readonly una: number
 
-  constructor(segments: number, hasSack = true) {
-    this.open = accepted(BIG, { ...PEER_OPTIONS, sackPermitted: hasSack })
+  constructor(segments: number, hasSack = true, toFastEntries = 64) {
+    this.open = accepted({ ...BIG, toFastEntries }, { ...PEER_OPTIONS, sackPermitted: hasSack })
     const { host, flow } = this.open
     this.una = host.tcb(flow, TCB_SND_UNA)
     host.setTcb(flow, TCB_SRTT_US8, RTT_US * 8)
@@ -61,7 +61,7 @@ class Sender {
       [((first - this.una) | 0) / MSS, (((first - this.una) | 0) + second) / MSS])
   }
 
-  private commands(): ReturnType<Open['host']['work']> {
+  commands(): ReturnType<Open['host']['work']> {
     const commands = this.open.host.work()
     for (const { type, first, second } of commands) {
       if (type !== TO_FAST_FLOW_FLAGS) continue
@@ -121,6 +121,17 @@ describe('with SACK', () => {
     expect(sender.resent()).toEqual([[0, 1]])
     sender.advance(RTT_US).ack(10)
     expect([sender.isSteered, sender.cwnd]).toEqual([false, 7])
+  })
+
+  it('recoveries begin and end while the ring to the worker is full -> one order waits for all, with the last state', () => {
+    const sender = new Sender(20, true, 2)
+    for (let segment = 0; segment < 10; segment += 2) sender.ack(segment, [[segment + 1, segment + 2]]).ack(segment + 2)
+    const orders: number[] = []
+    for (let i = 0; i < 6; i++) orders.push(...sender.commands().map(({ type }) => type).filter((type) => type === TO_FAST_FLOW_FLAGS))
+    expect(orders.length).toBeLessThanOrEqual(3)
+    expect(sender.isSteered).toBe(false)
+    sender.ack(10, [[11, 12]])
+    expect(sender.isSteered).toBe(true)
   })
 
   it('a retransmission overtaken by data sent later -> sent once more after a round trip (RFC 8985, 6.2)', () => {

@@ -1,5 +1,5 @@
 /** A port in memory, for tests: what is put in comes out of `receive`, and what is sent is shown to a function. */
-import type { WireFaults, WirePort } from '../../native/index.js'
+import { WireArrays, type WireFaults, type WirePort } from '../../native/index.js'
 import type { FramePool } from './frames.js'
 
 const BURST = 64
@@ -9,14 +9,8 @@ interface Arrival {
   readonly stampUs: number
 }
 
-export class MemoryWire implements WirePort {
+export class MemoryWire extends WireArrays implements WirePort {
   readonly fd = -1
-  readonly burst = BURST
-  readonly rxSlots = new Int32Array(BURST)
-  readonly rxLens = new Int32Array(BURST)
-  readonly rxStampsUs = new Float64Array(BURST)
-  readonly txSlots = new Int32Array(BURST)
-  readonly txLens = new Int32Array(BURST)
   readonly faults: WireFaults = { overrun: 0, malformed: 0, tooLong: 0, sendLost: 0 }
   /** Frames that `send` still takes; then its queue is full. */
   sendRoom = Infinity
@@ -26,6 +20,7 @@ export class MemoryWire implements WirePort {
 
   /** `onSend` gets a copy of every frame. */
   constructor(pool: FramePool, onSend: (frame: Uint8Array) => void) {
+    super(BURST)
     this.pool = pool
     this.onSend = onSend
   }

@@ -11,7 +11,7 @@
  */
 import {
   FLAG_IN_RECOVERY, FLAG_SACK, TCB_CWND, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
-  TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
+  TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
@@ -70,7 +70,7 @@ function begin(stack: Stack, connection: Connection): Recovery {
 
 function setSteered(stack: Stack, connection: Connection, isSteered: boolean): void {
   const [set, clear] = isSteered ? [FLAG_IN_RECOVERY, 0] : [0, FLAG_IN_RECOVERY]
-  stack.workers[connection.worker].value(TO_FAST_FLOW_FLAGS, connection, set, clear)
+  stack.workers[connection.worker].flags(connection, set, clear)
 }
 
 /** Enters acknowledgment and SACK blocks. Returns bytes of a D-SACK block (RFC 2883, 4), which is always the first. */
