@@ -11,7 +11,7 @@ export function rememberSoftError(stack: Stack, connection: Connection, error: n
 }
 
 /** The errno number of what keeps back the data that is under way; 0 if nobody said so, or data came through since. */
-export function softErrorOf(stack: Stack, connection: Connection): number {
+function softErrorOf(stack: Stack, connection: Connection): number {
   const { softError, softErrorUna, phase } = connection
   return phase !== 'worker' || stack.flows.word(connection, TCB_SND_UNA) === softErrorUna ? softError : 0
 }

@@ -235,7 +235,9 @@ describe('worker death', () => {
     expect(isFree(host, app.id)).toBe(true)
   })
 
-  it.each([['in the ring', 64], ['waiting for room in it', 1]])('APP_REMOVE not read: %s -> the id is free when the next worker answers', (_, toFastEntries) => {
+  it.each([
+    ['in the ring', 64], ['waiting for room in it', 1],
+  ])('APP_REMOVE not read: %s -> the id is free when the next worker answers', (_, toFastEntries) => {
     const { host, app } = scene({ toFastEntries })
     host.slow.apps.removeApp(app.id)
     host.slow.workerDied(0, host.nowUs)

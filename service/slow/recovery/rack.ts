@@ -19,7 +19,7 @@ export interface RackInput {
 }
 
 /** How long a hole may wait for a late segment, microseconds (RFC 8985, 6.2 step 4, RACK_update_reo_wnd). */
-export function reorderWindowUs(recovery: Recovery, input: RackInput): number {
+function reorderWindowUs(recovery: Recovery, input: RackInput): number {
   if (!input.reorderSeen) {
     const isRecovering = recovery.state === 'recovery' || recovery.state === 'loss'
     if (isRecovering || recovery.board.bytes(SACKED) >= DUPLICATE_THRESHOLD * input.mss) return 0
