@@ -5,8 +5,9 @@ import type { Port } from '../../native/port.js'
 import { waitReadable } from '../../native/wake.js'
 import { isOurs } from './frames.js'
 
-export function ip(...args: string[]): void {
-  execFileSync('ip', args, { stdio: 'pipe' })
+/** Runs `ip` and returns what it prints. */
+export function ip(...args: string[]): string {
+  return execFileSync('ip', args, { stdio: 'pipe', encoding: 'utf8' })
 }
 
 /** Makes a pair of devices without IPv6 addresses, both up. */
@@ -16,6 +17,18 @@ export function makePair(a: string, b: string, mtu = 1500): void {
     ip('link', 'set', name, 'addrgenmode', 'none')
     ip('link', 'set', name, 'up')
   }
+  for (const name of [a, b]) awaitCarrier(name)
+}
+
+/** Waits until the kernel has noticed that a device is up: it drops what is sent before, and notices a moment later. Fails after ten seconds. */
+export function awaitCarrier(name: string): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4))
+  for (let waitedMs = 0; waitedMs < 10_000; waitedMs++) {
+    const [{ operstate, qdisc }] = JSON.parse(ip('-j', 'link', 'show', name)) as { readonly operstate: string; readonly qdisc: string }[]
+    if (operstate === 'UP' && qdisc !== 'noop') return
+    Atomics.wait(pause, 0, 0, 1)
+  }
+  throw new Error(`${name} is up and has no carrier`)
 }
 
 export function removeDevice(name: string): void {

@@ -3,7 +3,7 @@ import { PacketPort, type PacketPortOptions } from '../../native/packetport.js'
 import { RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED } from '../../native/port.js'
 import { interfaceInfo } from '../../native/interfaces.js'
 import { waitReadable } from '../../native/wake.js'
-import { ip, makePair, makeRegions, removeDevice, takeFrames, whyNoDevices } from './devices.js'
+import { awaitCarrier, ip, makePair, makeRegions, removeDevice, takeFrames, whyNoDevices } from './devices.js'
 import {
   field16, fillCopy, fillSlot, frameBytes, getRing, HEADERS, headers, MAC_A, MAC_B, pattern, type Payload, pseudoSum, putRing, seqOf,
   tcpSum,
@@ -200,6 +200,8 @@ describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipp
     waitReadable(fds, 1, 0)
     expect(waitReadable(fds, 1, 1000)).toBe(0)
     ip('link', 'set', A, 'up')
+    awaitCarrier(A)
+    awaitCarrier(B)
     send(sender, 4000, 3, 1448)
     takeFrames(receiver, 1, (i) => {
       fillCopy(receiver, 0, i, HEADERS, target(4000))
