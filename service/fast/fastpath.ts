@@ -6,6 +6,7 @@ import {
   FLAG_ACK_DELAYED,
   FLAG_ACK_LISTED,
   FLAG_EVENT_LISTED,
+  FLAG_PACE_LISTED,
   FLAG_SLOW_LISTED,
   FLAG_TX_LISTED,
   log2Ceil,
@@ -36,6 +37,7 @@ import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
+import { Pacing } from './pacing.js'
 import { Reassembly } from './reassembly.js'
 import { BufferUse } from './rightsize.js'
 import { SackBlocks } from './sackblocks.js'
@@ -77,6 +79,7 @@ export class FastPath {
   readonly journal: CopyJournal
   readonly reassembly: Reassembly
   readonly sackBlocks: SackBlocks
+  readonly pacing: Pacing
 
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
@@ -138,6 +141,7 @@ export class FastPath {
     const flows = state.shape.flows
     this.reassembly = new Reassembly(state.words, flows)
     this.sackBlocks = new SackBlocks(this.reassembly, flows)
+    this.pacing = new Pacing(flows)
     this.emitter = new Emitter(this)
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)
@@ -206,9 +210,9 @@ export class FastPath {
     return -1
   }
 
-  /** The flow has something to send, or may have. */
+  /** The flow has something to send, or may have. One that waits for its time does not get it sooner. */
   listTx(flow: number, tcb: number): void {
-    this.enter(this.txReady, FLAG_TX_LISTED, flow, tcb)
+    if ((this.words[tcb + TCB_FLAGS] & FLAG_PACE_LISTED) === 0) this.enter(this.txReady, FLAG_TX_LISTED, flow, tcb)
   }
 
   /** An acknowledgment is to be sent at the end of this pass: one, whatever the number of segments it answers. */
