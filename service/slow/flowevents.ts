@@ -4,11 +4,11 @@ import {
   WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
 import { onLimited, onMoved, onRxUsed, RX_BUFFER, TX_BUFFER } from './autotune.js'
+import { onCongestionEcho, onWindowLimited } from './congestion/control.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
 import { finAcked, finQueued, finReceived, onFlowRemoved } from './teardown.js'
-import { onCongestionEcho, onWindowLimited } from './window.js'
 
 /** Blocks that a message has room for (RFC 2018, 3). */
 const SACK_BLOCKS_MAX = 4

@@ -3,7 +3,7 @@
  * moment ago, and two of them perhaps not at the same moment.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, TCB_ACKED_BYTES, TCB_HEARD_MS, TCB_MSS_U16, TCB_RCV_ADV, TCB_RCV_NXT,
+  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_PACE_LISTED, FLAG_RTT_TIMING, TCB_ACKED_BYTES, TCB_HEARD_MS, TCB_MSS_U16, TCB_RCV_ADV, TCB_RCV_NXT,
   TCB_RTT_START_US, TCB_SND_END, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
@@ -38,6 +38,11 @@ export function outstanding(stack: Stack, connection: Connection): number {
 /** Whether it is the peer's window that keeps data back. */
 export function isHeldUp(stack: Stack, connection: Connection): boolean {
   return stack.flows.word(connection, TCB_SND_WND) < Math.min(outstanding(stack, connection), mssOf(stack, connection))
+}
+
+/** Whether what is to be sent waits for nothing but its time (RFC 6298, 5.1: with nothing in flight there is nothing to time). */
+export function awaitsRate(stack: Stack, connection: Connection): boolean {
+  return stack.flows.hasFlag(connection, FLAG_PACE_LISTED) && inFlight(stack, connection) === 0
 }
 
 /** Bytes acknowledged since TCB_ACKED_BYTES was `before`. */

@@ -8,9 +8,10 @@ import {
   FLAG_SACK, TCB_RTTVAR_US4, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
 import { onQuiet } from './autotune.js'
+import { intervalUs, onActive, onIdle } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
-import { heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
+import { awaitsRate, heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
 import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
 import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
@@ -19,7 +20,6 @@ import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
 import { userTimedOut, userTimeoutEndUs } from './usertimeout.js'
-import { intervalUs, onIdle } from './window.js'
 
 /** Clock granularity G (RFC 6298, 2.3). */
 const GRANULARITY_US = 1_000
@@ -42,6 +42,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.unackedUs = stack.nowUs
   connection.stallSinceUs = -1
   connection.timer ??= new Timer(() => look(stack, connection))
+  onActive(stack, connection)
   lookLater(stack, connection)
 }
 
@@ -134,6 +135,10 @@ function unwatch(stack: Stack, connection: Connection): void {
 }
 
 function expire(stack: Stack, connection: Connection): void {
+  if (awaitsRate(stack, connection)) {
+    connection.progressUs = stack.nowUs
+    return
+  }
   const isShut = stack.flows.word(connection, TCB_SND_WND) === 0
   if (isHeldUp(stack, connection) && (isShut || inFlight(stack, connection) === 0)) probe(stack, connection)
   else retransmit(stack, connection)

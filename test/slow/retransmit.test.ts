@@ -1,7 +1,7 @@
 /** Retransmission, persist timer and congestion window. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, FLAG_CWND_LIMITED, FLAG_RTT_TIMING, SF_ACK_BLOCKS, SF_ACK_SEQ, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_RTT_START_US, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
+  EV_CONN_CLOSED, FLAG_CWND_LIMITED, FLAG_PACE_LISTED, FLAG_PACED, FLAG_RTT_TIMING, SF_ACK_BLOCKS, SF_ACK_SEQ, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_CWND, TCB_FLAGS, TCB_HEARD_MS, TCB_RTT_START_US, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX,
   TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_REMOVE,
   TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE, TO_SLOW_ACK, WHAT_ACTIVE, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
@@ -58,6 +58,22 @@ function timesOf(open: Open, type: number, untilUs: number, stepUs: number, each
 }
 
 describe('retransmission timer', () => {
+  it('nothing in flight, the next segment waits for its rate -> no timeout; without its acknowledgment one, a whole timeout after it left', () => {
+    const open = inFlight(accepted(), 0)
+    const { host, flow } = open
+    host.setTcb(flow, TCB_SND_END, host.tcb(flow, TCB_SND_UNA) + 1000)
+    host.setTcb(flow, TCB_FLAGS, host.tcb(flow, TCB_FLAGS) | FLAG_PACED | FLAG_PACE_LISTED)
+    report(open, WHAT_ACTIVE)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 3_000_000, 50_000)).toEqual([])
+    for (const word of [TCB_SND_NXT, TCB_SND_MAX]) host.setTcb(flow, word, host.tcb(flow, TCB_SND_END))
+    host.setTcb(flow, TCB_FLAGS, (host.tcb(flow, TCB_FLAGS) & ~FLAG_PACE_LISTED) | FLAG_RTT_TIMING)
+    host.setTcb(flow, TCB_RTT_START_US, host.nowUs | 0)
+    const [firstUs] = timesOf(open, TO_FAST_FLOW_SEND, 1_000_000, 10_000)
+    expect(firstUs).toBeGreaterThan(0)
+    expect(firstUs).toBeLessThanOrEqual(400_000)
+    expect(host.count('connectionsTimedOut')).toBe(0)
+  })
+
   it('nothing acknowledged -> RETRANSMIT after RTO, backed off by two (RFC 6298, 5.5)', () => {
     const open = inFlight(accepted(), 5000)
     report(open, WHAT_ACTIVE)

@@ -14,12 +14,12 @@ import {
   TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
+import { lossReduces, timeoutReduces, undoReduction } from '../congestion/control.js'
 import type { Connection } from '../connection.js'
 import { mssOf, srttUs } from '../flowstate.js'
 import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
-import { lossReduces, timeoutReduces, undoReduction } from '../window.js'
 import { beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
 import { LOST, SACKED, type Delivery } from './scoreboard.js'
