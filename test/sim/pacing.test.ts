@@ -1,10 +1,11 @@
 /** Paced connections between two hosts: the worker sleeps from departure to departure, and TCP goes on around it. */
 import { describe, expect, it } from 'vitest'
-import { FLAG_PACED, FLOW_OWNED, TCB_FLAGS, TCB_RATE_KBPS, TCB_STATE_U8, TCB_WORDS } from '../../lib/memif/index.js'
-import type { SimHost } from './host.js'
-import { GOOD_LINK } from './network.js'
+import { FLAG_PACED, FLOW_OWNED, TCB_FLAGS, TCB_STATE_U8, TCB_WORDS } from '../../lib/memif/index.js'
+import { DEFAULT_CONGESTION } from '../../service/slow/config.js'
+import { SimHost } from './host.js'
+import { GOOD_LINK, SimNetwork } from './network.js'
 import type { Transfer } from './programs.js'
-import { expectNothingLeft, listen, MINUTE_US, SERVER_IP, start, twoHosts, type Running, type TwoHosts } from './scene.js'
+import { CLIENT_IP, expectNothingLeft, listen, MINUTE_US, SERVER_IP, start, type Running, type TwoHosts } from './scene.js'
 
 const PORT = 80
 const RATE_KBPS = 8_000
@@ -15,12 +16,6 @@ const SEGMENT_US = 1_500
 function tcbs({ state: { bytes, tcbWord, shape } }: SimHost): number[] {
   const all = Array.from({ length: shape.flows }, (_, flow) => tcbWord + flow * TCB_WORDS)
   return all.filter((tcb) => bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED)
-}
-
-/** All connections of `host` get a rate; a new worker finds it in their TCBs. */
-function pace(host: SimHost, rateKbps: number): void {
-  for (const tcb of tcbs(host)) host.state.words[tcb + TCB_RATE_KBPS] = rateKbps
-  host.replaceWorker()
 }
 
 /** When the client's full segments left. */
@@ -40,10 +35,12 @@ interface Scene {
   readonly call: Transfer
 }
 
-/** A client that has connected to a server and is about to send `request`. */
+/** A client that has connected to a server and is about to send `request`; both send at RATE_KBPS. */
 function connected(seed: number, lenBytes: number): Scene {
-  const hosts = twoHosts(seed, { bufLen: 1 << 16 })
-  const { net, client } = hosts
+  const net = new SimNetwork(seed)
+  const options = { bufLen: 1 << 16, config: { cc: { ...DEFAULT_CONGESTION, algorithm: 'const-rate', constRateKbps: RATE_KBPS } } } as const
+  const hosts = { net, server: new SimHost(net, { ip: SERVER_IP, ...options }), client: new SimHost(net, { ip: CLIENT_IP, ...options }) }
+  const { client } = hosts
   const serving = start(hosts.server, 'server')
   const calling = start(client, 'client')
   listen(hosts, serving, PORT, () => Uint8Array.of(1, 2, 3))
@@ -57,7 +54,6 @@ describe('paced connection', () => {
   it('a request of 300 kB at 8 Mbit/s -> a segment each 1.5 ms, to the microsecond, and nobody wakes in between', () => {
     const { hosts, serving, calling, request, call } = connected(1, 300_000)
     const times = watchDepartures(hosts)
-    pace(hosts.client, RATE_KBPS)
     const { moments } = hosts.net.progress
     expect(hosts.net.run(() => call.closed, MINUTE_US)).toBe(true)
     expect(Buffer.compare(Uint8Array.from([...serving.program.transfers.values()][0].received), request)).toBe(0)
@@ -75,8 +71,7 @@ describe('paced connection', () => {
     for (let seed = 1; seed <= 10; seed++) {
       const { hosts, serving, calling, request, call } = connected(seed, 60_000)
       hosts.net.faults = { ...GOOD_LINK, loss: 0.05, reorder: 0.1, reorderUs: 3_000, delayUs: 500 }
-      pace(hosts.client, RATE_KBPS)
-      for (let i = 0; i < 5; i++) {
+        for (let i = 0; i < 5; i++) {
         hosts.net.run(() => false, 9_000)
         const paced = tcbs(hosts.client).filter((tcb) => (hosts.client.state.words[tcb + TCB_FLAGS] & FLAG_PACED) !== 0)
         expect([seed, i, paced.length]).toEqual([seed, i, 1])
@@ -90,7 +85,6 @@ describe('paced connection', () => {
 
   it('nothing to send -> no deadline of the worker’s', () => {
     const { hosts, calling, call } = connected(3, 20_000)
-    pace(hosts.client, RATE_KBPS)
     expect(hosts.net.run(() => call.closed, MINUTE_US)).toBe(true)
     calling.hang()
     hosts.net.run(() => false, 5 * MINUTE_US)
