@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import {
-  type Cleanup, createLab, type FloodKind, type Lab, loadFailure, measure, PEER_ADDRESS, startFlood, uniqueName, writeBetween,
+  type Cleanup, createLab, createNamespace, createPair, type FloodKind, type Lab, loadFailure, measure, Namespace, PEER_ADDRESS, run, startFlood,
+  uniqueName, writeBetween,
 } from '../tools/netlab/index.js'
 import { type Contender, startContender } from './contenders.js'
 import { FLOOD_KINDS, floodTable, type FloodRow, type FloodServer } from './floodtable.js'
-import { machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
+import { BenchUsageError, machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 import { DEFAULT_PORT, PORT_SOURCE } from './servers/ports.js'
 import { median } from './statistics.js'
 
@@ -18,14 +19,31 @@ const SLOW_CONNECTIONS = 200
 
 const HELP = `usage: npm run bench:flood -- [options]
 
-Measures 64 byte echo on ${CONNECTIONS} connections to TAS, and to a C epoll server on the kernel, without and with floods from the
-same machine as the client. The flooder takes CPU time too, so the kernel's row shows what is TAS's part.
+Measures 64 byte echo on ${CONNECTIONS} connections to TAS, and to a C epoll server on the kernel: alone, beside a flood on another link,
+and flooded. The flooder runs on the same machine and takes CPU time wherever its frames go; what counts is what they do beyond that.
 
   --runs N      (3)      --seconds S  measured time (2)      --rate N  frames a second (100000)
+  --kinds K,... some of syn, ack, rst, ping, garbage, slow (all)
   --docs        write the table into docs/floods.md          --help    this text
 `
 
-interface FloodBench { readonly runs: number; readonly seconds: number; readonly rate: number; readonly docs: boolean }
+interface FloodBench {
+  readonly runs: number
+  readonly seconds: number
+  readonly rate: number
+  readonly kinds: readonly FloodKind[]
+  readonly docs: boolean
+}
+
+/** Where floods come from and go to. */
+interface FloodLab {
+  readonly lab: Lab
+  /** The peer's end of a link that nobody answers on. */
+  readonly idleInterface: string
+}
+
+/** A flood for the server, for nobody, or none. */
+type Target = 'server' | 'nobody' | 'none'
 
 const say = sayAs('bench:flood')
 
@@ -34,14 +52,21 @@ function readOptions(args: readonly string[]): FloodBench | null {
     args: [...args],
     options: {
       runs: { type: 'string', default: '3' }, seconds: { type: 'string', default: '2' }, rate: { type: 'string', default: '100000' },
-      docs: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      kinds: { type: 'string', default: FLOOD_KINDS.join(',') }, docs: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return null
   return {
     runs: parseCount('runs', values.runs, 1, 100), seconds: parseCount('seconds', values.seconds, 0.1, 600),
-    rate: parseCount('rate', values.rate, 1, 1e8), docs: values.docs,
+    rate: parseCount('rate', values.rate, 1, 1e8), kinds: parseKinds(values.kinds), docs: values.docs,
   }
+}
+
+function parseKinds(text: string): FloodKind[] {
+  const wanted = text.split(',')
+  const unknown = wanted.find((name) => !FLOOD_KINDS.some((kind) => kind === name))
+  if (unknown !== undefined) throw new BenchUsageError(`--kinds: "${unknown}": want some of ${FLOOD_KINDS.join(', ')}`)
+  return FLOOD_KINDS.filter((kind) => wanted.includes(kind))
 }
 
 async function macOf(lab: Lab): Promise<string> {
@@ -49,18 +74,20 @@ async function macOf(lab: Lab): Promise<string> {
   return links[0].address
 }
 
-/** Requests a second, beside the flood if there is one; NaN if the load had errors. */
-async function measureBeside(lab: Lab, contender: Contender, mac: string, kind: FloodKind | null, bench: FloodBench): Promise<number> {
+/** Requests a second; NaN if the load had errors. */
+async function measureFlooded({ lab, idleInterface }: FloodLab, contender: Contender, mac: string, kind: FloodKind, target: Target, bench: FloodBench):
+Promise<number> {
   const { address } = contender
   const port = kind === 'slow' ? DEFAULT_PORT + PORT_SOURCE : DEFAULT_PORT
   const rest = kind === 'slow' ? { connections: SLOW_CONNECTIONS } : { rate: bench.rate }
-  const flood = kind && startFlood(lab.peer, { kind, address, port, mac, seconds: 600, ...rest })
+  const aside = target === 'nobody' ? { interface: idleInterface } : {}
+  const flood = target === 'none' ? null : startFlood(lab.peer, { kind, address, port, mac, seconds: 600, ...rest, ...aside })
   try {
     await flood?.begun()
     const load = { mode: 'echo', address, connections: CONNECTIONS, size: 64, seconds: bench.seconds, warmup: 1 } as const
     const { load: result } = await measure(lab.peer, load, contender.pids)
     const failure = loadFailure(result)
-    if (failure !== null) say(`${kind ?? 'no flood'}: not counted: ${failure}`)
+    if (failure !== null) say(`${kind}, ${target}: not counted: ${failure}`)
     return failure === null ? result.requestsPerSecond : Number.NaN
   } finally {
     await flood?.process.stop()
@@ -68,24 +95,36 @@ async function measureBeside(lab: Lab, contender: Contender, mac: string, kind: 
 }
 
 /** One server, before and beside each kind of flood: what is compared is measured one right after the other. */
-async function measureServer(lab: Lab, contender: Contender, mac: string, bench: FloodBench): Promise<FloodRow[]> {
+async function measureServer(labs: FloodLab, contender: Contender, mac: string, bench: FloodBench): Promise<FloodRow[]> {
   const rows: FloodRow[] = []
-  for (const kind of FLOOD_KINDS) {
-    const alone = await measureBeside(lab, contender, mac, null, bench)
-    const flooded = await measureBeside(lab, contender, mac, kind, bench)
-    say(`${contender.address} ${kind}: ${Math.round(alone)} alone, ${Math.round(flooded)} flooded`)
-    rows.push({ kind, alone, flooded })
+  for (const kind of bench.kinds) {
+    const alone = await measureFlooded(labs, contender, mac, kind, 'none', bench)
+    // Connections need somebody who takes them; once they stand, the flooder sleeps.
+    const beside = kind === 'slow' ? alone : await measureFlooded(labs, contender, mac, kind, 'nobody', bench)
+    const flooded = await measureFlooded(labs, contender, mac, kind, 'server', bench)
+    say(`${contender.address} ${kind}: ${[alone, beside, flooded].map(Math.round).join(', ')}`)
+    rows.push({ kind, alone, beside, flooded })
   }
   return rows
 }
 
-function middle(runs: readonly (readonly FloodRow[])[]): FloodRow[] {
-  return FLOOD_KINDS.map((kind) => {
-    const of = (field: 'alone' | 'flooded'): number => {
-      return median(runs.flatMap((rows) => rows.filter((row) => row.kind === kind).map((row) => row[field])).filter((x) => !Number.isNaN(x)))
+function middle(runs: readonly (readonly FloodRow[])[], kinds: readonly FloodKind[]): FloodRow[] {
+  return kinds.map((kind) => {
+    const of = (field: 'alone' | 'beside' | 'flooded'): number => {
+      const values = runs.flatMap((rows) => rows.filter((row) => row.kind === kind).map((row) => row[field]))
+      return median(values.filter((value) => !Number.isNaN(value)))
     }
-    return { kind, alone: of('alone'), flooded: of('flooded') }
+    return { kind, alone: of('alone'), beside: of('beside'), flooded: of('flooded') }
   })
+}
+
+/** A link from the peer's namespace to one where nobody is. */
+async function createIdleLink({ name, peer }: Lab, cleanup: Cleanup): Promise<string> {
+  const idle = await createNamespace(`${name}-idle`, 'idle0', cleanup)
+  const end = new Namespace(peer.name, 'flood0', cleanup)
+  await createPair(end, idle, 1500)
+  for (const side of [end, idle]) await run('ip', ['-n', side.name, 'link', 'set', side.interface, 'up'])
+  return end.interface
 }
 
 async function benchAll(bench: FloodBench, cleanup: Cleanup): Promise<Record<FloodServer, FloodRow[]>> {
@@ -96,16 +135,17 @@ async function benchAll(bench: FloodBench, cleanup: Cleanup): Promise<Record<Flo
   // Made-up sources are off the link: answers to them go to the peer, which drops them.
   await lab.tas.run('ip', ['route', 'add', 'default', 'via', PEER_ADDRESS])
   const tasArgs = [`--mac=${TAS_MAC}`, `--ip-route=0.0.0.0/0,${PEER_ADDRESS}`]
+  const labs = { lab, idleInterface: await createIdleLink(lab, cleanup) }
   const macs = { tas: TAS_MAC, cEpoll: await macOf(lab) }
   const runs: Record<FloodServer, FloodRow[][]> = { tas: [], cEpoll: [] }
-  for (let run = 0; run < bench.runs && !cleanup.interrupted; run++) {
+  for (let nth = 0; nth < bench.runs && !cleanup.interrupted; nth++) {
     for (const server of ['tas', 'cEpoll'] as const) {
       const contender = await startContender(server, { lab, cleanup, folder, pinned: false, tasArgs })
-      runs[server].push(await measureServer(lab, contender, macs[server], bench))
+      runs[server].push(await measureServer(labs, contender, macs[server], bench))
       await contender.stop()
     }
   }
-  return { tas: middle(runs.tas), cEpoll: middle(runs.cEpoll) }
+  return { tas: middle(runs.tas, bench.kinds), cEpoll: middle(runs.cEpoll, bench.kinds) }
 }
 
 function conditions({ runs, seconds, rate }: FloodBench): string {

@@ -11,6 +11,8 @@ export interface FloodOptions {
   readonly kind: FloodKind
   readonly address: string
   readonly port?: number
+  /** Where frames go out, if not by the namespace's end of the link. */
+  readonly interface?: string
   /** The target's MAC address. */
   readonly mac?: string
   readonly source?: string
@@ -42,7 +44,7 @@ export class Flood {
   }
 }
 
-/** Starts a flood from a namespace, out of its end of the link. */
+/** Starts a flood from a namespace. */
 export function startFlood(namespace: Namespace, options: FloodOptions): Flood {
   const all = { interface: namespace.interface, ...options }
   const args = Object.entries(all).map(([name, value]) => `--${name}=${String(value)}`)
