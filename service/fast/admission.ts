@@ -18,7 +18,7 @@ const TCP = 2
 const ARP = 3
 const OTHER = 4
 const AGAIN = 5
-const RATE_PER_MS = Uint16Array.of(32, 20, 20, 2, 10, 10)
+const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6)
 const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024)
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
 const REFILL_MAX_MS = 1_000

@@ -41,8 +41,8 @@ function ping(): Uint8Array {
 }
 
 const KINDS: readonly (readonly [string, Uint8Array, number, number])[] = [
-  ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 20], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 20],
-  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 10], ['short', new Uint8Array(14), 2048, 10],
+  ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 6], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 8],
+  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 4], ['short', new Uint8Array(14), 2048, 4],
 ]
 
 describe('packets of no flow', () => {
@@ -109,9 +109,9 @@ describe('packets of no flow', () => {
     const admission = new Admission(16)
     const [, bytes] = KINDS[0]
     admitted(admission, bytes, 10_000, 0x7fffffff | 0)
-    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(20)
+    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(6)
     admitted(admission, bytes, 10_000, -1)
-    expect(admitted(admission, bytes, 100, 0)).toBe(20)
+    expect(admitted(admission, bytes, 100, 0)).toBe(6)
   })
 
   it('the slow path lags -> no new tokens; it has caught up -> tokens for the time since then', () => {
@@ -120,7 +120,7 @@ describe('packets of no flow', () => {
     admitted(admission, bytes, 10_000, 5)
     admission.refill(105, false)
     expect(admitted(admission, bytes, 100, 105)).toBe(0)
-    expect(admitted(admission, bytes, 100, 107)).toBe(40)
+    expect(admitted(admission, bytes, 100, 107)).toBe(12)
   })
 })
 
