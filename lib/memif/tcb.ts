@@ -181,11 +181,17 @@ export const FLAG_PACE_LISTED = 1 << 22
  */
 export const FLAG_GAP = 1 << 23
 
-/** The upper eight bits of the flags are the TOS byte of what is sent: DSCP, and ECT(0) in data where FLAG_ECN says so. */
+/** The upper eight bits of the flags are the TOS byte of what is sent, with its ECN bits 0: data has ECT(0) there where FLAG_ECN says so. */
 export const FLAGS_TOS_SHIFT = 24
+export const FLAGS_DSCP = 0xfc << FLAGS_TOS_SHIFT
+/**
+ * Marks are echoed one by one, as a DCTCP sender counts them (RFC 8257, 3.2), not from the first until CWR. In the place of an ECN bit of
+ * the TOS byte.
+ */
+export const FLAG_ECN_ACCURATE = 1 << FLAGS_TOS_SHIFT
 
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
 export const FLAGS_LISTED =
   FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED | FLAG_PACE_LISTED
 /** FLAG_* bits that the slow path may change in a flow that a worker owns (TO_FAST_FLOW_FLAGS): all others are the worker's. */
-export const FLAGS_SLOW = FLAG_NAGLE | FLAG_CWR_OWED | FLAG_IN_RECOVERY | (0xff << FLAGS_TOS_SHIFT)
+export const FLAGS_SLOW = FLAG_NAGLE | FLAG_CWR_OWED | FLAG_IN_RECOVERY | FLAGS_DSCP

@@ -4,6 +4,7 @@
  */
 import {
   FLAG_ECE_OWED,
+  FLAG_ECN_ACCURATE,
   FLAG_ECN,
   FLAG_FIN_RECEIVED,
   FLAG_GAP,
@@ -42,6 +43,7 @@ import {
   ETHERNET_BYTES, PARSED, PARSED_FOREIGN, PARSED_MALFORMED, parseSegment, Segment, TCP_CWR, TCP_FIN, WINDOW_FIELD_MAX,
 } from './segment.js'
 import type { SlowLink } from './slowlink.js'
+import { sendSequence } from './transmit.js'
 
 /** 802.1Q, 9.6: the tag stands between addresses and type. */
 const VLAN_TAG_BYTES = 4
@@ -223,7 +225,7 @@ export class Receiver {
     }
     words[tcb + TCB_HEARD_MS] = fast.tsNow
     if (!processAck(fast, this.slow, flow, tcb, segment)) return
-    if (segment.congested || (segment.flags & TCP_CWR) !== 0) this.ecn(tcb)
+    if (segment.congested || (segment.flags & TCP_CWR) !== 0 || (words[tcb + TCB_FLAGS] & FLAG_ECE_OWED) !== 0) this.ecn(flow, tcb)
     // RFC 7323, 4.3: TS.Recent follows segments that cover the last acknowledgment we sent.
     if (segment.hasTimestamps && ((segment.seq - fast.lastAck[flow]) | 0) <= 0) {
       words[tcb + TCB_TS_RECENT] = segment.tsVal
@@ -233,11 +235,27 @@ export class Receiver {
   }
 
   /** RFC 3168, 6.1.3: from CE on ECE is owed until CWR comes; a segment with both says CE once more. Not acceptable ones never get here (6.1.6). */
-  private ecn(tcb: number): void {
+  private ecn(flow: number, tcb: number): void {
     const { fast, segment } = this
     const flags = fast.words[tcb + TCB_FLAGS]
     if ((flags & FLAG_ECN) === 0) return
-    fast.words[tcb + TCB_FLAGS] = segment.congested ? flags | FLAG_ECE_OWED : flags & ~FLAG_ECE_OWED
+    if ((flags & FLAG_ECN_ACCURATE) !== 0) this.echoEach(flow, tcb, (flags & FLAG_ECE_OWED) !== 0)
+    else if (segment.congested) fast.words[tcb + TCB_FLAGS] = flags | FLAG_ECE_OWED
+    else if ((segment.flags & TCP_CWR) !== 0) fast.words[tcb + TCB_FLAGS] = flags & ~FLAG_ECE_OWED
+  }
+
+  /**
+   * RFC 8257, 3.2: ECE says of the data that an acknowledgment covers whether it was marked. Where that changes, what came before is
+   * acknowledged first, with what was true of it. `isOwed`: it was marked.
+   */
+  private echoEach(flow: number, tcb: number, isOwed: boolean): void {
+    const { fast, segment } = this
+    const words = fast.words
+    if (segment.payloadLen === 0 || segment.congested === isOwed) return
+    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT] && fast.emitter.room > 0) {
+      fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
+    }
+    words[tcb + TCB_FLAGS] ^= FLAG_ECE_OWED
   }
 
   /** Places payload in the receive buffer. `base` is added to the payload's offset in the copy descriptor; `gso` as the port says. */

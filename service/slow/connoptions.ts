@@ -1,6 +1,6 @@
 /** Options of connections: what they are, and which values of an application are taken. */
 import {
-  BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, FLAG_NAGLE, FLAGS_TOS_SHIFT, KEEP_COUNT_MAX, KEEP_MS_MAX, KEEP_MS_MIN,
+  BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, FLAG_NAGLE, FLAGS_DSCP, FLAGS_TOS_SHIFT, KEEP_COUNT_MAX, KEEP_MS_MAX, KEEP_MS_MIN,
   OPTION_CONGESTION, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RX_LIMIT, OPTION_TOS, OPTION_TX_LIMIT, OPTION_USER_TIMEOUT,
   TIMEOUT_MS_MAX, TOS_MASK,
 } from '../../lib/memif/index.js'
@@ -32,7 +32,7 @@ export const DEFAULT_OPTIONS: ConnOptions = {
 }
 
 /** The bits of a TCB's flags that options decide. */
-export const OPTION_FLAGS = FLAG_NAGLE | (0xff << FLAGS_TOS_SHIFT)
+export const OPTION_FLAGS = FLAG_NAGLE | FLAGS_DSCP
 
 /** The flags of a TCB for `options`. */
 export function flagsOfOptions({ noDelay, tos }: ConnOptions): number {

@@ -1,6 +1,6 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_ECN, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE,
+  CONTEXT_NONE, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE,
   MOVE_RX_STATE, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_FLAGS,
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
@@ -48,6 +48,10 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
   beginControl(stack, connection)
+  // Whoever counts marks, counts on a peer that does: nobody says which algorithm the other end has (RFC 8257, 3.2 and 5).
+  if (connection.ecn && connection.congestion?.algorithm.usesMarks === true) {
+    stack.flows.setWord(connection, TCB_FLAGS, stack.flows.word(connection, TCB_FLAGS) | FLAG_ECN_ACCURATE)
+  }
   stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection)
   startKeepAlive(stack, connection)
 }

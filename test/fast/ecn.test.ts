@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  FLAG_CWR_OWED, FLAG_ECE_OWED, FLAG_ECN, FLAGS_TOS_SHIFT, TCB_FLAGS, TCB_RCV_NXT, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_SEND,
+  FLAG_CWR_OWED, FLAG_ECE_OWED, FLAG_ECN, FLAG_ECN_ACCURATE, FLAGS_TOS_SHIFT, TCB_FLAGS, TCB_RCV_NXT, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_SEND,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN } from '../../lib/wire/index.js'
 import { FastHarness, IRS1, ISS1, type Sent, type SegmentOptions } from './harness.js'
@@ -52,6 +52,37 @@ describe('ECN, receiver (RFC 3168, 6.1.3)', () => {
     h.receive(part(0, { flags: TCP_ACK | TCP_ECE | TCP_CWR }))
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 10)
     expect(h.told()).toEqual([])
+  })
+})
+
+describe('ECN, receiver for DCTCP (RFC 8257, 3.2)', () => {
+  const acks = (sent: Sent[]): (readonly [number, boolean])[] => sent.map(({ ack, flags }) => [ack - IRS1, (flags & TCP_ECE) !== 0] as const)
+
+  it('marks begin and end -> each time what came before is acknowledged as it was, then the rest', () => {
+    const { h } = make(FLAG_ECN | FLAG_ECN_ACCURATE)
+    h.receive(part(0), part(10), part(20, { tos: CE }), part(30, { tos: CE }), part(40), part(50))
+    h.worker.flushDelayedAcks()
+    expect(acks(h.sent())).toEqual([[20, false], [40, true], [60, false]])
+  })
+
+  it('everything marked, with or without CWR -> ECE on each acknowledgment; no more marks -> none', () => {
+    const { h } = make(FLAG_ECN | FLAG_ECN_ACCURATE)
+    let nth = 0
+    for (const flags of [TCP_ACK, TCP_ACK | TCP_CWR, TCP_ACK]) {
+      h.receive(part(10 * nth++, { tos: CE, flags }))
+      h.worker.flushDelayedAcks()
+    }
+    expect(acks(h.sent())).toEqual([[10, true], [20, true], [30, true]])
+    h.receive(part(30))
+    h.worker.flushDelayedAcks()
+    expect(acks(h.sent())).toEqual([[40, false]])
+  })
+
+  it('an acknowledgment without data -> says nothing of marks', () => {
+    const { h, flow } = make(FLAG_ECN | FLAG_ECN_ACCURATE)
+    h.receive(part(0, { tos: CE }))
+    h.receive({ seq: IRS1 + 10 })
+    expect(h.word(flow, TCB_FLAGS) & FLAG_ECE_OWED).not.toBe(0)
   })
 })
 

@@ -1,13 +1,13 @@
 /** TO_FAST_FLOW_FLAGS: options of a connection reach its TCB, and nothing else does. */
 import { describe, expect, it } from 'vitest'
 import {
-  FLAG_CWND_LIMITED, FLAG_FIN_RECEIVED, FLAG_NAGLE, FLAG_REMOVING, FLAG_TIMESTAMPS, FLAGS_SLOW, FLAGS_TOS_SHIFT, SF_CLEAR, SF_FLOW,
+  FLAG_CWND_LIMITED, FLAG_FIN_RECEIVED, FLAG_NAGLE, FLAG_REMOVING, FLAG_TIMESTAMPS, FLAGS_SLOW, FLAGS_DSCP, FLAGS_TOS_SHIFT, SF_CLEAR, SF_FLOW,
   SF_GEN, SF_TYPE, SF_VALUE, TCB_FLAGS, TO_FAST_FLOW_FLAGS,
 } from '../../lib/memif/index.js'
 import { FastHarness } from './harness.js'
 
 const GEN = 7
-const TOS_BITS = 0xff << FLAGS_TOS_SHIFT
+const TOS_BITS = FLAGS_DSCP
 
 function order({ toFast }: FastHarness, flow: number, set: number, clear: number, gen = GEN): void {
   const entry = toFast.reserve()

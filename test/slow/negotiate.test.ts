@@ -1,8 +1,8 @@
 /** SACK (RFC 2018, 2) and ECN (RFC 3168, 6.1.1) in both opens. */
 import { describe, expect, it } from 'vitest'
-import { EV_CONN_OPEN, FLAG_ECN, FLAG_SACK, TCB_FLAGS, TO_FAST_FLOW_ADD } from '../../lib/memif/index.js'
+import { EV_CONN_OPEN, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_SACK, TCB_FLAGS, TO_FAST_FLOW_ADD } from '../../lib/memif/index.js'
 import { TCP_CWR, TCP_ECE } from '../../lib/wire/index.js'
-import { DEFAULT_TCP, type EcnMode } from '../../service/slow/index.js'
+import { DEFAULT_CONGESTION, DEFAULT_TCP, type EcnMode } from '../../service/slow/index.js'
 import { type Host, type HostOptions, PEER_PORT, RX_BUF, TX_BUF } from './harness.js'
 import {
   connecting, listening, PEER_ISS, REMOTE_PORT, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
@@ -38,6 +38,18 @@ function active(ecn: EcnMode, flags: number): [number, number] {
   host.send({ ...from, seq: PEER_ISS, ack: syn.seq + 1, flags })
   return [syn.flags, flagsOf(host) & FLAG_ECN]
 }
+
+describe('ECN, receiver', () => {
+  it.each([
+    ['dctcp-rate', true], ['dctcp-win', true], ['cubic', false], ['timely', false],
+  ] as const)('ECN agreed on, --cc=%s -> marks echoed one by one: %s (RFC 8257, 3.2)', (algorithm, isAccurate) => {
+    const { host } = listening({ config: { ...mode('passive').config, cc: { ...DEFAULT_CONGESTION, algorithm } } })
+    host.send({ seq: PEER_ISS, flags: ECN_SYN })
+    const [synAck] = host.sent()
+    host.send({ seq: PEER_ISS + 1, ack: synAck.seq + 1, flags: TCP_ACK })
+    expect((flagsOf(host) & FLAG_ECN_ACCURATE) !== 0).toBe(isAccurate)
+  })
+})
 
 describe('SACK', () => {
   it('LISTEN: SYN permits it -> SYN-ACK does too, FLAG_SACK (RFC 2018, 2)', () => {

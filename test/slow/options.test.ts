@@ -1,7 +1,7 @@
 /** Options of connections: how they are set, checked and inherited, and what the worker is told. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_OPEN, FLAG_NAGLE, FLAGS_TOS_SHIFT, KEEP_MS_MAX,
+  EV_CONN_CLOSED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_OPEN, FLAG_NAGLE, FLAGS_DSCP, FLAGS_TOS_SHIFT, KEEP_MS_MAX,
   OPTION_CONGESTION, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RX_LIMIT, OPTION_TOS, OPTION_TX_LIMIT, OPTION_USER_TIMEOUT,
   REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN, TCB_FLAGS, TO_FAST_FLOW_FLAGS,
 } from '../../lib/memif/index.js'
@@ -12,7 +12,7 @@ import { accepted, CONNECTION, LISTENER, type Open, opened, PEER_ISS, REMOTE_POR
 const EINVAL = 22
 const ENOENT = 2
 const ENOTCONN = 107
-const TOS_BITS = 0xff << FLAGS_TOS_SHIFT
+const TOS_BITS = FLAGS_DSCP
 
 /** Sets an option of an open connection; returns the status of the answer. */
 function set(open: Open, option: number, value: number, value2 = 0, value3 = 0): number {
