@@ -26,8 +26,8 @@ export const OPTION_NAMES = [
   '', 'noDelay', 'keepAlive', 'userTimeoutMs', 'tos', 'rxLimitBytes', 'txLimitBytes', 'congestionControl',
 ] as const
 
-/** Algorithms that a connection can have, by index: CUBIC (RFC 9438). */
-export const CONGESTION_CONTROLS = ['cubic'] as const
+/** Algorithms that a connection can have, by index (docs/congestion-control.md); 'module' is the one of `--cc=./mine.js`. */
+export const CONGESTION_CONTROLS = ['cubic', 'reno', 'dctcp-rate', 'dctcp-win', 'timely', 'const-rate', 'module'] as const
 export type CongestionControl = (typeof CONGESTION_CONTROLS)[number]
 
 /** Keepalive, unless the program says otherwise: RFC 9293, 3.8.4 (MUST-28: no less than two hours), and Linux. */

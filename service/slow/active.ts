@@ -2,6 +2,7 @@
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
+import { asksForEcn } from './congestion/algorithms.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
 import {
@@ -57,7 +58,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   connection.options = request.options
   connection.iss = stack.hash.initialSequence(tuple, stack.nowUs)
   connection.sndNxt = (connection.iss + 1) | 0
-  connection.asksEcn = stack.config.tcp.ecn === 'on'
+  connection.asksEcn = asksForEcn(stack, connection)
   return equip(stack, context, connection, route.nextHop)
 }
 

@@ -89,10 +89,10 @@ export class AppContext {
     else sent?.()
   }
 
-  /** An option for the open request of `handle`, which is to follow. */
-  stageOption(handle: number, option: number, values: readonly number[]): void {
+  /** An option for the open request of `handle`, which is to follow; `algorithms` as for withOption. */
+  stageOption(handle: number, option: number, values: readonly number[], algorithms: number): void {
     const { options, status } = this.takeStaged(handle)
-    const changed = withOption(options, option, values)
+    const changed = withOption(options, option, values, algorithms)
     if (typeof changed === 'number') this.staged = { handle, options, status: status || changed }
     else this.staged = { handle, options: changed, status }
   }

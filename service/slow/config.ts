@@ -1,5 +1,5 @@
 /** What the slow path is told at start. The service builds it from the command line. */
-import { BUFFER_UNIT_BYTES, DEFAULT_TTL, LOCAL_ADDRESSES_MAX } from '../../lib/memif/index.js'
+import { BUFFER_UNIT_BYTES, DEFAULT_TTL, LOCAL_ADDRESSES_MAX, type CongestionControl } from '../../lib/memif/index.js'
 
 /** An address of our own and the length of its on-link prefix. Addresses are signed words (10.0.0.1 is 0x0a000001). */
 export interface LocalAddress {
@@ -15,9 +15,10 @@ export interface Route {
 }
 
 /**
- * Explicit congestion notification (RFC 3168): never, where the peer asks for it, or asked for in our SYNs as well.
+ * Explicit congestion notification (RFC 3168): never, where the peer asks for it, or asked for in our SYNs as well; auto: asked for by
+ * connections whose congestion control needs it, otherwise passive.
  */
-export type EcnMode = 'off' | 'passive' | 'on'
+export type EcnMode = 'off' | 'passive' | 'on' | 'auto'
 
 export interface TcpConfig {
   /** Receive buffer with which a connection begins, in bytes: a power of two, 64 to 2^30. */
@@ -33,7 +34,7 @@ export interface TcpConfig {
   readonly handshakeRetries: number
   /** Round-trip time assumed by congestion control before the first measurement, microseconds. */
   readonly rttInitUs: number
-  /** Link bandwidth in Gbit/s, for rate-based congestion control. */
+  /** Link bandwidth in Gbit/s: a flow whose rate has come there is not paced. */
   readonly linkBwGbps: number
   /** Length of TIME-WAIT (2 MSL) in microseconds. */
   readonly timeWaitUs: number
@@ -60,7 +61,43 @@ export interface ArpConfig {
   readonly timeoutMaxUs: number
 }
 
+/** DCTCP (--cc-dctcp-*). */
+export interface DctcpConfig {
+  /** g: weight of a new share of marks in alpha. */
+  readonly weight: number
+  /** First rate of a flow; null: an initial window in each round trip. */
+  readonly initKbps: number | null
+  /** Additive increase in each control interval. */
+  readonly stepKbps: number
+  /** In its place, multiplicative increase by this factor; null: none. */
+  readonly mimd: number | null
+  readonly minKbps: number
+  /** Alpha is computed from this many acknowledged segments at least. */
+  readonly minPackets: number
+}
+
+/** TIMELY (--cc-timely-*); the paper's names. */
+export interface TimelyConfig {
+  readonly tlowUs: number
+  readonly thighUs: number
+  /** Delta: additive increase in each control interval. */
+  readonly stepKbps: number
+  readonly initKbps: number
+  /** Weight of a new difference of round-trip times. */
+  readonly alpha: number
+  /** Multiplicative decrease. */
+  readonly beta: number
+  readonly minRttUs: number
+  readonly minKbps: number
+}
+
 export interface CongestionConfig {
+  /** For connections that choose none (--cc); 'module' is the one handed to the slow path beside its configuration. */
+  readonly algorithm: CongestionControl
+  readonly dctcp: DctcpConfig
+  readonly timely: TimelyConfig
+  /** Of const-rate; 0: no limit. */
+  readonly constRateKbps: number
   /** Control interval as a multiple of the round-trip time (--cc-control-interval). */
   readonly controlIntervalRtts: number
   /** Shortest control interval in microseconds (--cc-control-granularity). */
@@ -135,7 +172,19 @@ export const DEFAULT_TCP: TcpConfig = {
 
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }
 
+export const DEFAULT_DCTCP: DctcpConfig = {
+  weight: 0.0625, initKbps: null, stepKbps: 10_000, mimd: null, minKbps: 10_000, minPackets: 50,
+}
+
+export const DEFAULT_TIMELY: TimelyConfig = {
+  tlowUs: 30, thighUs: 150, stepKbps: 10_000, initKbps: 10_000, alpha: 0.02, beta: 0.8, minRttUs: 11, minKbps: 10_000,
+}
+
 export const DEFAULT_CONGESTION: CongestionConfig = {
+  algorithm: 'dctcp-rate',
+  dctcp: DEFAULT_DCTCP,
+  timely: DEFAULT_TIMELY,
+  constRateKbps: 0,
   controlIntervalRtts: 2,
   controlGranularityUs: 50,
   rexmitInts: 4,

@@ -1,7 +1,7 @@
 /** A TCP connection as the slow path keeps it: from the first SYN to the end of TIME-WAIT. */
 import type { App, AppContext } from './app.js'
 import type { Neighbor } from './arp.js'
-import { Cubic } from './cubic.js'
+import type { CongestionState } from './congestion/state.js'
 import type { FourTuple } from './isn.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import type { Listener } from './listeners.js'
@@ -145,15 +145,10 @@ export class Connection implements FourTuple {
   stallSinceUs = -1
   stallAcked = 0
 
-  // Congestion window (window.ts).
-  readonly cubic = new Cubic()
-  /** SND.MAX when the window was last reduced for a congestion echo; null: never. */
-  ecnPoint: number | null = null
+  // Congestion control (congestion/control.ts), from the flow's beginning on.
+  congestion: CongestionState | null = null
   cwnd = 0
   ssthresh = 0x7fffffff
-  grownUs = 0
-  ackedAtGrowth = 0
-  growthWaits = 0
 
   /** RCV.UP (RFC 9293, 3.3.1) as it came last, and whether the application is still to be told (urgent.ts). */
   rcvUp: number | null = null
@@ -176,7 +171,6 @@ export class Connection implements FourTuple {
 
   /** Handshake, retransmission or TIME-WAIT: never two of them at once. */
   timer: Timer | null = null
-  growthTimer: Timer | null = null
   /** Waits for a FIN after the application has closed. */
   closeTimer: Timer | null = null
   idleTimer: Timer | null = null

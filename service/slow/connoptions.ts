@@ -1,6 +1,6 @@
 /** Options of connections: what they are, and which values of an application are taken. */
 import {
-  BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, CONGESTION_CONTROLS, FLAG_NAGLE, FLAGS_TOS_SHIFT, KEEP_COUNT_MAX, KEEP_MS_MAX, KEEP_MS_MIN,
+  BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, FLAG_NAGLE, FLAGS_TOS_SHIFT, KEEP_COUNT_MAX, KEEP_MS_MAX, KEEP_MS_MIN,
   OPTION_CONGESTION, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RX_LIMIT, OPTION_TOS, OPTION_TX_LIMIT, OPTION_USER_TIMEOUT,
   TIMEOUT_MS_MAX, TOS_MASK,
 } from '../../lib/memif/index.js'
@@ -21,14 +21,14 @@ export interface ConnOptions {
   /** Most bytes of the buffers; 0 for no limit of its own. */
   readonly rxLimitBytes: number
   readonly txLimitBytes: number
-  /** Index into CONGESTION_CONTROLS. */
+  /** Index into CONGESTION_CONTROLS; -1: whatever is configured. */
   readonly congestion: number
 }
 
 /** What an application gets that says nothing. */
 export const DEFAULT_OPTIONS: ConnOptions = {
   noDelay: true, keepIdleMs: 0, keepIntervalMs: 0, keepCount: 0, userTimeoutMs: 0, tos: 0, rxLimitBytes: 0, txLimitBytes: 0,
-  congestion: 0,
+  congestion: -1,
 }
 
 /** The bits of a TCB's flags that options decide. */
@@ -40,10 +40,12 @@ export function flagsOfOptions({ noDelay, tos }: ConnOptions): number {
 }
 
 /**
- * `options` with option `option` (OPTION_*) set to `values`, which an application has written. Returns EINVAL for an option that
- * there is not or a value out of its limits, ENOENT for an algorithm that there is not.
+ * `options` with option `option` (OPTION_*) set to `values`, which an application has written; of CONGESTION_CONTROLS the first `algorithms` can
+ * be had. Returns EINVAL for an option that there is not or a value out of its limits, ENOENT for an algorithm that there is not.
  */
-export function withOption(options: ConnOptions, option: number, values: readonly number[]): ConnOptions | number {
+export function withOption(
+  options: ConnOptions, option: number, values: readonly number[], algorithms: number,
+): ConnOptions | number {
   const [value] = values
   switch (option) {
     case OPTION_NO_DELAY: return isIn(value, 0, 1) ? { ...options, noDelay: value === 1 } : EINVAL
@@ -52,7 +54,7 @@ export function withOption(options: ConnOptions, option: number, values: readonl
     case OPTION_TOS: return isIn(value, 0, 0xff) ? { ...options, tos: value & TOS_MASK } : EINVAL
     case OPTION_RX_LIMIT: return isLimit(value) ? { ...options, rxLimitBytes: value } : EINVAL
     case OPTION_TX_LIMIT: return isLimit(value) ? { ...options, txLimitBytes: value } : EINVAL
-    case OPTION_CONGESTION: return isIn(value, 0, CONGESTION_CONTROLS.length - 1) ? { ...options, congestion: value } : ENOENT
+    case OPTION_CONGESTION: return isIn(value, 0, algorithms - 1) ? { ...options, congestion: value } : ENOENT
     default: return EINVAL
   }
 }

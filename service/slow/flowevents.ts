@@ -4,12 +4,12 @@ import {
   WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
 import { onRxLimited, onRxMoved, onRxUsed, onTxLimited, onTxMoved } from './autotune.js'
+import { onCongestionEcho, onWindowLimited } from './congestion/control.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
 import { finAcked, finQueued, finReceived, onFlowRemoved } from './teardown.js'
 import { watchUserTimeout } from './usertimeout.js'
-import { onCongestionEcho, onWindowLimited } from './window.js'
 
 /** Blocks that a message has room for (RFC 2018, 3). */
 const SACK_BLOCKS_MAX = 4

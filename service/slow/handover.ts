@@ -1,7 +1,7 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
   CONTEXT_NONE, FLAG_ECN, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE,
-  MOVE_RX_STATE, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_CWND, TCB_FLAGS,
+  MOVE_RX_STATE, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_FLAGS,
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
@@ -9,6 +9,8 @@ import {
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers } from './buffersize.js'
+import { initialWindow } from './congestion/bounds.js'
+import { beginControl } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { flagsOfOptions } from './connoptions.js'
 import { timestampValue } from './handshaketime.js'
@@ -16,7 +18,6 @@ import { startOptionTimers } from './optiontimers.js'
 import { effectiveMss } from './mss.js'
 import { beginPath } from './pathmtu.js'
 import type { Stack } from './stack.js'
-import { initialWindow } from './window.js'
 
 /** Flow hash to worker: the one place that decides it for connections that we open. */
 export function workerFor(stack: Stack, hash: number): number {
@@ -47,6 +48,7 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
   connection.progressUs = stack.nowUs
   fillSequence(stack, connection, rcvAdv)
   fillIdentity(stack, connection, context)
+  beginControl(stack, connection)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection.flow, connection.gen)
   startOptionTimers(stack, connection)
 }
@@ -65,13 +67,11 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   flows.setWord(connection, TCB_BUFFER, connection.buffer)
   flows.setWord(connection, TCB_TX_BUFFER, connection.txBuffer)
   for (const word of [MOVE_RX_STATE, MOVE_TX_STATE]) flows.setMove(connection, word, MOVE_NONE)
-  flows.setWord(connection, TCB_CWND, connection.cwnd)
   flows.setWord(connection, TCB_HEARD_MS, timestampValue(stack.nowUs))
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
   flows.setWord(connection, TCB_SRTT_US8, connection.handshakeRttUs * 8)
   flows.setWord(connection, TCB_RTTVAR_US4, connection.handshakeRttUs * 2)
   connection.lastUna = sndUna
-  connection.ackedAtGrowth = 0
   connection.ackedAtTrim = 0
 }
 

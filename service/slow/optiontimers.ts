@@ -1,4 +1,5 @@
 /** Options of connections put in force: flags to the worker, timers of the slow path. */
+import { chooseAnew } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { type ConnOptions, flagsOfOptions, OPTION_FLAGS, withOption } from './connoptions.js'
 import { startKeepAlive } from './keepalive.js'
@@ -7,7 +8,7 @@ import { watchUserTimeout } from './usertimeout.js'
 
 /** Sets an option of `connection`, whose flow a worker has or had. Returns 0, or EINVAL or ENOENT and changes nothing. */
 export function changeOption(stack: Stack, connection: Connection, option: number, values: readonly number[]): number {
-  const options = withOption(connection.options, option, values)
+  const options = withOption(connection.options, option, values, stack.algorithms.choices)
   if (typeof options === 'number') return options
   const before = connection.options
   connection.options = options
@@ -21,6 +22,7 @@ function apply(stack: Stack, connection: Connection, before: ConnOptions, option
   const { keepIdleMs, keepIntervalMs, keepCount } = before
   const isKept = options.keepIdleMs === keepIdleMs && options.keepIntervalMs === keepIntervalMs && options.keepCount === keepCount
   if (!isKept) startKeepAlive(stack, connection)
+  if (options.congestion !== before.congestion) chooseAnew(stack, connection)
   if (options.userTimeoutMs !== before.userTimeoutMs) watchUserTimeout(stack, connection)
 }
 

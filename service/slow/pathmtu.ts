@@ -14,12 +14,12 @@
  */
 import { TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_UNA, TO_FAST_FLOW_MSS } from '../../lib/memif/index.js'
 import { formatIpv4Address, type QuotedSegment, seqAdd, seqDiff } from '../../lib/wire/index.js'
+import { initialWindow } from './congestion/bounds.js'
 import type { Connection } from './connection.js'
 import { effectiveMss, HEADERS_BYTES, mssFor, pathMtuOf } from './mss.js'
 import { resendAll } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
-import { initialWindow } from './window.js'
 
 /** MTUs of links that there are (RFC 1191, 7.1): for routers that tell none. */
 const PLATEAUS: readonly number[] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68]

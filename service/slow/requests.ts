@@ -128,7 +128,7 @@ function connOption(stack: Stack, context: AppContext): boolean {
   const option = entry[AS_OPTION]
   const values = [...entry.subarray(AS_VALUE, AS_VALUE + OPTION_VALUES_MAX)]
   if (flow === -1) {
-    context.stageOption(handle, option, values)
+    context.stageOption(handle, option, values, stack.algorithms.choices)
     return true
   }
   const connection = named(stack, context)

@@ -9,6 +9,7 @@ import {
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { onQuiet } from './autotune.js'
+import { intervalUs, onActive, onIdle } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
 import { initialRtoUs, timestampValue } from './handshaketime.js'
@@ -18,7 +19,6 @@ import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
-import { intervalUs, onIdle } from './window.js'
 
 /** Clock granularity G (RFC 6298, 2.3). */
 const GRANULARITY_US = 1_000
@@ -40,6 +40,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.progressUs = stack.nowUs
   connection.stallSinceUs = -1
   connection.timer ??= new Timer(() => look(stack, connection))
+  onActive(stack, connection)
   lookLater(stack, connection)
 }
 

@@ -10,6 +10,8 @@ import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
 import { ChallengeLimit } from './challengelimit.js'
 import { checkConfig, type SlowConfig } from './config.js'
+import type { Algorithm } from './congestion/algorithm.js'
+import { Algorithms } from './congestion/algorithms.js'
 import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
@@ -67,6 +69,8 @@ export interface SlowEnv {
   /** 16 random bytes. */
   readonly secret: Uint8Array
   readonly hostKernel?: HostKernel
+  /** The user's congestion control (congestion/loader.ts), which configuration and connections may choose. */
+  readonly congestionModule?: Algorithm
   readonly mac: Uint8Array
   readonly nowUs: number
   /** Gives pages of an application's region back to the machine; they read as zeros from then on. */
@@ -232,6 +236,7 @@ function buildStack(env: SlowEnv): Stack {
     flows: new FlowTable(state),
     connections: new ConnectionTable(stats),
     listeners: new Listeners(),
+    algorithms: new Algorithms(config, env.congestionModule ?? null),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
     replyLimit: new ReplyLimit(env.random, nowUs),

@@ -4,6 +4,7 @@ import type { TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
 import type { ChallengeLimit } from './challengelimit.js'
 import type { SlowConfig } from './config.js'
+import type { Algorithms } from './congestion/algorithms.js'
 import type { ConnectionTable } from './connections.js'
 import type { FlowTable } from './flows.js'
 import type { Reassembly } from './fragments.js'
@@ -40,6 +41,7 @@ export interface Stack {
   readonly connections: ConnectionTable
   readonly listeners: Listeners
   readonly apps: AppRegistry
+  readonly algorithms: Algorithms
   readonly hostKernel: HostKernelGate
   /** Resets that strangers can cause. */
   readonly replyLimit: ReplyLimit

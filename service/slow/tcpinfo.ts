@@ -30,7 +30,7 @@ export function connectionInfo(stack: Stack, connection: Connection): InfoValues
     sndWscale: connection.sndWscale,
     userTimeoutMs: options.userTimeoutMs,
     tos: options.tos,
-    congestion: options.congestion,
+    congestion: stack.algorithms.indexOf(connection.congestion?.algorithm ?? stack.algorithms.chosen(options.congestion)),
     keepIdleMs: options.keepIdleMs,
     rxLimitBytes: options.rxLimitBytes,
     txLimitBytes: options.txLimitBytes,

@@ -15,6 +15,7 @@ import {
 } from '../../lib/memif/index.js'
 import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
+import { endControl } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
 import { stopOptionTimers } from './optiontimers.js'
@@ -134,8 +135,9 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.isWatched = false
   endPath(stack, connection)
   connection.listener?.waiting.delete(connection)
-  const { timer, growthTimer, closeTimer, idleTimer, recovery } = connection
-  for (const set of [timer, growthTimer, closeTimer, idleTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
+  endControl(stack, connection)
+  const { timer, closeTimer, idleTimer, recovery } = connection
+  for (const set of [timer, closeTimer, idleTimer, recovery?.reorderTimer]) if (set) stack.timers.cancel(set)
   stopOptionTimers(stack, connection)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection.flow, connection.gen)
 }

@@ -34,10 +34,10 @@ describe('option: values', () => {
     [OPTION_TOS, [0xb9], { tos: 0xb8 }], [OPTION_TOS, [256], EINVAL],
     [OPTION_RX_LIMIT, [0], { rxLimitBytes: 0 }], [OPTION_RX_LIMIT, [4096], { rxLimitBytes: 4096 }], [OPTION_RX_LIMIT, [4095], EINVAL],
     [OPTION_TX_LIMIT, [2 ** 30], { txLimitBytes: 2 ** 30 }], [OPTION_TX_LIMIT, [2 ** 30 + 1], EINVAL],
-    [OPTION_CONGESTION, [0], { congestion: 0 }], [OPTION_CONGESTION, [1], ENOENT], [OPTION_CONGESTION, [-1], ENOENT],
+    [OPTION_CONGESTION, [0], { congestion: 0 }], [OPTION_CONGESTION, [5], { congestion: 5 }], [OPTION_CONGESTION, [6], ENOENT], [OPTION_CONGESTION, [-1], ENOENT],
     [0, [1], EINVAL], [8, [1], EINVAL], [-1, [0], EINVAL],
   ])('option %i = %j -> %j', (option, values, result) => {
-    const changed = withOption(DEFAULT_OPTIONS, option, values)
+    const changed = withOption(DEFAULT_OPTIONS, option, values, 6)
     expect(changed).toEqual(typeof result === 'number' ? result : { ...DEFAULT_OPTIONS, ...result })
   })
 })
@@ -73,7 +73,7 @@ describe('option: of an open connection', () => {
 
   it('a value that cannot be -> EINVAL, counted as senseless; another algorithm -> ENOENT', () => {
     const open = accepted()
-    expect([set(open, OPTION_TOS, 999), set(open, OPTION_CONGESTION, 5)]).toEqual([EINVAL, ENOENT])
+    expect([set(open, OPTION_TOS, 999), set(open, OPTION_CONGESTION, 6)]).toEqual([EINVAL, ENOENT])
     expect(open.host.count('appBadRequests')).toBe(1)
     expect(open.host.work()).toEqual([])
   })

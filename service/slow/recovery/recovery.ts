@@ -14,11 +14,11 @@ import {
   TCB_SRTT_US8, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
+import { lossReduces, mssOf, timeoutReduces, undoReduction } from '../congestion/control.js'
 import type { Connection } from '../connection.js'
 import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
-import { lossReduces, mssOf, timeoutReduces, undoReduction } from '../window.js'
 import { beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
 import { LOST, SACKED, type Delivery } from './scoreboard.js'

@@ -1,0 +1,55 @@
+/** Windows and rates in general: where they begin, end, and how the one becomes the other. */
+import type { Flow } from './algorithm.js'
+
+/** Nothing was lost yet: slow start goes on. */
+export const SSTHRESH_NONE = 0x7fffffff
+/** Rates that a worker can keep (TCB_RATE_KBPS), kbit/s. */
+export const RATE_MIN_KBPS = 10
+export const RATE_MAX_KBPS = 100_000_000
+
+/** IPv4 header, TCP header and timestamps: what a segment has beside its payload where a rate counts. */
+const HEADERS_BYTES = 52
+/** A window that serves a rate holds so many round trips of it: delayed acknowledgments and jitter must not hold the flow back, the rate does. */
+const RATE_WINDOW_RTTS = 2
+
+/** Initial window of ten segments, 14,600 bytes for large ones (RFC 6928, 2). */
+export function initialWindow(mss: number): number {
+  return Math.min(10 * mss, Math.max(2 * mss, 14_600))
+}
+
+/** Least ssthresh after a loss (RFC 5681, 3.1, equation 4). */
+export function leastThreshold(mss: number): number {
+  return 2 * mss
+}
+
+/** Half of what is in flight (RFC 5681, 3.1, equation 4). */
+export function halfOfFlight({ inFlightBytes, mss }: Flow): number {
+  return Math.max(Math.floor(inFlightBytes / 2), leastThreshold(mss))
+}
+
+/** The rate at which `payloadBytes` in full segments leave in `timeUs`, kbit/s, headers included. */
+export function rateOf(payloadBytes: number, timeUs: number, mss: number): number {
+  return (payloadBytes * 8000 * (mss + HEADERS_BYTES)) / mss / timeUs
+}
+
+/**
+ * The window beside a rate: a bounded multiple of what the rate puts into a round trip, so that a path that has died, or has become
+ * slower than the rate, is not flooded; never below the initial window.
+ */
+export function windowOf(rateKbps: number, { rttUs, mss }: Flow): number {
+  const floor = initialWindow(mss)
+  if (rttUs === 0) return floor
+  return Math.max(floor, Math.ceil((RATE_WINDOW_RTTS * rateKbps * rttUs) / 8000))
+}
+
+/** What was acknowledged counts for growth: what came while the window was not the limit says nothing, so at most double. */
+export function growthCredit({ ackedBytes, cwndBytes }: Flow): number {
+  return Math.min(ackedBytes, cwndBytes)
+}
+
+/** Slow start (RFC 5681, 3.1) while the window is below ssthresh: returns whether it is. */
+export function slowStart(flow: Flow): boolean {
+  if (flow.cwndBytes >= flow.ssthreshBytes) return false
+  flow.cwndBytes += growthCredit(flow)
+  return true
+}

@@ -1,0 +1,83 @@
+/**
+ * TIMELY (SIGCOMM 2015, 4.2 and 4.3, Algorithm 1): the rate follows the gradient of the round-trip time. A completion event of the paper is
+ * a control interval here, and its sample the smoothed round-trip time that the worker keeps.
+ */
+import type { TimelyConfig } from '../config.js'
+import type { Algorithm, Flow, FlowControl } from './algorithm.js'
+import { PacedRate } from './rate.js'
+
+/** Hyperactive increase (4.3): after so many gradients in a row that are not positive the step is so many times as large. */
+const HAI_EVENTS = 5
+const HAI_STEPS = 5
+/** A gradient takes at most half of the rate at once: it has no upper bound where the queue grows by several least round trips. */
+const DECREASE_MIN = 0.5
+
+class Timely implements FlowControl {
+  private readonly config: TimelyConfig
+  private readonly rate: PacedRate
+  /** 0: no sample yet. */
+  private previousRttUs = 0
+  private rttDiffUs = 0
+  private calmEvents = 0
+
+  constructor(flow: Flow, config: TimelyConfig, maxKbps: number) {
+    this.config = config
+    this.rate = new PacedRate(flow, config.initKbps, { minKbps: config.minKbps, maxKbps })
+  }
+
+  update(flow: Flow): void {
+    const { rate } = this
+    rate.achieved.note(flow)
+    if (flow.rttUs === 0 || flow.ackedBytes === 0) return
+    const gradient = this.gradient(flow.rttUs)
+    const hasLost = flow.losses > 0 || flow.timeouts > 0
+    const kbps = this.next(flow.rttUs, gradient)
+    const isAllowed = kbps < rate.kbps || (flow.isLimited && !hasLost)
+    rate.set(flow, isAllowed ? kbps : rate.kbps)
+  }
+
+  onLoss(flow: Flow): number {
+    return this.rate.halve(flow)
+  }
+
+  onTimeout(flow: Flow): void {
+    this.rate.onTimeout(flow)
+  }
+
+  onUndo(flow: Flow): void {
+    this.rate.undo(flow)
+  }
+
+  /** The rate stays, since the first round trips after it tell what it does to the path; what they are compared with does not. */
+  onIdle(): void {
+    this.previousRttUs = 0
+    this.rttDiffUs = 0
+    this.calmEvents = 0
+    this.rate.achieved.forget()
+  }
+
+  /** The normalized gradient with this sample. */
+  private gradient(rttUs: number): number {
+    const { alpha, minRttUs } = this.config
+    const diffUs = this.previousRttUs === 0 ? 0 : rttUs - this.previousRttUs
+    this.previousRttUs = rttUs
+    this.rttDiffUs = (1 - alpha) * this.rttDiffUs + alpha * diffUs
+    return this.rttDiffUs / minRttUs
+  }
+
+  private next(rttUs: number, gradient: number): number {
+    const { tlowUs, thighUs, stepKbps, beta } = this.config
+    const { kbps, achieved } = this.rate
+    const isCalm = rttUs >= tlowUs && rttUs <= thighUs && gradient <= 0
+    this.calmEvents = isCalm ? this.calmEvents + 1 : 0
+    if (rttUs < tlowUs) return achieved.bound(kbps) + stepKbps
+    if (rttUs > thighUs) return kbps * (1 - beta * (1 - thighUs / rttUs))
+    if (isCalm) return achieved.bound(kbps) + (this.calmEvents >= HAI_EVENTS ? HAI_STEPS : 1) * stepKbps
+    return kbps * Math.max(1 - beta * gradient, DECREASE_MIN)
+  }
+}
+
+/** timely; `maxKbps` is the link's bandwidth. */
+export function timely(config: TimelyConfig, maxKbps: number): Algorithm {
+  return { name: 'timely', looks: 'interval', create: (flow) => new Timely(flow, config, maxKbps) }
+}
