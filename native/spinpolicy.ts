@@ -30,21 +30,33 @@ export class SpinPolicy {
     this.spinUs = spinUs
   }
 
-  /** A wait begins. Returns whether to spin at all. */
-  begin(nowUs: number): boolean {
+  /**
+   * A wait begins. `knownUs`: so soon something will have to be done whatever comes, -1 if that is not known. Returns whether to spin at all.
+   */
+  begin(nowUs: number, knownUs = -1): boolean {
     this.startUs = nowUs
-    return this.spinUs > 0 && this.lastWaitUs <= SHORT_WAIT_US && nowUs >= this.backoffUntilUs
+    return this.spinUs > 0 && (this.lastWaitUs <= SHORT_WAIT_US || this.isNear(knownUs)) && nowUs >= this.backoffUntilUs
   }
 
-  /** After each turn: `tookUs` is how long the offer of the CPU took. Returns whether to go on. */
-  again(nowUs: number, tookUs: number): boolean {
+  /** Blocking takes as long as the longest spin: what is nearer would be late. */
+  private isNear(knownUs: number): boolean {
+    return knownUs >= 0 && knownUs <= this.spinUs
+  }
+
+  /** After each turn: `tookUs` is how long the offer of the CPU took; `knownUs` as above. Returns whether to go on. */
+  again(nowUs: number, tookUs: number, knownUs = -1): boolean {
     if (tookUs > NEIGHBOUR_US) {
       this.backoffUntilUs = nowUs + this.backoffUs
       this.backoffUs = Math.min(this.backoffUs * 2, BACKOFF_MAX_US)
       this.good = 0
       return false
     }
-    return nowUs - this.startUs < this.spinUs
+    return nowUs - this.startUs < this.spinUs || this.isNear(knownUs)
+  }
+
+  /** The wait is over and nothing has come; what was known of needed no spinning. */
+  endUnanswered(): void {
+    this.lastWaitUs = Infinity
   }
 
   /** The wait is over: something came. */

@@ -33,6 +33,7 @@ export const WORKER_COUNTERS = [
   'passes', 'busyPasses', 'sleeps', 'wakeups', 'spins', 'busyUs', 'flows', 'txPortFull',
   'loopPackets', 'loopBytes', 'dropLoopFull',
   'dropFlood',
+  'pacedSegments', 'paceWaits',
 ] as const
 export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
 

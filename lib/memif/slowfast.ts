@@ -45,7 +45,7 @@ export const SF_ACK_TSECR = 15
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
 export const WHAT_ACTIVE = 1 << 0
-/** The congestion window held data back. */
+/** The congestion window or the rate held data back. */
 export const WHAT_CWND_LIMITED = 1 << 2
 /** The peer's FIN arrived in order. */
 export const WHAT_FIN_RECEIVED = 1 << 3

@@ -110,10 +110,15 @@ export const TCB_ECN_BYTES = 27
 export const TCB_HEARD_MS = 28
 /** Slow path: most bytes in flight. */
 export const TCB_CWND = 29
-/** Slow path: pacing rate in kbit/s; 0 for none. */
+/** Slow path: pacing rate in kbit/s of IP packets, headers included: RATE_KBPS_MIN to RATE_KBPS_MAX, or 0 for none. */
 export const TCB_RATE_KBPS = 30
 /** Start of the transmit buffer in the application's region, in BUFFER_UNIT_BYTES. */
 export const TCB_TX_BUFFER = 31
+
+/** Lowest pacing rate. A full segment every 1.2 seconds at an MTU of 1500. */
+export const RATE_KBPS_MIN = 10
+/** Highest pacing rate, 100 Gbit/s. */
+export const RATE_KBPS_MAX = 100_000_000
 
 /** Nobody's. */
 export const FLOW_FREE = 0
@@ -138,7 +143,7 @@ export const FLAG_WATCHED = 1 << 5
 export const FLAG_IN_RECOVERY = 1 << 6
 /** rttSeq and rttStartUs hold a measurement under way. */
 export const FLAG_RTT_TIMING = 1 << 7
-/** The congestion window has held data back since the slow path last changed it. */
+/** The congestion window or the rate has held data back since the slow path last changed them. */
 export const FLAG_CWND_LIMITED = 1 << 8
 /** In the worker's list of flows with an acknowledgment to send. */
 export const FLAG_ACK_LISTED = 1 << 9
@@ -166,6 +171,10 @@ export const FLAG_ECE_OWED = 1 << 18
 export const FLAG_CWR_OWED = 1 << 19
 /** The peer is an address of our own: frames go by the worker's loop port, and none is accepted from the network. */
 export const FLAG_LOOPBACK = 1 << 20
+/** Data goes by the pacing queue: the worker has found a rate in the TCB. */
+export const FLAG_PACED = 1 << 21
+/** In the worker's pacing queue: there is data that windows allow, and its time has not come. */
+export const FLAG_PACE_LISTED = 1 << 22
 /**
  * Something has arrived before what must come first (oooStart, a FIN), or came twice and is to be reported: data in order may
  * close a gap, and what acknowledgments say of it (RFC 5681, 4.2; RFC 2018, 4; RFC 2883) no data segment can carry.
@@ -176,6 +185,7 @@ export const FLAG_GAP = 1 << 23
 export const FLAGS_TOS_SHIFT = 24
 
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
-export const FLAGS_LISTED = FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED
+export const FLAGS_LISTED =
+  FLAG_ACK_LISTED | FLAG_TX_LISTED | FLAG_EVENT_LISTED | FLAG_SLOW_LISTED | FLAG_ACK_DELAYED | FLAG_PACE_LISTED
 /** FLAG_* bits that the slow path may change in a flow that a worker owns (TO_FAST_FLOW_FLAGS): all others are the worker's. */
 export const FLAGS_SLOW = FLAG_NAGLE | FLAG_CWR_OWED | FLAG_IN_RECOVERY | (0xff << FLAGS_TOS_SHIFT)

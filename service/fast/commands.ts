@@ -69,6 +69,7 @@ import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
 import { AppContext, type Contexts } from './contexts.js'
 import type { FastPath } from './fastpath.js'
+import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
 import type { SlowLink } from './slowlink.js'
@@ -165,7 +166,10 @@ export class Commands {
     }
     const current = fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
     if (type === TO_FAST_FLOW_REMOVE) {
-      if (current) fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
+      if (current) {
+        fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
+        endPacing(fast, flow, tcb)
+      }
       this.endings.push({ app: false, id: flow, gen })
       return
     }
@@ -191,6 +195,7 @@ export class Commands {
     else if (type === TO_FAST_FLOW_RX_BUFFER) orderReceiveMove(fast, flow)
     else if (type === TO_FAST_FLOW_UPDATE) {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
+      updateRate(fast, flow, tcb)
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_CONTEXT) {
       fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
@@ -221,6 +226,7 @@ export class Commands {
     fast.sackBlocks.reset(flow)
     this.slow.admission.learn(fast.words[tcb + TCB_REMOTE_IP], fast.tsNow)
     fast.rxMoving[flow] = 0
+    beginPacing(fast, flow, tcb)
     beginRounds(fast, flow, tcb)
   }
 

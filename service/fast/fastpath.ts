@@ -6,6 +6,7 @@ import {
   FLAG_ACK_DELAYED,
   FLAG_ACK_LISTED,
   FLAG_EVENT_LISTED,
+  FLAG_PACE_LISTED,
   FLAG_SLOW_LISTED,
   FLAG_TX_LISTED,
   log2Ceil,
@@ -23,6 +24,7 @@ import { CopyJournal } from './copyjournal.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
+import { Pacing } from './pacing.js'
 import { Reassembly } from './reassembly.js'
 import { Rounds } from './rightsize.js'
 import { SackBlocks } from './sackblocks.js'
@@ -63,6 +65,7 @@ export class FastPath {
   readonly journal: CopyJournal
   readonly reassembly: Reassembly
   readonly sackBlocks: SackBlocks
+  readonly pacing: Pacing
 
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
@@ -123,6 +126,7 @@ export class FastPath {
     const flows = state.shape.flows
     this.reassembly = new Reassembly(state.words, flows)
     this.sackBlocks = new SackBlocks(this.reassembly, flows)
+    this.pacing = new Pacing(flows)
     this.emitter = new Emitter(this)
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)
@@ -169,10 +173,10 @@ export class FastPath {
     return -1
   }
 
-  /** The flow has something to send, or may have. */
+  /** The flow has something to send, or may have. One that waits for its time does not get it sooner. */
   listTx(flow: number, tcb: number): void {
     const flags = this.words[tcb + TCB_FLAGS]
-    if ((flags & FLAG_TX_LISTED) !== 0) return
+    if ((flags & (FLAG_TX_LISTED | FLAG_PACE_LISTED)) !== 0) return
     if (this.txReady.push(flow)) this.words[tcb + TCB_FLAGS] = flags | FLAG_TX_LISTED
   }
 

@@ -6,6 +6,7 @@
 import type { Contexts } from './contexts.js'
 import { transmitDueAcks } from './delayedack.js'
 import type { FastPath } from './fastpath.js'
+import { releaseDue } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { transmitAcks, transmitReady } from './transmit.js'
 
@@ -13,6 +14,8 @@ import { transmitAcks, transmitReady } from './transmit.js'
 export type Step = (count: number) => number
 
 export interface Steps {
+  /** Lets flows have their turn that are due in the pacing queue; returns how many. */
+  readonly departures: Step
   /** Takes the first `count` frames of the port's burst; returns their bytes. */
   readonly frames: Step
   /** The same for the loop port. */
@@ -40,6 +43,7 @@ export function bindSteps(fast: FastPath, contexts: Contexts, receiver: Receiver
   const { rxLen } = fast.port
   const localLen = fast.loop.rxLen
   return {
+    departures: () => releaseDue(fast),
     frames: (count) => {
       let bytes = 0
       for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /**
  * Transmission: which bytes of a flow go out next, and that they do. Limits: what the application has written, the
- * peer's window, the congestion window that the slow path set.
+ * peer's window, the congestion window that the slow path set; for a paced flow also its rate (pacing.ts).
  */
 import {
   FLAG_ACK_LISTED,
@@ -9,6 +9,7 @@ import {
   FLAG_IN_RECOVERY,
   FLAG_LOOPBACK,
   FLAG_NAGLE,
+  FLAG_PACED,
   FLAG_REMOVING,
   FLAG_RTT_TIMING,
   FLAG_TX_LISTED,
@@ -31,6 +32,7 @@ import {
 } from '../../lib/memif/index.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
+import { chargeUnpaced, departed, departingBytes } from './pacing.js'
 import { SEGMENT_NEW_DATA, TCP_FIN, TCP_PSH } from './segment.js'
 
 /** Most payload bytes of a super-segment: the IPv4 length field holds 65,535 with headers (RFC 791, 3.1). */
@@ -87,15 +89,22 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   const inFlight = (nxt - una) | 0
   const allowed = allowedBytes(fast, tcb, flags, nxt, inFlight)
   const mss = fast.halves[tcb * 2 + TCB_MSS_U16]
-  if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) return false
+  const isPaced = (flags & FLAG_PACED) !== 0 && dataLeft > 0
+  if (dataLeft > 0 && heldBack(fast, flow, tcb, allowed, dataLeft, inFlight, mss)) {
+    if (isPaced) fast.pacing.rates.rest(flow)
+    return false
+  }
+  const paced = isPaced ? departingBytes(fast, flow, tcb, mss) : SUPER_SEGMENT_BYTES
+  if (paced === 0) return false
   const mayMerge = fast.port.offload || (flags & FLAG_LOOPBACK) !== 0
-  const len = segmentLength(Math.min(allowed, dataLeft), dataLeft, mss, mayMerge)
+  const len = segmentLength(Math.min(allowed, dataLeft, paced), dataLeft, mss, mayMerge)
   const last = len === dataLeft
   const fin = last && finLeft
   const end = (nxt + len) | 0
   const newData = nxt === words[tcb + TCB_SND_MAX] ? SEGMENT_NEW_DATA : 0
   sent(fast, tcb, nxt, end, fin ? 1 : 0)
   fast.emitter.segment(flow, tcb, nxt, len, newData | (last && len > 0 ? TCP_PSH : 0) | (fin ? TCP_FIN : 0))
+  if (isPaced) departed(fast, flow, tcb, len, last)
   return !last
 }
 
@@ -168,6 +177,7 @@ export function retransmit(fast: FastPath, flow: number, tcb: number, seq: numbe
     const fin = data === wanted && ((at + data) | 0) === words[tcb + TCB_SND_END] && ((end - at) | 0) > data ? 1 : 0
     if (data + fin === 0) return
     fast.emitter.segment(flow, tcb, at, data, (data > 0 ? TCP_PSH : 0) | (fin === 1 ? TCP_FIN : 0))
+    if (data > 0 && (words[tcb + TCB_FLAGS] & FLAG_PACED) !== 0) chargeUnpaced(fast, flow, tcb, data)
     at = (at + data + fin) | 0
   }
 }
@@ -188,6 +198,7 @@ export function probe(fast: FastPath, flow: number, tcb: number): void {
   const next = (una + 1) | 0
   if (((next - words[tcb + TCB_SND_MAX]) | 0) > 0) words[tcb + TCB_SND_MAX] = next
   fast.emitter.segment(flow, tcb, una, 1, TCP_PSH)
+  if ((words[tcb + TCB_FLAGS] & FLAG_PACED) !== 0) chargeUnpaced(fast, flow, tcb, 1)
 }
 
 /** Sends the acknowledgments that no data segment of this pass has carried. Returns how many. */

@@ -2,7 +2,7 @@
  * A fast-path worker: `pass` does one round of everything there is to do and says how much it was. It reads no clock and
  * does not wait; the process around it (service/fastprocess.ts) or a simulation does.
  *
- *   commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
+ *   departures -> commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
  */
 import type { Doorbell } from '../../lib/memif/index.js'
 import { beginReceiveMoves, finishTransmitMoves } from './buffermove.js'
@@ -64,6 +64,7 @@ export class Worker {
   pass(us32: number, ms32: number): number {
     const fast = this.fast
     fast.setTime(us32, ms32)
+    if (fast.pacing.wheel.size > 0) take(this.steps.departures, 0)
     let work = this.commands.read()
     work += this.receive()
     if (fast.loop.pending > 0 || fast.loopback.marked > 0) work += this.receiveLocal()
@@ -169,6 +170,14 @@ export class Worker {
    */
   get stalled(): boolean {
     return this.hasListed()
+  }
+
+  /**
+   * Microseconds from `us32`, the monotonic clock's low bits, until the next paced segment is due: 0 if one is due now, -1 if none waits.
+   * That is how long the process may block: without paced flows there is no time-out that could hide a wake-up that was lost.
+   */
+  departureWaitUs(us32: number): number {
+    return this.fast.pacing.wheel.waitUs(us32)
   }
 
   /** Fetches what the kernel dropped before it reached us. A system call: now and then, not in each pass. */

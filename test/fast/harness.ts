@@ -8,7 +8,7 @@ import {
   SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN,
   SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
-  TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
+  TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RATE_KBPS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
   TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
@@ -59,6 +59,12 @@ export interface FlowOptions {
   readonly context?: number
   /** The other end is a flow of ours: its ports. */
   readonly loopback?: { readonly localPort: number; readonly remotePort: number }
+  /** Pacing rate; none. */
+  readonly rateKbps?: number
+  /** Bytes that the application has written before: whatever stands in the buffer, over and over. */
+  readonly toSend?: number
+  /** Flow index; the next that was never used. */
+  readonly flow?: number
 }
 
 export interface SegmentOptions {
@@ -109,8 +115,8 @@ export class FastHarness {
   private flowMade = 0
   private readonly makeWorker: () => Worker
 
-  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean } = {}) {
-    const stateShape = { workers: 1, flows: 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
+  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean; flows?: number } = {}) {
+    const stateShape = { workers: 1, flows: options.flows ?? 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
     const memory = new SharedArrayBuffer(placeState(stateShape).totalBytes)
     writeStateHeader(new Int32Array(memory), stateShape)
     this.state = new StateView(memory)
@@ -218,7 +224,7 @@ export class FastHarness {
 
   /** Fills a TCB and hands it over. Returns the flow index. */
   addFlow(options: FlowOptions = {}): number {
-    const flow = this.flowMade++
+    const flow = options.flow ?? this.flowMade++
     const tcb = this.tcb(flow)
     const { words, halves, bytes } = this.state
     const irs1 = options.irs1 ?? IRS1
@@ -242,7 +248,10 @@ export class FastHarness {
     words[tcb + TCB_SND_WND] = options.sndWnd ?? 65535
     words[tcb + TCB_CWND] = options.cwnd ?? 1 << 20
     words[tcb + TCB_TS_RECENT] = 100
-    words[tcb + TCB_BUFFER] = (1 << 21) / 64 + flow * 1024
+    words[tcb + TCB_SND_END] += options.toSend ?? 0
+    words[tcb + TCB_RATE_KBPS] = options.rateKbps ?? 0
+    // Many flows share what is there.
+    words[tcb + TCB_BUFFER] = (1 << 21) / 64 + (flow % 32) * 1024
     words[tcb + TCB_TX_BUFFER] = words[tcb + TCB_BUFFER] + (1 << (rxLog2 - 6))
     bytes[tcb * 4 + TCB_RX_LOG2_U8] = rxLog2
     bytes[tcb * 4 + TCB_TX_LOG2_U8] = txLog2
@@ -313,6 +322,25 @@ export class FastHarness {
       if (tcp === null) throw new Error('bad TCP header sent')
       return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso, tos: frame[ETHERNET_HEADER_BYTES + 1] }
     })
+  }
+
+  /** Lengths of the IP packets sent since the last call, without a look inside; `gso` is the segment size of a super-segment. */
+  sentLengths(): { len: number; gso: number }[] {
+    return this.frames.splice(0).map(({ frame, gso }) => ({ len: frame.length - ETHERNET_HEADER_BYTES, gso }))
+  }
+
+  /** Passes at one moment until there is nothing to do. */
+  settle(): void {
+    for (let passes = 0; this.pass(0) > 0; passes++) expect(passes).toBeLessThan(100_000)
+  }
+
+  /** Time goes on to the next departure, if there is one within `limitUs`, and the worker does what is to be done. Returns whether there was. */
+  departNext(limitUs = Infinity): boolean {
+    const waitUs = this.worker.departureWaitUs(this.nowUs | 0)
+    if (waitUs < 0 || waitUs > limitUs) return false
+    this.nowUs += waitUs
+    this.settle()
+    return true
   }
 
   /** Events that the application finds now. */

@@ -267,7 +267,8 @@ export class SimHost {
   }
 
   nextDeadlineUs(): number {
-    return this.slow.nextDeadlineUs() - this.clockUs
+    const departureUs = this.worker.departureWaitUs(this.nowUs | 0)
+    return Math.min(this.slow.nextDeadlineUs(), departureUs < 0 ? Infinity : this.nowUs + departureUs) - this.clockUs
   }
 
   /** Timers of the slow path that are set: the earliest, Infinity if there is none. */

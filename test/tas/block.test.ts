@@ -110,3 +110,27 @@ test('spin: CPU-bound neighbour -> back-off 2 ms, doubled each time, forgotten a
   expect(spin.again(20_000, 4_000)).toBe(false)
   expect(spin.begin(22_000)).toBe(true)
 })
+
+test('spin: something known to be near -> spins although the last wait was long, and on until it is there', () => {
+  const spin = new SpinPolicy()
+  spin.begin(0)
+  spin.end(5_000, false)
+  expect([spin.begin(6_000), spin.begin(6_000, 51), spin.begin(6_000, 50)]).toEqual([false, false, true])
+  expect([spin.again(6_060, 1, 51), spin.again(6_060, 1, 20), spin.again(6_080, 1, 0)]).toEqual([false, true, true])
+})
+
+test('spin: something near, but a CPU-bound neighbour or no spinning at all -> blocks', () => {
+  const spin = new SpinPolicy()
+  spin.begin(0, 10)
+  expect([spin.again(4_000, 4_000, 10), spin.begin(5_999, 10), spin.begin(6_000, 10)]).toEqual([false, false, true])
+  expect(new SpinPolicy(0).begin(0, 0)).toBe(false)
+})
+
+test('spin: a wait that nothing came to end -> no spinning until one is short again', () => {
+  const spin = new SpinPolicy()
+  expect(spin.begin(0)).toBe(true)
+  spin.endUnanswered()
+  expect(spin.begin(100)).toBe(false)
+  spin.end(150, false)
+  expect(spin.begin(200)).toBe(true)
+})
