@@ -11,8 +11,8 @@ tas stat [--socket=PATH] [--json] [--interval=SECONDS]
 Values are given as \`--name=value\` or \`--name value\`. Names, units and defaults are those of the original TAS (user guide, chapter 1.2)
 unless the last column says otherwise. Numbers are plain decimal digits without separators.
 
-Of congestion control there is CUBIC (RFC 9438) so far. \`--cc-control-interval\`,
-\`--cc-control-granularity\`, \`--cc-rexmit-ints\` and \`--tcp-rtt-init\` act on it. Options marked "no effect yet" are checked and not used.
+[congestion-control.md](congestion-control.md) explains the algorithms of \`--cc\` and where each fits. Options marked "no effect yet" are checked
+and not used.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when the machine does not allow it (no such interface, no permission, socket in use), 2 when the
 command line is wrong. In both cases of failure one line on stderr names the option or resource, what was wrong and what would be right.

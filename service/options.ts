@@ -190,9 +190,11 @@ function checkRelations(values: OptionValues): void {
 
 /** What is accepted and does not act yet, or not wholly; `given` are the values on the command line. */
 function inactiveNotes(values: OptionValues, given: Partial<OptionValues>): string[] {
-  const notes = [`--cc: ${values.cc} is not there yet: the window follows slow start and halves on loss; --cc-control-interval, ` +
-    '--cc-control-granularity and --cc-rexmit-ints act on that']
-  const idle = OPTION_KEYS.filter((key) => key !== 'cc' && OPTION_TABLE[key].inactive && key in given)
+  const notes: string[] = []
+  if (values.cc.startsWith('dctcp-') && values.tcpEcn === 'off') {
+    notes.push(`--cc: ${values.cc} needs ECN, which --tcp-ecn=off forbids: connections are under cubic`)
+  }
+  const idle = OPTION_KEYS.filter((key) => OPTION_TABLE[key].inactive && key in given)
   if (idle.length > 0) notes.push(`no effect yet: ${idle.map((key) => `--${OPTION_TABLE[key].name}`).join(', ')}`)
   if (values.fpCoresMax > 1) {
     notes.push(`--fp-cores-max: one core of ${values.fpCoresMax} is used; more need steering, which is not there yet`)

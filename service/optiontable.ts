@@ -3,11 +3,12 @@
  * Names, units and defaults are those of the original TAS (user guide 1.2); where a default differs, the row
  * has a `departure` that says why. Departing values stand in DEPARTURES.
  */
-import { DEFAULT_SOCKET, DEFAULT_TTL, LOCAL_ADDRESSES_MAX, WORKERS_MAX } from '../lib/memif/index.js'
+import { CONGESTION_CONTROLS, DEFAULT_SOCKET, DEFAULT_TTL, LOCAL_ADDRESSES_MAX, WORKERS_MAX } from '../lib/memif/index.js'
 import {
   BadValue,
   grouped,
   readChoice,
+  readChoiceOrModule,
   readFraction,
   readInteger,
   readInterfaceName,
@@ -128,8 +129,8 @@ const fp = { section: 'Fast path' } as const
 const memory = { section: 'Memory', unit: 'bytes', value: 'LEN' } as const
 const tcp = { section: 'TCP' } as const
 const cc = { section: 'Congestion control' } as const
-const dctcp = { section: 'Congestion control: DCTCP', inactive: true } as const
-const timely = { section: 'Congestion control: TIMELY', inactive: true } as const
+const dctcp = { section: 'Congestion control: DCTCP' } as const
+const timely = { section: 'Congestion control: TIMELY' } as const
 const arp = { section: 'ARP', value: 'TIMEOUT', unit: 'us' } as const
 const queue = { section: 'Slow-path queues', value: 'LEN' } as const
 const misc = { section: 'Miscellaneous' } as const
@@ -140,12 +141,11 @@ const bufferMaxMeaning = 'while a round trip uses up half of it and more; rounde
   'and down to 1/16 of it once --shm-len fills. Not above the initial length: no growth.'
 const pollDeparture = 'the original (undocumented there) spins for 10,000, which starves applications where cores are few'
 
-/** Congestion-control algorithms by the names of --cc. */
-export const CC_ALGORITHMS = ['dctcp-rate', 'dctcp-win', 'timely', 'const-rate'] as const
-export type CcAlgorithm = (typeof CC_ALGORITHMS)[number]
+/** Congestion-control algorithms by the names of --cc; any other is the path of a module. */
+export const CC_ALGORITHMS = CONGESTION_CONTROLS.filter((name) => name !== 'module')
 
 /** Modes of --tcp-ecn. */
-export const ECN_MODES = ['off', 'passive', 'on'] as const
+export const ECN_MODES = ['off', 'passive', 'on', 'auto'] as const
 
 /** Levels of --log-level, most talkative first. */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const
@@ -210,8 +210,8 @@ export const OPTION_TABLE = {
   tcpRttInit: integer({ ...tcp, name: 'tcp-rtt-init', value: 'RTT', unit: 'us',
     departure: 'no default documented; this is its source\'s',
     meaning: 'Initial round-trip time for congestion control, until there are measurements.' }, 50, 1, 60_000_000),
-  tcpLinkBw: integer({ ...tcp, name: 'tcp-link-bw', value: 'BANDWIDTH', unit: 'Gbit/s', inactive: true,
-    meaning: 'Bandwidth of the link: upper end of rates.' },
+  tcpLinkBw: integer({ ...tcp, name: 'tcp-link-bw', value: 'BANDWIDTH', unit: 'Gbit/s',
+    meaning: 'Bandwidth of the link: upper end of rates. A connection whose rate has come there is not paced, since the link does it.' },
     10, 1, 10_000),
   tcpRxbufLen: integer({ ...tcp, name: 'tcp-rxbuf-len', value: 'LEN', unit: 'bytes', departure: bufferDeparture,
     meaning: `Initial receive buffer of a connection; ${bufferMeaning}` }, DEPARTURES.bufferBytes, 2048, 2 ** 30),
@@ -228,17 +228,21 @@ export const OPTION_TABLE = {
     meaning: 'Most retries of a SYN; of a SYN-ACK at most 10.' }, 14, 0, 255),
   tcpEcn: choice({ ...tcp, name: 'tcp-ecn', value: 'MODE', departure: NEW,
     meaning: 'Explicit congestion notification (RFC 3168): off (never), passive (where the peer asks for it), on (asked for in ' +
-      'connections that are opened here, too).' }, 'passive', ECN_MODES),
+      'connections that are opened here, too), auto (asked for by connections whose congestion control needs it: the dctcp ones).' },
+  'auto', ECN_MODES),
   tcpStallLimit: integer({ ...tcp, name: 'tcp-stall-limit', value: 'TIMEOUT', unit: 'us',
     meaning: 'How long a peer may keep data back with a closed or tiny window and read hardly anything, when buffers run short or the ' +
       'application has closed: then the connection is reset. 0: for ever.',
     departure: NEW }, 60_000_000, 0, UINT32_MAX),
 
-  cc: choice({ ...cc, name: 'cc', value: 'ALGORITHM', inactive: true,
-    meaning: 'Congestion-control algorithm: dctcp-rate (DCTCP adapted to rates), dctcp-win (DCTCP, its window made a rate), ' +
-      'timely (by latency), const-rate (no control, for debugging).' }, 'dctcp-rate', CC_ALGORITHMS),
+  cc: row<string>({ ...cc, name: 'cc', value: 'ALGORITHM', defaultText: 'dctcp-rate',
+    departure: 'cubic, reno and modules are new; dctcp ones leave connections without ECN, and long paths, to cubic',
+    meaning: 'Congestion control of connections that choose none: dctcp-rate (DCTCP adapted to rates), dctcp-win (DCTCP, its window made a ' +
+      'rate), timely (by latency), const-rate (no control, for debugging), cubic (RFC 9438), reno (RFC 5681), or the path of a module ' +
+      'with one of your own, as in ./mine.js (docs/congestion-control.md).' },
+  'dctcp-rate', (text) => readChoiceOrModule(text, CC_ALGORITHMS)),
   ccControlInterval: integer({ ...cc, name: 'cc-control-interval', value: 'INT', unit: 'round-trip times',
-    meaning: 'Control interval.' }, 2, 1, 1000),
+    meaning: 'Control interval: how often the rate of a connection is decided anew.' }, 2, 1, 1000),
   ccControlGranularity: integer({ ...cc, name: 'cc-control-granularity', value: 'G', unit: 'us',
     meaning: 'Shortest time between two runs of the control loop.' }, 50, 1, 10_000_000),
   ccRexmitInts: integer({ ...cc, name: 'cc-rexmit-ints', value: 'INTERVALS', unit: 'control intervals',
@@ -246,18 +250,18 @@ export const OPTION_TABLE = {
 
   ccDctcpWeight: fraction({ ...dctcp, name: 'cc-dctcp-weight', value: 'WEIGHT',
     meaning: 'EWMA weight of the ECN rate (alpha).' }, 0.0625, 0, 1),
-  ccDctcpInit: integer({ ...dctcp, name: 'cc-dctcp-init', value: 'RATE', unit: 'kbit/s', departure: UNDOCUMENTED,
-    meaning: 'Initial rate of a connection.' },
-    10_000, 1, UINT32_MAX),
+  ccDctcpInit: optional({ ...dctcp, name: 'cc-dctcp-init', value: 'RATE', unit: 'kbit/s', defaultText: 'an initial window per round trip',
+    departure: 'undocumented in the original, whose source has 10,000: a first flight takes 12 ms at that',
+    meaning: 'dctcp-rate: initial rate of a connection. The default is as careful as RFC 6928.' }, (text) => readInteger(text, 1, UINT32_MAX)),
   ccDctcpStep: integer({ ...dctcp, name: 'cc-dctcp-step', value: 'STEP', unit: 'kbit/s', departure: UNDOCUMENTED,
-    meaning: 'Additive increase.' },
+    meaning: 'dctcp-rate: additive increase in each control interval.' },
     10_000, 1, UINT32_MAX),
   ccDctcpMimd: optional({ ...dctcp, name: 'cc-dctcp-mimd', value: 'INC_FACT', defaultText: 'disabled',
-    meaning: 'Multiplicative increase by this factor, 1 to 2. For tests.' }, (text) => readFraction(text, 1, 2)),
+    meaning: 'dctcp-rate: multiplicative increase by this factor, 1 to 2, in place of the additive one. For tests.' }, (text) => readFraction(text, 1, 2)),
   ccDctcpMin: integer({ ...dctcp, name: 'cc-dctcp-min', value: 'RATE', unit: 'kbit/s',
     meaning: 'Least rate of a connection.' }, 10_000, 0, UINT32_MAX),
   ccDctcpMinpkts: integer({ ...dctcp, name: 'cc-dctcp-minpkts', value: 'PACKETS', unit: 'packets', departure: UNDOCUMENTED,
-    meaning: 'Fewest acknowledged packets from which an ECN rate is computed.' }, 50, 0, UINT32_MAX),
+    meaning: 'dctcp-rate: fewest acknowledged packets from which an ECN rate is computed.' }, 50, 0, UINT32_MAX),
 
   ccTimelyTlow: integer({ ...timely, name: 'cc-timely-tlow', value: 'TIME', unit: 'us',
     meaning: 'Tlow: below it the rate grows.' }, 30, 0, 10_000_000),
@@ -277,7 +281,6 @@ export const OPTION_TABLE = {
     meaning: 'Least rate of a connection.' }, 10_000, 1, UINT32_MAX),
 
   ccConstRate: integer({ section: 'Congestion control: constant rate', name: 'cc-const-rate', value: 'RATE', unit: 'kbit/s',
-    inactive: true,
     defaultText: '0 (no limit)',
     departure: 'no default documented; this is its source\'s', meaning: 'Rate of every connection.' }, 0, 0, UINT32_MAX),
 

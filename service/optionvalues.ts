@@ -54,6 +54,18 @@ export function readChoice<T extends string>(text: string, choices: readonly T[]
   return found
 }
 
+/** Reads one of a few words, or the path of a module: what has a slash in it. */
+export function readChoiceOrModule(text: string, choices: readonly string[]): string {
+  if (isModulePath(text)) return text
+  if (choices.includes(text)) return text
+  throw new BadValue(`want one of ${choices.join(', ')}, or the path of a module, as in ./mine.js`)
+}
+
+/** Whether a value of readChoiceOrModule is a path. */
+export function isModulePath(text: string): boolean {
+  return text.includes('/')
+}
+
 /** Writes an address with dots. */
 export function formatAddress(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.')

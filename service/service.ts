@@ -14,14 +14,18 @@ import {
 import { EventFd, FdWatcher, nowUs, punchHole, setName, TimerFd } from '../native/index.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
+import { UsageError } from './errors.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
 import type { Options } from './options.js'
+import { isModulePath } from './optionvalues.js'
 import { openPorts, WORKERS, type ServicePorts } from './ports.js'
 import { appRegionShape } from './sizes.js'
 import { slowConfig } from './slowconfig.js'
+import type { Algorithm } from './slow/congestion/algorithm.js'
+import { loadAlgorithm, ModuleError } from './slow/congestion/loader.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
@@ -48,6 +52,17 @@ function fdOf(wake: Wakeable): number {
   throw new TypeError('a context of the service is woken by an eventfd')
 }
 
+/** The module that --cc names, null if it names none. Throws UsageError if it cannot be used. */
+async function loadModule(cc: string): Promise<Algorithm | null> {
+  if (!isModulePath(cc)) return null
+  try {
+    return await loadAlgorithm(cc)
+  } catch (error) {
+    if (error instanceof ModuleError) throw new UsageError(`--cc: ${JSON.stringify(cc)}: ${error.message}`)
+    throw error
+  }
+}
+
 /** Everything that start-up has made. */
 interface Parts {
   readonly memory: ServiceMemory
@@ -68,6 +83,7 @@ export class Service {
   private slow: SlowPath | null = null
   private loop: SlowProcess | null = null
   private control: ControlServer | null = null
+  private congestionModule: Algorithm | null = null
   private stopping = false
 
   /** Makes nothing yet. `failed` is told when the service cannot go on; the caller then stops it. */
@@ -84,6 +100,7 @@ export class Service {
    */
   async start(): Promise<boolean> {
     try {
+      this.congestionModule = await loadModule(this.options.cc)
       const listenFd = claimSocket(this.options.socket, this.options.socketMode, this.undo)
       const parts = this.makeParts()
       const workers = this.makeWorkers(parts)
@@ -198,6 +215,7 @@ export class Service {
       // Not from within its poll: hanging up takes the memory that it is looking at.
       appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),
       ...(hostKernel === null ? {} : { hostKernel }),
+      ...(this.congestionModule === null ? {} : { congestionModule: this.congestionModule }),
     })
     const loop = this.makeLoop(slow, memory, counters, slowWake)
     deliver = (frame, len) => {

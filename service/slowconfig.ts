@@ -1,7 +1,9 @@
 /** The slow path's configuration from the command line. */
+import { CONGESTION_CONTROLS, type CongestionControl } from '../lib/memif/index.js'
 import type { Options } from './options.js'
+import { isModulePath } from './optionvalues.js'
 import { appRegionShape } from './sizes.js'
-import { DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from './slow/config.js'
+import { DEFAULT_CONGESTION, DEFAULT_TCP, type CongestionConfig, type SlowConfig } from './slow/config.js'
 
 /** What the slow path is told when there are `workers` workers. Times are microseconds on both sides. */
 export function slowConfig(options: Options, workers: number): SlowConfig {
@@ -25,12 +27,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       stallLimitUs: options.tcpStallLimit,
     },
     arp: { timeoutUs: options.arpTimeout, timeoutMaxUs: options.arpTimeoutMax },
-    cc: {
-      ...DEFAULT_CONGESTION,
-      controlIntervalRtts: options.ccControlInterval,
-      controlGranularityUs: options.ccControlGranularity,
-      rexmitInts: options.ccRexmitInts,
-    },
+    cc: congestionConfig(options),
     kni: options.kniName !== null,
     appRegionBytes: shape.regionBytes,
     kinBytes: shape.kinBytes,
@@ -38,4 +35,31 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
     fastEntries: shape.fastEntries,
     appPollIntervalUs: options.fpPollIntervalApp,
   }
+}
+
+function congestionConfig(options: Options): CongestionConfig {
+  return {
+    ...DEFAULT_CONGESTION,
+    algorithm: algorithmName(options.cc),
+    dctcp: {
+      weight: options.ccDctcpWeight, initKbps: options.ccDctcpInit, stepKbps: options.ccDctcpStep, mimd: options.ccDctcpMimd,
+      minKbps: options.ccDctcpMin, minPackets: options.ccDctcpMinpkts,
+    },
+    timely: {
+      tlowUs: options.ccTimelyTlow, thighUs: options.ccTimelyThigh, stepKbps: options.ccTimelyStep, initKbps: options.ccTimelyInit,
+      alpha: options.ccTimelyAlpha, beta: options.ccTimelyBeta, minRttUs: options.ccTimelyMinrtt, minKbps: options.ccTimelyMinrate,
+    },
+    constRateKbps: options.ccConstRate,
+    controlIntervalRtts: options.ccControlInterval,
+    controlGranularityUs: options.ccControlGranularity,
+    rexmitInts: options.ccRexmitInts,
+  }
+}
+
+/** The value of --cc as connections name it. */
+function algorithmName(cc: string): CongestionControl {
+  if (isModulePath(cc)) return 'module'
+  const name = CONGESTION_CONTROLS.find((known) => known === cc)
+  if (name === undefined) throw new RangeError(`no congestion control ${cc}`)
+  return name
 }

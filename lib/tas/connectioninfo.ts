@@ -70,6 +70,7 @@ export interface ConnectionInfo {
   readonly tos: number
   readonly rxLimitBytes: number
   readonly txLimitBytes: number
+  /** The algorithm in force: 'cubic' also where one with ECN was chosen and cannot be had. */
   readonly congestionControl: string
 }
 

@@ -32,7 +32,10 @@ export interface ConnectionOptions {
   readonly rxLimitBytes?: number
   /** The same for the transmit buffer. SO_SNDBUF. */
   readonly txLimitBytes?: number
-  /** Congestion-control algorithm: 'cubic', the only one there is. TCP_CONGESTION. */
+  /**
+   * Congestion-control algorithm; default: the one of the service (`--cc`). 'module' is that of `--cc=./mine.js`. TCP_CONGESTION.
+   * The dctcp ones leave connections without ECN, and long paths, to 'cubic': `info()` says which is in force.
+   */
   readonly congestionControl?: CongestionControl
 }
 

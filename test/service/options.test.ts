@@ -19,9 +19,9 @@ describe('options: defaults', () => {
   /** User guide 1.2, then the original's source for what it does not document; departures apart. */
   const documented: Partial<Options> = {
     fpCoresMax: 1, fpNoInts: false, fpNoXsumoffload: false, fpNoAutoscale: false, fpNoHugepages: false, fpVlanStrip: false,
-    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 14, tcpEcn: 'passive',
+    tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 14, tcpEcn: 'auto',
     cc: 'dctcp-rate', ccControlInterval: 2, ccControlGranularity: 50, ccRexmitInts: 4,
-    ccDctcpWeight: 0.0625, ccDctcpInit: 10_000, ccDctcpStep: 10_000, ccDctcpMimd: null, ccDctcpMin: 10_000, ccDctcpMinpkts: 50,
+    ccDctcpWeight: 0.0625, ccDctcpInit: null, ccDctcpStep: 10_000, ccDctcpMimd: null, ccDctcpMin: 10_000, ccDctcpMinpkts: 50,
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
@@ -55,7 +55,8 @@ describe('options: accepted', () => {
     [['--tcp-rtt-init', '200'], { tcpRttInit: 200 }],
     [['--tcp-rtt-init=1', '--tcp-rtt-init=2'], { tcpRttInit: 2 }],
     [['--cc=timely', '--cc-timely-alpha=0.5'], { cc: 'timely', ccTimelyAlpha: 0.5 }],
-    [['--cc-dctcp-mimd=1.5'], { ccDctcpMimd: 1.5 }],
+    [['--cc=cubic'], { cc: 'cubic' }], [['--cc=reno'], { cc: 'reno' }], [['--cc=./mine.js'], { cc: './mine.js' }],
+    [['--cc-dctcp-mimd=1.5', '--cc-dctcp-init=5000'], { ccDctcpMimd: 1.5, ccDctcpInit: 5000 }],
     [['--fp-no-ints', '--fp-vlan-strip'], { fpNoInts: true, fpVlanStrip: true }],
     [['--quiet', '--log-level=debug', '--log-json'], { quiet: true, logLevel: 'debug', logJson: true }],
     [['--kni-name=tas0', '--ready-fd=3'], { kniName: 'tas0', readyFd: 3 }],
@@ -73,10 +74,18 @@ describe('options: accepted', () => {
     expect(options.notes).toContain('--nic-rx-len: 1,000 rounded up to 1,024, a power of two')
   })
 
-  it('congestion control: any -> a note that it is not active', () => {
-    expect(parseOptions(BASE, {}).notes.join('\n')).toMatch(/^--cc: dctcp-rate is not there yet: .*--cc-rexmit-ints act on that$/)
-    const options = parseOptions([...BASE, '--cc-timely-tlow=20', '--fp-no-hugepages', '--cc-rexmit-ints=5'], {})
-    expect(options.notes).toContain('no effect yet: --fp-no-hugepages, --cc-timely-tlow')
+  it('options without effect yet -> a note; those of congestion control all act', () => {
+    const options = parseOptions([...BASE, '--cc-timely-tlow=20', '--fp-no-hugepages', '--cc-const-rate=5', '--tcp-link-bw=40'], {})
+    expect(options.notes).toEqual(['no effect yet: --fp-no-hugepages'])
+    expect(OPTION_KEYS.filter((key) => OPTION_TABLE[key].name.startsWith('cc') && OPTION_TABLE[key].inactive)).toEqual([])
+  })
+
+  it('--cc: a dctcp one while --tcp-ecn=off -> a note that cubic takes its place', () => {
+    for (const cc of ['dctcp-rate', 'dctcp-win']) {
+      expect(parseOptions([...BASE, `--cc=${cc}`, '--tcp-ecn=off'], {}).notes).toEqual([
+        `--cc: ${cc} needs ECN, which --tcp-ecn=off forbids: connections are under cubic`])
+    }
+    expect(parseOptions([...BASE, '--cc=timely', '--tcp-ecn=off'], {}).notes).toEqual([])
   })
 
   it('TAS_SOCKET: set -> default of --socket', () => {
@@ -135,7 +144,7 @@ describe('options: refused', () => {
     [[...BASE, '--nic-rx-len=99999999999999999999999'], '--nic-rx-len: "99999999999999999999999": is out of range; want a whole number from 16 to 1,048,576'],
     [[...BASE, '--fp-cores-max=0'], '--fp-cores-max: "0": is out of range; want a whole number from 1 to 16'],
     [[...BASE, '--fp-cores-max=17'], '--fp-cores-max: "17": is out of range'],
-    [[...BASE, '--cc=cubic'], '--cc: "cubic": want one of dctcp-rate, dctcp-win, timely, const-rate'],
+    [[...BASE, '--cc=vegas'], '--cc: "vegas": want one of cubic, reno, dctcp-rate, dctcp-win, timely, const-rate, or the path of a module, as in ./mine.js'],
     [[...BASE, '--cc-dctcp-weight=2'], '--cc-dctcp-weight: "2": want a decimal number from 0 to 1, as in 0.5'],
     [[...BASE, '--cc-dctcp-weight=-0.5'], '--cc-dctcp-weight: "-0.5": want a decimal number'],
     [[...BASE, '--cc-dctcp-weight=NaN'], '--cc-dctcp-weight: "NaN": want a decimal number'],

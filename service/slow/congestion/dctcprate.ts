@@ -71,11 +71,14 @@ class DctcpRate implements FlowControl {
   }
 
   private grown(): number {
+    const { rate } = this
     const { stepKbps, mimd } = this.config
-    const { achieved, kbps, thresholdKbps } = this.rate
-    const bounded = achieved.bound(kbps)
-    if (bounded < thresholdKbps) return Math.min(bounded * 2, thresholdKbps)
-    return mimd === null ? bounded + stepKbps : bounded * mimd
+    const bounded = rate.achieved.bound(rate.kbps)
+    if (rate.kbps < rate.thresholdKbps) return Math.min(bounded * 2, rate.thresholdKbps)
+    const kbps = mimd === null ? bounded + stepKbps : bounded * mimd
+    // A rate that was not achieved is no threshold to double to.
+    rate.thresholdKbps = Math.min(rate.thresholdKbps, kbps)
+    return kbps
   }
 }
 

@@ -1,0 +1,258 @@
+/** Algorithms of rates against the formulas of their papers. */
+import { describe, expect, it } from 'vitest'
+import { initialWindow } from '../../../service/slow/congestion/bounds.js'
+import { dctcpRate } from '../../../service/slow/congestion/dctcprate.js'
+import { timely } from '../../../service/slow/congestion/timely.js'
+import { DEFAULT_DCTCP, DEFAULT_TIMELY, type DctcpConfig, type TimelyConfig } from '../../../service/slow/index.js'
+import { begin, carried, interval, MSS } from './flow.js'
+
+const LINK_KBPS = 10_000_000
+
+describe('dctcp-rate', () => {
+  function start(config: Partial<DctcpConfig> = {}, linkKbps = LINK_KBPS): ReturnType<typeof begin> {
+    return begin(dctcpRate({ ...DEFAULT_DCTCP, initKbps: 100_000, minPackets: 0, ...config }, linkKbps))
+  }
+  type Started = ReturnType<typeof start>
+  /** An interval in which the flow was held back and had its whole rate. */
+  function full({ control, flow }: Started, ecnShare = 0): number {
+    const kbps = flow.rateKbps
+    interval(control, flow, { ackedBytes: carried(kbps, 200), ecnBytes: carried(kbps, 200) * ecnShare })
+    return flow.rateKbps
+  }
+
+  it('nothing marked -> doubles each interval (EuroSys 2019, 3.2)', () => {
+    const started = start()
+    expect([full(started), full(started), full(started)]).toEqual([200_000, 400_000, 800_000])
+  })
+
+  it('the first marks -> no doubling any more, rate (1 - alpha / 2), then a step in each interval (RFC 8257, 3.3; EuroSys 2019, 3.2)', () => {
+    const started = start({ weight: 0.5 })
+    full(started)
+    // Alpha was 1, is 0.5 after an interval without marks and 0.75 after one with all marked.
+    expect(full(started, 1)).toBe(200_000 * (1 - 0.75 / 2))
+    expect(full(started)).toBe(125_000 + 10_000)
+    expect(full(started)).toBe(125_000 + 20_000)
+  })
+
+  it('--cc-dctcp-weight -> how much a share of marks counts', () => {
+    const after = (weight: number): number => {
+      const started = start({ weight, initKbps: 1_000_000 })
+      for (let i = 0; i < 3; i++) full(started, 0.1)
+      return started.flow.rateKbps
+    }
+    expect(after(1)).toBeCloseTo(1_000_000 * 0.95 ** 3, -1)
+    expect(after(0)).toBe(125_000)
+  })
+
+  it('--cc-dctcp-step, --cc-dctcp-mimd -> growth after the first marks', () => {
+    const after = (config: Partial<DctcpConfig>): number => {
+      const started = start({ weight: 0, ...config })
+      full(started, 1)
+      return full(started)
+    }
+    expect(after({ stepKbps: 1234 })).toBe(50_000 + 1234)
+    expect(after({ mimd: 1.1 })).toBe(55_000)
+  })
+
+  it('--cc-dctcp-init -> first rate; left out: an initial window in each round trip (RFC 6928), the least rate where that is not known', () => {
+    expect(start({ initKbps: 12_345 }).flow.rateKbps).toBe(12_345)
+    const auto = begin(dctcpRate(DEFAULT_DCTCP, LINK_KBPS), { rttUs: 1000 })
+    expect(auto.flow.rateKbps).toBe(10 * 12_000)
+    expect(begin(dctcpRate(DEFAULT_DCTCP, LINK_KBPS), { rttUs: 0 }).flow.rateKbps).toBe(DEFAULT_DCTCP.minKbps)
+  })
+
+  it('--cc-dctcp-min -> no rate below it, whatever is marked or lost', () => {
+    const started = start({ minKbps: 60_000 })
+    for (let i = 0; i < 10; i++) full(started, 1)
+    started.control.onLoss(started.flow)
+    started.control.onTimeout?.(started.flow)
+    expect(started.flow.rateKbps).toBe(60_000)
+  })
+
+  it('--cc-dctcp-minpkts -> marks are answered once so many packets are acknowledged, meanwhile the rate stays', () => {
+    const started = start({ minPackets: 50, weight: 1 })
+    const { control, flow } = started
+    interval(control, flow, { ackedBytes: 20 * MSS, ecnBytes: 10 * MSS })
+    interval(control, flow, { ackedBytes: 20 * MSS })
+    expect(flow.rateKbps).toBe(100_000)
+    interval(control, flow, { ackedBytes: 10 * MSS, ecnBytes: 15 * MSS })
+    expect(flow.rateKbps).toBe(100_000 * (1 - 0.5 / 2))
+  })
+
+  it('--tcp-link-bw -> a rate that has come there is no rate any more; marks bring one back', () => {
+    const started = start({}, 150_000)
+    expect(full(started)).toBe(0)
+    interval(started.control, started.flow, { ackedBytes: 100 * MSS, ecnBytes: 100 * MSS })
+    expect(started.flow.rateKbps).toBeLessThan(150_000)
+    expect(started.flow.rateKbps).toBeGreaterThan(0)
+  })
+
+  it('held back at less than the rate -> 1.2 of what was achieved at most, before it grows (EuroSys 2019, 3.2)', () => {
+    const started = start({ weight: 0 })
+    full(started, 1)
+    interval(started.control, started.flow, { ackedBytes: carried(20_000, 200) })
+    expect(started.flow.rateKbps).toBeCloseTo(20_000 * 1.2 + 10_000, -1)
+  })
+
+  it('not held back -> the rate stays: what was achieved says nothing', () => {
+    const { control, flow } = start()
+    interval(control, flow, { ackedBytes: carried(100_000, 200) })
+    for (let i = 0; i < 5; i++) interval(control, flow, { ackedBytes: 100, isLimited: false })
+    expect(flow.rateKbps).toBe(200_000)
+  })
+
+  it('loss -> half the rate at once; marks of the same interval do not take more (RFC 8257, 3.5; RFC 3168, 6.1.2)', () => {
+    const { control, flow } = start()
+    flow.inFlightBytes = 8 * MSS
+    expect(control.onLoss(flow)).toBe(4 * MSS)
+    expect(flow.rateKbps).toBe(50_000)
+    interval(control, flow, { ackedBytes: carried(50_000, 200), ecnBytes: 100, losses: 1 })
+    expect(flow.rateKbps).toBe(50_000)
+    interval(control, flow, { ackedBytes: carried(50_000, 200) })
+    expect(flow.rateKbps).toBe(60_000)
+  })
+
+  it('loss without reason -> the rate before it (RFC 4015)', () => {
+    const { control, flow } = start()
+    control.onLoss(flow)
+    control.onUndo?.(flow)
+    expect(flow.rateKbps).toBe(100_000)
+  })
+
+  it('timeout -> the first rate again, doubling to half of what it was (RFC 5681, 3.1)', () => {
+    const started = start({ initKbps: 20_000 })
+    const { control, flow } = started
+    for (let i = 0; i < 4; i++) full(started)
+    expect(flow.rateKbps).toBe(320_000)
+    control.onLoss(flow)
+    control.onTimeout?.(flow)
+    expect(flow.rateKbps).toBe(20_000)
+    expect([full(started), full(started), full(started), full(started)]).toEqual([40_000, 80_000, 160_000, 170_000])
+  })
+
+  it('idle -> the first rate again, doubling to where it was', () => {
+    const started = start({ initKbps: 20_000, weight: 0 })
+    for (let i = 0; i < 4; i++) full(started)
+    full(started, 1)
+    expect(started.flow.rateKbps).toBe(160_000)
+    started.control.onIdle?.(started.flow)
+    expect(started.flow.rateKbps).toBe(20_000)
+    expect([full(started), full(started), full(started), full(started)]).toEqual([40_000, 80_000, 160_000, 170_000])
+  })
+
+  it('any rate -> a window of two round trips of it, never below the initial one', () => {
+    expect(start({ initKbps: 1_000_000 }).flow.cwndBytes).toBe(25_000)
+    expect(start({ initKbps: 10_000 }).flow.cwndBytes).toBe(initialWindow(MSS))
+  })
+
+  it('from another algorithm -> its window becomes the rate, its threshold the end of doubling', () => {
+    const { flow, control } = begin(dctcpRate({ ...DEFAULT_DCTCP, minPackets: 0 }, LINK_KBPS), {
+      rttUs: 1000, cwndBytes: 50 * MSS, ssthreshBytes: 40 * MSS,
+    })
+    expect(flow.rateKbps).toBe(600_000)
+    interval(control, flow, { ackedBytes: carried(600_000, 2000), intervalUs: 2000 })
+    expect(flow.rateKbps).toBe(610_000)
+  })
+})
+
+describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
+  /** A flow that has had a sample of `rttUs`. */
+  function start(config: Partial<TimelyConfig> = {}, rttUs = 100): ReturnType<typeof begin> {
+    const started = begin(timely({ ...DEFAULT_TIMELY, initKbps: 1_000_000, alpha: 0.5, ...config }, LINK_KBPS), { rttUs })
+    return started
+  }
+  /** A sample, with the whole rate achieved. */
+  function sample({ control, flow }: ReturnType<typeof begin>, rttUs: number, isLimited = true): number {
+    interval(control, flow, { ackedBytes: carried(flow.rateKbps, 200), rttUs, isLimited })
+    return flow.rateKbps
+  }
+
+  it('below Tlow -> a step, whatever the gradient (line 6)', () => {
+    const started = start({ stepKbps: 5000 })
+    expect([sample(started, 10), sample(started, 29)]).toEqual([1_005_000, 1_010_000])
+  })
+
+  it('--cc-timely-tlow -> from where on the gradient counts', () => {
+    const after = (tlowUs: number): number => {
+      const started = start({ tlowUs })
+      sample(started, 40)
+      return sample(started, 50)
+    }
+    expect(after(60)).toBe(1_020_000)
+    expect(after(30)).toBeLessThan(1_000_000)
+  })
+
+  it('above Thigh -> rate (1 - beta (1 - Thigh / rtt)) (line 9)', () => {
+    expect(sample(start(), 300)).toBe(1_000_000 * (1 - 0.8 * (1 - 150 / 300)))
+    expect(sample(start({ beta: 0.5 }), 300)).toBe(750_000)
+    expect(sample(start({ thighUs: 240 }), 300)).toBe(840_000)
+  })
+
+  it('gradient not positive -> a step, from the fifth time in a row on five of them (line 12; 4.3, hyperactive increase)', () => {
+    const started = start()
+    const steps: number[] = []
+    for (let i = 0, before = 1_000_000; i < 6; i++) {
+      const now = sample(started, 100)
+      steps.push(now - before)
+      before = now
+    }
+    expect(steps).toEqual([10_000, 10_000, 10_000, 10_000, 50_000, 50_000])
+  })
+
+  it('gradient positive -> rate (1 - beta gradient), gradient = EWMA of differences / least round trip (lines 1 to 3, 15)', () => {
+    const started = start({ minRttUs: 20 })
+    sample(started, 100)
+    // Differences 0, 4: EWMA with alpha 0.5 is 2; 2 / 20 = 0.1.
+    expect(sample(started, 104)).toBeCloseTo(1_010_000 * (1 - 0.8 * 0.1), -1)
+  })
+
+  it('--cc-timely-alpha, --cc-timely-minrtt -> weight and scale of the gradient', () => {
+    const after = (config: Partial<TimelyConfig>): number => {
+      const started = start(config)
+      sample(started, 100)
+      return sample(started, 104) / 1_010_000
+    }
+    expect(after({ minRttUs: 20, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.05, 5)
+    expect(after({ minRttUs: 40, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.025, 5)
+  })
+
+  it('a steep gradient -> at most half the rate at once', () => {
+    const started = start()
+    sample(started, 31)
+    expect(sample(started, 149)).toBe(505_000)
+  })
+
+  it('--cc-timely-init, --cc-timely-minrate, --cc-timely-step -> first and least rate, and the step', () => {
+    expect(begin(timely(DEFAULT_TIMELY, LINK_KBPS)).flow.rateKbps).toBe(10_000)
+    const started = start({ minKbps: 300_000, stepKbps: 7 })
+    for (let i = 0; i < 10; i++) sample(started, 10_000)
+    expect(started.flow.rateKbps).toBe(300_000)
+    expect(sample(started, 10)).toBe(300_007)
+  })
+
+  it('not held back -> no growth, but reductions; no sample or nothing acknowledged -> nothing', () => {
+    const started = start()
+    expect(sample(started, 10, false)).toBe(1_000_000)
+    expect(sample(started, 300, false)).toBe(600_000)
+    interval(started.control, started.flow, { ackedBytes: 0, rttUs: 10 })
+    interval(started.control, started.flow, { ackedBytes: MSS, rttUs: 0 })
+    expect(started.flow.rateKbps).toBe(600_000)
+  })
+
+  it('loss, its undoing, timeout, idle -> half, back, the first rate, and what was compared is forgotten', () => {
+    const started = start()
+    const { control, flow } = started
+    control.onLoss(flow)
+    expect(flow.rateKbps).toBe(500_000)
+    control.onUndo?.(flow)
+    expect(flow.rateKbps).toBe(1_000_000)
+    for (let i = 0; i < 5; i++) sample(started, 100)
+    control.onIdle?.(flow)
+    // Neither five calm events nor a difference to the sample before.
+    const before = flow.rateKbps
+    expect(sample(started, 140) - before).toBe(10_000)
+    control.onLoss(flow)
+    control.onTimeout?.(flow)
+    expect(flow.rateKbps).toBeLessThanOrEqual(1_000_000)
+  })
+})
