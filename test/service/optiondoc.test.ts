@@ -40,6 +40,10 @@ describe('README.md', () => {
     expect(read('README.md')).toContain(`\`\`\`ts\n${read('examples/first-program.ts').trimEnd()}\n\`\`\``)
   })
 
+  it('congestion control of one\'s own -> docs/congestion-control.md has the text of examples/delay-aimd.ts', () => {
+    expect(read('docs/congestion-control.md')).toContain(`\`\`\`ts\n${read('examples/delay-aimd.ts').trimEnd()}\n\`\`\``)
+  })
+
   it('marks of the benchmark -> once each, in order', () => {
     expect(read('README.md').match(/<!-- bench:\w+ -->/g)).toEqual(['<!-- bench:begin -->', '<!-- bench:end -->'])
   })

@@ -9,7 +9,7 @@ import {
 } from '../../lib/memif/index.js'
 import * as wire from '../../lib/wire/index.js'
 import {
-  DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type HostKernel, type SlowConfig, SlowPath,
+  type Algorithm, DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type HostKernel, type SlowConfig, SlowPath,
 } from '../../service/slow/index.js'
 import { type Command, FakeContext, FakeWorker } from './ends.js'
 import { arpFrame, OUR_IP, OUR_MAC, parseSent, segmentFrame, type SegmentOptions } from './frames.js'
@@ -26,6 +26,7 @@ export interface HostOptions {
   readonly mtu?: number
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
+  readonly congestionModule?: Algorithm
   /** Pages are given back: `Host.discarded` says which. */
   readonly discards?: boolean
   /** The peer's address is not known yet. */
@@ -93,6 +94,7 @@ export class Host {
       random: { u32: () => (random = (Math.imul(random, 1103515245) + 12345) >>> 0) },
       secret: Uint8Array.from({ length: 16 }, (_, i) => i),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
+      ...(options.congestionModule ? { congestionModule: options.congestionModule } : {}),
       appEnded: (app) => this.ended.push(app),
       ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })

@@ -192,9 +192,10 @@ function onDue(stack: Stack, connection: Connection, state: CongestionState): vo
 
 function lookNow(stack: Stack, connection: Connection, state: CongestionState): void {
   if (isBusy(connection, state)) return lookAgain(stack, connection, state)
-  if (reconsider(stack, connection, state)) return
   const look = lookOf(stack, connection, state)
   const { ackedBytes, isLimited } = look()
+  // What is known of the path may be new.
+  if (reconsider(stack, connection, state)) return
   if (ackedBytes === 0) {
     state.waits = Math.min(state.waits + 1, WAITS_MAX)
     return lookAt(stack, connection, state, stack.nowUs + restUs(stack, connection, state) * 2 ** state.waits)

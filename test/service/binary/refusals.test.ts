@@ -22,6 +22,13 @@ describe.skipIf(missingBuild !== '')(`tas: refused (${missingBuild || 'built'})`
     expect(await runTas(args).ended).toEqual({ code: 2, signal: null, stdout: '', stderr })
   })
 
+  it('--cc with a module that is not there -> exit 2, one line, nothing left', async () => {
+    const ended = await runTas([ADDRESS, '--nic=lo', `--socket=${place.socket}`, '--quiet', '--cc=./none.js']).ended
+    expect(ended).toMatchObject({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(/^tas: --cc: "\.\/none\.js": cannot be loaded: [^\n]*\n$/)
+    expect(place.isClean).toBe(true)
+  })
+
   it('interface that does not exist -> exit 1, one line, nothing left', async () => {
     const ended = await runTas([ADDRESS, '--nic=ts-none', `--socket=${place.socket}`, '--quiet']).ended
     expect(ended).toMatchObject({ code: 1, stdout: '' })

@@ -1,5 +1,6 @@
 /** What one seed does: plain data, so that it can be printed and changed by hand. */
 import type { ConnectOptions } from '../../../lib/tas/index.js'
+import type { CongestionControl } from '../../../lib/memif/index.js'
 import type { TcpConfig } from '../../../service/slow/config.js'
 import type { DirectionOptions } from '../../../tools/linkem/index.js'
 
@@ -9,6 +10,12 @@ export interface StripPlan {
   readonly timestamps: boolean
   readonly windowScale: boolean
   readonly mss: boolean
+}
+
+/** Congestion control of a host's connections, and whether what needs ECN asks for it. */
+export interface CongestionPlan {
+  readonly algorithm: CongestionControl
+  readonly asksEcn: boolean
 }
 
 /** A host and the direction of the link that begins at it. */
@@ -27,6 +34,7 @@ export interface HostPlan {
   readonly apps: number
   readonly link: Partial<DirectionOptions>
   readonly strip: StripPlan
+  readonly congestion: CongestionPlan
 }
 
 /** How one end goes about its connection. */

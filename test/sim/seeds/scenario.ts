@@ -3,7 +3,7 @@ import type { ConnectOptions } from '../../../lib/tas/index.js'
 import type { TcpConfig } from '../../../service/slow/config.js'
 import { type DirectionOptions, NO_QUEUE_LIMIT } from '../../../tools/linkem/index.js'
 import { Draw } from './draw.js'
-import type { ConversationPlan, EndPlan, EventPlan, HostPlan, Scenario, StripPlan } from './plan.js'
+import type { CongestionPlan, ConversationPlan, EndPlan, EventPlan, HostPlan, Scenario, StripPlan } from './plan.js'
 
 const SECOND_US = 1_000_000
 const FIRST_PORT = 1000
@@ -12,12 +12,22 @@ const FIRST_LOCAL_PORT = 20_000
 const BYTES_MAX = 600_000
 const NO_STRIP: StripPlan = { sack: false, timestamps: false, windowScale: false, mss: false }
 
+/** A host before its congestion control is drawn, which comes last. */
+type Bare = Omit<HostPlan, 'congestion'>
+
 export function makeScenario(seed: number): Scenario {
   const draw = new Draw(seed)
   const hosts = Array.from({ length: draw.pick([2, 2, 2, 3, 3, 4]) }, () => makeHost(draw))
   const conversations = makeConversations(draw, hosts)
   const events = Array.from({ length: draw.pick([0, 0, 1, 1, 2, 3, 5]) }, () => makeEvent(draw, hosts))
-  return { seed, startUs: makeStart(draw), hosts, conversations, events }
+  const startUs = makeStart(draw)
+  return { seed, startUs, hosts: hosts.map((host) => ({ ...host, congestion: makeCongestion(draw) })), conversations, events }
+}
+
+function makeCongestion(draw: Draw): CongestionPlan {
+  return {
+    algorithm: draw.pick(['dctcp-rate', 'dctcp-rate', 'dctcp-win', 'timely', 'const-rate', 'cubic', 'reno'] as const), asksEcn: draw.chance(0.5),
+  }
 }
 
 /** Clocks of 32 bits wrap at 2^31 and 2^32, sequence numbers of ISNs follow the clock. */
@@ -25,7 +35,7 @@ function makeStart(draw: Draw): number {
   return draw.pick([1_000_000, 2 ** 31 - draw.logInt(1, 20 * SECOND_US), 2 ** 32 - draw.logInt(1, 20 * SECOND_US), 2 ** 40 + draw.below(2 ** 31)])
 }
 
-function makeHost(draw: Draw): HostPlan {
+function makeHost(draw: Draw): Bare {
   const mtu = draw.pick([1500, 1500, 1500, 9000, 576, 1280, 296])
   return {
     mtu, tcp: makeTcp(draw), flows: 512, regionBytes: draw.pick([1 << 24, 1 << 26]),
@@ -77,12 +87,12 @@ function makeFaults(draw: Draw): Partial<DirectionOptions> {
   }
 }
 
-function makeConversations(draw: Draw, hosts: readonly HostPlan[]): ConversationPlan[] {
+function makeConversations(draw: Draw, hosts: readonly Bare[]): ConversationPlan[] {
   const count = draw.pick([1, 1, 1, 2, 2, 3, 5])
   return Array.from({ length: count }, (_, i) => makeConversation(draw, hosts, i, count))
 }
 
-function makeConversation(draw: Draw, hosts: readonly HostPlan[], index: number, of: number): ConversationPlan {
+function makeConversation(draw: Draw, hosts: readonly Bare[], index: number, of: number): ConversationPlan {
   const kind = draw.pick(['normal', 'normal', 'normal', 'normal', 'normal', 'normal', 'refused', 'simultaneous', 'self'] as const)
   const client = draw.below(hosts.length)
   const other = (client + 1 + draw.below(hosts.length - 1)) % hosts.length
@@ -108,7 +118,7 @@ function speaking(end: EndPlan): EndPlan {
   return end.sendBytes === 0 && end.end === 'close' ? { ...end, end: 'halfClose' } : end
 }
 
-function slowestKbps(hosts: readonly HostPlan[]): number {
+function slowestKbps(hosts: readonly Bare[]): number {
   return Math.min(...hosts.map(({ link }) => (link.rateKbps === 0 ? Infinity : link.rateKbps ?? Infinity)))
 }
 
@@ -158,7 +168,7 @@ function makeOptions(draw: Draw): ConnectOptions {
   }
 }
 
-function makeEvent(draw: Draw, hosts: readonly HostPlan[]): EventPlan {
+function makeEvent(draw: Draw, hosts: readonly Bare[]): EventPlan {
   const host = draw.below(hosts.length)
   const app = draw.below(hosts[host].apps)
   const steps = draw.logInt(1, 20_000)

@@ -25,7 +25,7 @@ function hostText(host: HostPlan, index: number): string[] {
   const strips = Object.entries(host.strip).filter(([, is]) => is).map(([name]) => name)
   const { rxBufLen, txBufLen, rxBufMax, txBufMax, ecn, timeWaitUs } = host.tcp
   return [
-    `host ${index}: MTU ${host.mtu}, ${host.apps} app(s), buffers ${rxBufLen}/${txBufLen} to ${rxBufMax}/${txBufMax}, ecn ${ecn}, TIME-WAIT ${seconds(timeWaitUs ?? 0)}, rings ${host.fastEntries}/${host.controlBytes} B/${host.slowEntries}/${host.packetAreaBytes} B, region ${host.regionBytes}, clock +${host.clockUs} us${strips.length > 0 ? `, SYNs without ${strips.join(', ')}` : ''}`,
+    `host ${index}: MTU ${host.mtu}, ${host.apps} app(s), buffers ${rxBufLen}/${txBufLen} to ${rxBufMax}/${txBufMax}, ecn ${ecn}${host.congestion.asksEcn ? ' (asked for)' : ''}, ${host.congestion.algorithm}, TIME-WAIT ${seconds(timeWaitUs ?? 0)}, rings ${host.fastEntries}/${host.controlBytes} B/${host.slowEntries}/${host.packetAreaBytes} B, region ${host.regionBytes}, clock +${host.clockUs} us${strips.length > 0 ? `, SYNs without ${strips.join(', ')}` : ''}`,
     `  link: ${linkText(host)}`,
   ]
 }

@@ -1,6 +1,6 @@
 /** A scenario come alive: hosts on their links, programs, and what is to happen to them. */
 import { ARP_BYTES, ARP_REQUEST, emitArp, emitEthernet, ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, MAC_BROADCAST, MAC_BYTES } from '../../../lib/wire/index.js'
-import { DEFAULT_TCP } from '../../../service/slow/config.js'
+import { DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from '../../../service/slow/config.js'
 import { SimHost } from '../host.js'
 import { GOOD_LINK, SimNetwork } from '../network.js'
 import { ScenarioBox } from './middlebox.js'
@@ -11,6 +11,11 @@ import type { Clock, Side, SideOptions } from './side.js'
 const SECOND_US = 1_000_000
 /** Times and pauses of the announcements of a host with a new MAC address. */
 const ANNOUNCEMENTS_US = [0, SECOND_US, 2 * SECOND_US]
+
+function configOf({ tcp, congestion }: HostPlan): Partial<SlowConfig> {
+  const ecn = congestion.asksEcn && tcp.ecn === 'passive' ? 'auto' : tcp.ecn ?? DEFAULT_TCP.ecn
+  return { tcp: { ...DEFAULT_TCP, ...tcp, ecn }, cc: { ...DEFAULT_CONGESTION, algorithm: congestion.algorithm } }
+}
 
 /** A host, its programs and what happens to it. */
 export interface WorldHost {
@@ -70,7 +75,7 @@ export class World implements Clock {
       ip: hostIp(index), mtu: plan.mtu, flows: plan.flows, regionBytes: plan.regionBytes, fastEntries: plan.fastEntries,
       controlBytes: plan.controlBytes, clockUs: plan.clockUs,
       state: { toSlowEntries: plan.slowEntries, toFastEntries: plan.slowEntries, packetAreaBytes: plan.packetAreaBytes },
-      config: { tcp: { ...DEFAULT_TCP, ...plan.tcp } },
+      config: configOf(plan),
     })
     const box = new ScenarioBox(host.mac.slice(), plan.strip)
     net.end(host).middlebox = box
