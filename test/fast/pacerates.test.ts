@@ -72,7 +72,11 @@ describe('rate: segments one after another', () => {
   })
 
   it('known rates -> so long until the next segment', () => {
-    for (const [rateKbps, bytes, waitUs] of [[10, 1_500, 1_200_000], [1_000, 1_500, 12_000], [8_000, 1_500, 1_500], [1_000_000, 1_500, 12], [10_000_000, 62_500, 50], [RATE_KBPS_MAX, 65_000, 5]]) {
+    const known = [
+      [10, 1_500, 1_200_000], [1_000, 1_500, 12_000], [8_000, 1_500, 1_500], [1_000_000, 1_500, 12], [10_000_000, 62_500, 50],
+      [RATE_KBPS_MAX, 65_000, 5],
+    ]
+    for (const [rateKbps, bytes, waitUs] of known) {
       const flow = new Flow(rateKbps)
       expect([rateKbps, flow.burst(bytes), flow.waitUs]).toEqual([rateKbps, bytes, waitUs])
     }
@@ -118,6 +122,21 @@ describe('rate: after idleness', () => {
 
   it('a flow that is new -> no credit', () => {
     expect(new Flow(1_000_000).burst(1_500)).toBe(1_500)
+  })
+})
+
+describe('rate: set before the clock was looked at', () => {
+  it('whatever the clock then shows -> the first segment may go, the next when it is due', () => {
+    for (const us32 of [5, 2 ** 30, 2 ** 31 - 1, -(2 ** 31), -(2 ** 30)]) {
+      for (const ms32 of [5, 2 ** 31 - 1, -1]) {
+        const rates = new PaceRates(8)
+        rates.setRate(FLOW, 1_000, 0, 0)
+        expect([us32, ms32, rates.mayGo(FLOW, us32, ms32)]).toEqual([us32, ms32, true])
+        rates.charge(FLOW, 1_500, us32, ms32)
+        const waitUs = (rates.due32(FLOW) - us32) | 0
+        expect([us32, ms32, waitUs >= 12_000 - PACE_BURST_US && waitUs <= 12_000]).toEqual([us32, ms32, true])
+      }
+    }
   })
 })
 

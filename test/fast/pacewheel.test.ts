@@ -14,7 +14,7 @@ function takeAll(wheel: PaceWheel, nowUs: number): number[] {
 }
 
 interface WheelStep {
-  readonly kind: 'put' | 'remove' | 'take' | 'next'
+  readonly kind: 'put' | 'remove' | 'pass' | 'take' | 'next'
   readonly flow: number
   readonly us: number
 }
@@ -112,6 +112,7 @@ describe('wheel: many flows', () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: steps('put', fc.oneof(fc.nat(40), fc.nat(70_000), fc.nat(PACE_HORIZON_US))) },
       { weight: 1, arbitrary: steps('remove', fc.constant(0)) },
+      { weight: 2, arbitrary: steps('pass', fc.oneof(fc.nat(40), fc.nat(70_000), fc.nat(80_000_000))) },
       { weight: 3, arbitrary: steps('take', fc.oneof(fc.nat(40), fc.nat(70_000), fc.nat(80_000_000))) },
       { weight: 1, arbitrary: steps('next', fc.constant(0)) },
     )
@@ -134,7 +135,8 @@ describe('wheel: many flows', () => {
         } else if (kind === 'remove') {
           wheel.remove(flow)
           naive.delete(flow)
-        } else if (kind === 'take') {
+        } else if (kind === 'pass') nowUs += us
+        else if (kind === 'take') {
           nowUs += us
           takeBoth()
         } else if (naive.size > 0) {

@@ -61,6 +61,24 @@ describe('paced flow: data to send', () => {
     expect([h.count('pacedSegments'), h.count('paceWaits')]).toEqual([10, 9])
   })
 
+  it('written long after everything was sent -> a burst, then the rate: nothing is made up for', () => {
+    const { h, flow } = begin({ toSend: MSS })
+    h.nowUs += 1_000_000
+    h.write(flow, new Uint8Array(3 * MSS))
+    h.settle()
+    expect([h.sent().length, waitUs(h)]).toEqual([2, SEGMENT_US - PACE_BURST_US])
+  })
+
+  it('written before the next segment is due, then served late -> made up for', () => {
+    const { h, flow } = begin({ toSend: MSS })
+    h.write(flow, new Uint8Array(3 * MSS))
+    h.settle()
+    expect([h.sent().length, waitUs(h)]).toEqual([1, SEGMENT_US])
+    h.nowUs += SEGMENT_US + 5_000
+    h.settle()
+    expect([h.sent().length, waitUs(h)]).toEqual([1, SEGMENT_US - 5_000])
+  })
+
   it('no rate -> everything at once, and never a time-out', () => {
     const { h, flow } = begin({ rateKbps: 0 })
     expect([h.sent().length, waitUs(h), has(h, flow, FLAG_PACED), h.count('pacedSegments')]).toEqual([10, -1, false, 0])

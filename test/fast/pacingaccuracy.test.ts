@@ -22,7 +22,9 @@ interface Run {
 }
 
 /** A flow that always has something to send; the worker looks as soon as something is due, and `lateUs(n)` later. */
-function run(options: { rateKbps: number; mss: number; offload: boolean; departures: number; lateUs?: (n: number) => number; startUs?: number }): Run {
+function run(options: {
+  rateKbps: number; mss: number; offload: boolean; departures: number; lateUs?: (n: number) => number; startUs?: number
+}): Run {
   const h = new FastHarness({ offload: options.offload })
   h.nowUs = options.startUs ?? h.nowUs
   h.addFlow({ ...options, txLog2: 20, toSend: ENOUGH, sndWnd: OPEN, cwnd: OPEN })
@@ -71,7 +73,8 @@ describe('achieved rate', () => {
   it('the low bits of the clock come round -> as if they had not', () => {
     for (const wrapUs of [2 ** 31, 2 ** 32]) {
       for (const rateKbps of [10, 1_000, 1_000_000]) {
-        const { kbps } = run({ rateKbps, mss: 1_448, offload: false, departures: 100, startUs: wrapUs - Math.ceil((50 * 1_488 * 8_000) / rateKbps) })
+        const startUs = wrapUs - Math.ceil((50 * 1_488 * 8_000) / rateKbps)
+        const { kbps } = run({ rateKbps, mss: 1_448, offload: false, departures: 100, startUs })
         expect([rateKbps, Math.abs(kbps / rateKbps - 1) < 0.02, kbps]).toEqual([rateKbps, true, kbps])
       }
     }
