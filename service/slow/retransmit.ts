@@ -4,7 +4,7 @@
  * since; if the peer was heard meanwhile, the timer goes on from there. A flow with nothing outstanding is not looked at.
  */
 import {
-  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
+  FLAG_FIN_ACKED, FLAG_FIN_QUEUED, FLAG_PACE_LISTED, FLAG_RTT_TIMING, FLAG_SACK, TCB_HEARD_MS, TCB_MSS_U16, TCB_RTT_START_US, TCB_RTTVAR_US4,
   TCB_SND_END, TCB_SND_MAX, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
@@ -78,8 +78,8 @@ function probeTimeoutUs(stack: Stack, connection: Connection): number {
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
-  const timeoutUs = connection.progressUs + backedOffUs(stack, connection)
-  const probeUs = probeStartUs(stack, connection) + probeTimeoutUs(stack, connection)
+  const timeoutUs = startUs(stack, connection) + backedOffUs(stack, connection)
+  const probeUs = startUs(stack, connection) + probeTimeoutUs(stack, connection)
   const dueUs = Math.max(Math.min(timeoutUs, probeUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
@@ -98,9 +98,9 @@ function look(stack: Stack, connection: Connection): void {
     connection.progressUs = Math.max(connection.progressUs, heardUs(stack, connection), timedUs(stack, connection))
   }
   if (outstanding(stack, connection) === 0) return unwatch(stack, connection)
-  const waitedUs = stack.nowUs - connection.progressUs
+  const waitedUs = stack.nowUs - startUs(stack, connection)
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
-  else if (stack.nowUs - probeStartUs(stack, connection) >= probeTimeoutUs(stack, connection)) {
+  else if (waitedUs >= probeTimeoutUs(stack, connection)) {
     connection.hasProbed = true
     sendProbe(stack, connection)
   }
@@ -120,8 +120,8 @@ function timedUs(stack: Stack, connection: Connection): number {
   return nowUs - Math.max((nowUs - flows.word(connection, TCB_RTT_START_US)) | 0, 0)
 }
 
-/** From when the probe timeout counts: progress, or new data sent since (RFC 8985, 7.2). */
-function probeStartUs(stack: Stack, connection: Connection): number {
+/** From when timeouts count: progress, or new data sent since (RFC 6298, 5.1; RFC 8985, 7.2). */
+function startUs(stack: Stack, connection: Connection): number {
   return Math.max(connection.progressUs, timedUs(stack, connection))
 }
 
@@ -148,6 +148,8 @@ function expire(stack: Stack, connection: Connection): void {
   const inFlight = seqDiff(flows.sndMax(connection), flows.word(connection, TCB_SND_UNA))
   const wanted = Math.min(outstanding(stack, connection), flows.half(connection, TCB_MSS_U16))
   if (window === 0 || (inFlight === 0 && window < wanted)) probe(stack, connection)
+  // Nothing can be lost (RFC 6298, 5.2): at a low rate a segment may be due later than the timeout.
+  else if (inFlight === 0 && flows.hasFlag(connection, FLAG_PACE_LISTED)) connection.progressUs = stack.nowUs
   else retransmit(stack, connection)
 }
 
