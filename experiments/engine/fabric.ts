@@ -22,6 +22,8 @@ export class Fabric implements HostNetwork {
   readonly timeline = new Timeline(START_US)
   readonly random: SeededRandom
   framesSent = 0
+  /** Sees every frame that a host sends, with the time. */
+  onSend: ((from: SimHost, frame: Uint8Array, nowUs: number) => void) | null = null
   private readonly uplinks = new Map<SimHost, OutputPort>()
 
   constructor(seed: number) {
@@ -70,6 +72,7 @@ export class Fabric implements HostNetwork {
   send(from: SimHost, frame: Uint8Array): void {
     this.framesSent++
     if (readU16(frame, ETHERTYPE_AT) === ETHERTYPE_ARP) return this.answerArp(from, frame)
+    this.onSend?.(from, frame, this.timeline.nowUs)
     this.uplinks.get(from)?.offer(frame, this.timeline.nowUs)
   }
 

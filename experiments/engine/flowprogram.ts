@@ -15,7 +15,8 @@ export class Flow {
   readonly to: number
   /** Infinity: as long as the experiment lasts. */
   readonly lenBytes: number
-  readonly startUs: number
+  /** When its program wanted it: the handshake is part of it unless the connection was opened before. */
+  startUs: number
   received = 0
   /** When the last byte was received; NaN before. */
   endUs = Number.NaN
@@ -23,6 +24,8 @@ export class Flow {
   status = 0
   /** At the sender, once it is open. */
   connection: Connection | null = null
+  /** The connection is open, or will be, and nothing is sent yet. */
+  isHeld = false
   private unsent: number
   private lowWater = 0
 
@@ -47,6 +50,7 @@ export class Flow {
 
   /** Gives TAS as much as it takes; closes behind the last byte. */
   pump(connection: Connection): void {
+    if (this.isHeld) return
     while (this.unsent > 0) {
       const got = connection.txAlloc2(Math.min(this.unsent, WRITE_BYTES))
       if (got === 0) return
@@ -102,6 +106,22 @@ export class FlowProgram {
     this.sending.set(this.context.connect(to, PORT, options), flow)
     this.wake()
     return flow
+  }
+
+  /** Opens a connection to host `to` that sends `lenBytes` once `begin` says so. */
+  open(to: number, lenBytes: number): Flow {
+    const flow = this.send(to, lenBytes)
+    flow.isHeld = true
+    return flow
+  }
+
+  /** A flow that was opened begins to send. Throws Error if it is not open yet. */
+  begin(flow: Flow): void {
+    if (flow.connection === null) throw new Error(`the connection to ${flow.to} is not open: status ${flow.status}`)
+    flow.isHeld = false
+    flow.startUs = this.fabric.elapsedUs
+    flow.pump(flow.connection)
+    this.wake()
   }
 
   /** One poll. Returns the number of events. */

@@ -22,8 +22,8 @@ const STEPS_MAX = 100_000
 /** Hosts of one fabric have addresses 10.x.y.z. */
 const PREFIX = 8
 const REGION_LEAST_BYTES = 1 << 23
-/** Buffers take at most an eighth of the region, so that their sizes are as configured (service/slow/buffersize.ts). */
-const REGION_SHARE = 8
+/** Buffers take at most a quarter of the region, so that their sizes are as configured (service/slow/buffersize.ts). */
+const REGION_SHARE = 4
 const TIME_WAIT_US = 1_000
 const RING_ENTRIES = 1024
 

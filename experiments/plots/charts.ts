@@ -54,7 +54,7 @@ export interface Chart {
 }
 
 function scaleOf({ isLog, min, max }: Axis): object {
-  return { type: isLog === true ? 'log' : 'linear', zero: false, nice: min === undefined || max === undefined,
+  return { ...(isLog === true ? { type: 'log' } : { type: 'linear', zero: false }), nice: min === undefined || max === undefined,
     ...(min === undefined ? {} : { domainMin: min }), ...(max === undefined ? {} : { domainMax: max }) }
 }
 
@@ -72,8 +72,8 @@ function layers(chart: Chart): object[] {
     ? { color: { field: 'series', type: 'nominal', title: chart.legend, sort: chart.series, scale: { domain: chart.series, range: COLOURS } } }
     : { color: { value: COLOURS[0] } }
   const rules = (chart.rules ?? []).flatMap(({ value, name }) => [
-    { mark: { type: 'rule', strokeDash: [5, 4], color: '#555' }, encoding: { y: { datum: value } } },
-    { mark: { type: 'text', align: 'right', dx: -2, dy: -5, color: '#555' }, encoding: { y: { datum: value }, x: { value: 'width' }, text: { value: name } } },
+    { data: { values: [{}] }, mark: { type: 'rule', strokeDash: [5, 4], color: '#555' }, encoding: { y: { datum: value } } },
+    { data: { values: [{}] }, mark: { type: 'text', align: 'right', dx: -2, dy: -5, color: '#555' }, encoding: { y: { datum: value }, x: { value: 'width' }, text: { value: name } } },
   ])
   return [{ mark: markOf(chart), encoding: { x: axisOf('x', chart.x), y: axisOf('y', chart.y), ...data } }, ...rules]
 }
@@ -95,11 +95,16 @@ export function chartSpec(chart: Chart): TopLevelSpec {
   return { ...shared, ...body } as unknown as TopLevelSpec
 }
 
+/** A tenth of a pixel is enough, and a fifth of the bytes. */
+function rounded(svg: string): string {
+  return svg.replace(/-?\d+\.\d{2,}/g, (digits) => String(Number(Number(digits).toFixed(1))))
+}
+
 /** The chart as SVG. Throws Error for a chart that makes no sense. */
 export async function drawSvg(chart: Chart): Promise<string> {
   const view = new View(parse(compile(chartSpec(chart)).spec), { renderer: 'none' })
   try {
-    return await view.toSVG()
+    return `${rounded(await view.toSVG())}\n`
   } finally {
     view.finalize()
   }
