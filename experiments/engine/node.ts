@@ -21,14 +21,15 @@ export interface NodeOptions {
 const STEPS_MAX = 100_000
 /** Hosts of one fabric have addresses 10.x.y.z. */
 const PREFIX = 8
-const REGION_LEAST_BYTES = 1 << 23
+/** What a region holds beside buffers: rings of all contexts that there can be. Pages that nobody touches cost nothing. */
+const RINGS_BYTES = 1 << 24
 /** Buffers take at most a quarter of the region, so that their sizes are as configured (service/slow/buffersize.ts). */
 const REGION_SHARE = 4
 const TIME_WAIT_US = 1_000
 const RING_ENTRIES = 1024
 
 function regionBytes({ flows, bufBytes }: NodeOptions): number {
-  return Math.max(REGION_LEAST_BYTES, Math.min(2 ** 31, flows * bufBytes * 2 * REGION_SHARE))
+  return RINGS_BYTES + flows * bufBytes * 2 * REGION_SHARE
 }
 
 export class Node implements Actor, Receiver {

@@ -27,6 +27,13 @@ export const WIRE_OVERHEAD_BYTES = 24
 /** Least frame without FCS. */
 const FRAME_MIN_BYTES = 60
 const INITIAL = 64
+/** What a host's own queue holds: a driver would stop the stack there, so nothing is lost. */
+const HOST_QUEUE_PACKETS = 1_000_000
+
+/** Port of a host: rate and wire as the switch's, no loss, no marks. */
+export function hostPort({ rateKbps, delayUs }: PortOptions): PortOptions {
+  return { rateKbps, delayUs, queuePackets: HOST_QUEUE_PACKETS, markPackets: Infinity }
+}
 
 /** When `lenBytes` of frame have left a transmitter of `rateKbps`, microseconds after the first bit. */
 export function transmissionUs(lenBytes: number, rateKbps: number): number {

@@ -43,7 +43,7 @@ export interface Bulk {
 }
 
 /** Rows of a flow table with room to spare. */
-function tableRows(count: number): number {
+export function tableRows(count: number): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(count + 1)))
 }
 

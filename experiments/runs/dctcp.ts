@@ -131,7 +131,7 @@ function distributionChart(observed: readonly Observed[]): Chart {
 }
 
 function run({ quick, say, seed }: RunOptions): Result {
-  const times = quick ? { warmUpUs: 10_000, measuredUs: 10_000 } : { warmUpUs: 50_000, measuredUs: 100_000 }
+  const times = quick ? { warmUpUs: 8_000, measuredUs: 8_000 } : { warmUpUs: 50_000, measuredUs: 100_000 }
   const counts = quick ? [2] : [2, 10, 50]
   const observed = counts.flatMap((flows) => ALGORITHMS.map((algorithm) => {
     say(`${algorithm}, ${flows} flows`)

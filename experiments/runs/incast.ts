@@ -15,6 +15,7 @@ import { goodputKbps, SEGMENT_PAYLOAD_BYTES, startBulk } from './bulk.js'
 const PORT: PortOptions = { rateKbps: 10_000_000, delayUs: 25, queuePackets: 500, markPackets: 65 }
 const SENDERS = 20
 const SPREAD_US = 50_000
+const QUICK_SPREAD_US = 2_000
 const BUF_BYTES = 1 << 16
 const SAMPLE_US = 100
 /** A fair share of 2,000 flows is 4.7 Mbit/s: below the 10 Mbit/s that --cc-dctcp-min is by default. */
@@ -42,10 +43,10 @@ const SOME = [50, 500, 2000]
 const CONTENDERS: readonly Contender[] = [
   {
     name: 'dctcp-rate, tuned', counts: COUNTS, isStated: true,
-    cc: () => ({ algorithm: 'dctcp-rate', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS, minPackets: 1, stepKbps: 1_000 } }),
+    cc: () => ({ algorithm: 'dctcp-rate', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS, minPackets: 1, stepKbps: 2_000 } }),
   },
   { name: 'dctcp-rate', counts: SOME, isStated: true, cc: () => ({ algorithm: 'dctcp-rate', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS } }) },
-  { name: 'dctcp-win', counts: SOME, isStated: false, cc: () => ({ algorithm: 'dctcp-win', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS } }) },
+  { name: 'dctcp-win', counts: [50, 500], isStated: false, cc: () => ({ algorithm: 'dctcp-win', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS } }) },
   {
     name: 'const-rate', counts: SOME, isStated: false,
     cc: (flows) => ({ algorithm: 'const-rate', constRateKbps: Math.floor((goodputKbps(PORT.rateKbps) / flows) * (IP_PACKET_BYTES / SEGMENT_PAYLOAD_BYTES)) }),
@@ -69,18 +70,19 @@ interface Run {
   readonly shares: readonly { readonly value: number; readonly share: number }[]
 }
 
-/** More flows have less each, in packets: they need longer to find their share, and to be measured. */
-function timesOf(flows: number, quick: boolean): { readonly warmUpUs: number; readonly measuredUs: number } {
-  if (quick) return { warmUpUs: SPREAD_US + 20_000, measuredUs: 30_000 }
-  return { warmUpUs: 150_000 + flows * 150, measuredUs: 100_000 + flows * 100 }
+/** More flows have less each, in packets: they need longer to be measured. Who is stated gets the time to find the shares. */
+function timesOf(flows: number, { isStated }: Contender, quick: boolean): { readonly warmUpUs: number; readonly measuredUs: number } {
+  if (quick) return { warmUpUs: 2 * QUICK_SPREAD_US, measuredUs: 2 * QUICK_SPREAD_US }
+  return { warmUpUs: (isStated ? 200_000 : 100_000) + flows * 50, measuredUs: 100_000 + flows * (isStated ? 100 : 25) }
 }
 
-function observe({ cc, name }: Contender, flows: number, { quick, seed }: RunOptions): Run {
+function observe(contender: Contender, flows: number, { quick, seed }: RunOptions): Run {
+  const { cc, name } = contender
   const bulk = startBulk({
-    seed, port: PORT, senders: SENDERS, flows, spreadUs: SPREAD_US, bufBytes: BUF_BYTES, cc: { minRtoUs: MIN_RTO_US, ...cc(flows) }, tcp: { ecn: 'on' },
+    seed, port: PORT, senders: SENDERS, flows, spreadUs: quick ? QUICK_SPREAD_US : SPREAD_US, bufBytes: BUF_BYTES, cc: { minRtoUs: MIN_RTO_US, ...cc(flows) }, tcp: { ecn: 'on' },
   })
   const { bottleneck, fabric } = bulk
-  const { measuredUs, warmUpUs } = timesOf(flows, quick)
+  const { measuredUs, warmUpUs } = timesOf(flows, contender, quick)
   const queue = sampleQueue(fabric, bottleneck, SAMPLE_US)
   fabric.pass(warmUpUs)
   const before = { atUs: fabric.elapsedUs, dropped: bottleneck.dropped, sent: bottleneck.sentPackets }

@@ -5,9 +5,8 @@
 import { Fabric } from '../engine/fabric.js'
 import { Ledger } from '../engine/flowprogram.js'
 import { Node, type NodeOptions } from '../engine/node.js'
-import { OutputPort, type PortOptions, type Receiver } from '../engine/outputport.js'
+import { hostPort, OutputPort, type PortOptions, type Receiver } from '../engine/outputport.js'
 import { Switch } from '../engine/switch.js'
-import { hostPort } from './star.js'
 
 export interface FatTreeOptions {
   readonly seed: number

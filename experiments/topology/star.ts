@@ -2,11 +2,8 @@
 import { Fabric } from '../engine/fabric.js'
 import { Ledger } from '../engine/flowprogram.js'
 import { Node, type NodeOptions } from '../engine/node.js'
-import { OutputPort, type PortOptions } from '../engine/outputport.js'
+import { hostPort, OutputPort, type PortOptions } from '../engine/outputport.js'
 import { Switch } from '../engine/switch.js'
-
-/** What a host's own queue holds: a driver would stop the stack there, so nothing is lost. */
-export const HOST_QUEUE_PACKETS = 1_000_000
 
 export interface StarOptions {
   readonly seed: number
@@ -27,11 +24,6 @@ export interface Star {
 /** Address of host `index`: 10.0.0.1 and on. */
 export function starIp(index: number): number {
   return 0x0a000001 + index
-}
-
-/** Port of a host: rate and wire as the switch's, no loss, no marks. */
-export function hostPort({ rateKbps, delayUs }: PortOptions): PortOptions {
-  return { rateKbps, delayUs, queuePackets: HOST_QUEUE_PACKETS, markPackets: Infinity }
 }
 
 export function makeStar(options: StarOptions): Star {
