@@ -250,9 +250,11 @@ export const OPTION_TABLE = {
 
   ccDctcpWeight: fraction({ ...dctcp, name: 'cc-dctcp-weight', value: 'WEIGHT',
     meaning: 'EWMA weight of the ECN rate (alpha).' }, 0.0625, 0, 1),
-  ccDctcpInit: optional({ ...dctcp, name: 'cc-dctcp-init', value: 'RATE', unit: 'kbit/s', defaultText: 'an initial window per round trip',
+  ccDctcpInit: optional({ ...dctcp, name: 'cc-dctcp-init', value: 'RATE', unit: 'kbit/s',
+    defaultText: 'an initial window per round trip',
     departure: 'undocumented in the original, whose source has 10,000: a first flight takes 12 ms at that',
-    meaning: 'dctcp-rate: initial rate of a connection. The default is as careful as RFC 6928.' }, (text) => readInteger(text, 1, UINT32_MAX)),
+    meaning: 'dctcp-rate: initial rate of a connection. The default is as careful as RFC 6928.' },
+  (text) => readInteger(text, 1, UINT32_MAX)),
   ccDctcpStep: integer({ ...dctcp, name: 'cc-dctcp-step', value: 'STEP', unit: 'kbit/s', departure: UNDOCUMENTED,
     meaning: 'dctcp-rate: additive increase in each control interval.' },
     10_000, 1, UINT32_MAX),

@@ -69,14 +69,14 @@ export interface FlowControl {
 export interface Algorithm {
   readonly name: string
   /**
-   * When `update` is called. 'limited': as soon as the flow is held back and something was acknowledged, up to four times in a round trip;
-   * for windows. 'interval': each control interval (--cc-control-interval) that a flow is held back or marked, more rarely while it is neither; for
-   * rates. Never for an idle flow.
+   * When `update` is called. 'limited', for windows: as soon as the flow is held back and something was acknowledged, up to four times in a
+   * round trip. 'interval', for rates: each control interval (--cc-control-interval) in which the flow is held back or marked, more rarely
+   * while it is neither. Never for an idle flow.
    */
   readonly looks: 'limited' | 'interval'
   /**
-   * The algorithm lives on the share of bytes that are marked (RFC 8257): connections ask for ECN, and flows that do not get it, or whose path
-   * is too long for it, are CUBIC's instead (docs/decisions/0010-dctcp-in-the-data-centre.md).
+   * The algorithm lives on the share of bytes that are marked (RFC 8257): connections ask for ECN, and flows that do not get it, or whose
+   * path is too long for it, are CUBIC's instead (docs/decisions/0010-dctcp-in-the-data-centre.md).
    */
   readonly usesMarks?: boolean
   /** A flow begins, or comes from another algorithm. May write `cwndBytes` and `rateKbps`. */

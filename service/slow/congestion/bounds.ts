@@ -9,7 +9,7 @@ export const RATE_MAX_KBPS = 100_000_000
 
 /** IPv4 header, TCP header and timestamps: what a segment has beside its payload where a rate counts. */
 const HEADERS_BYTES = 52
-/** A window that serves a rate holds so many round trips of it: delayed acknowledgments and jitter must not hold the flow back, the rate does. */
+/** A window that serves a rate holds so many round trips of it: the rate is to hold the flow back, not delayed acknowledgments and jitter. */
 const RATE_WINDOW_RTTS = 2
 
 /** Initial window of ten segments, 14,600 bytes for large ones (RFC 6928, 2). */

@@ -34,8 +34,12 @@ function algorithmFrom(module: object): Algorithm {
   if (typeof candidate !== 'object' || candidate === null) throw new ModuleError('exports no algorithm; want { name, looks, create }')
   const { name, looks, create, usesMarks } = candidate as Partial<Record<keyof Algorithm, unknown>>
   if (typeof name !== 'string' || name === '') throw new ModuleError('has no name; want a string')
-  if (typeof looks !== 'string' || !LOOKS.includes(looks)) throw new ModuleError(`looks is ${String(looks)}; want one of ${LOOKS.join(', ')}`)
-  if (usesMarks !== undefined && typeof usesMarks !== 'boolean') throw new ModuleError(`usesMarks is ${String(usesMarks)}; want true or false`)
+  if (typeof looks !== 'string' || !LOOKS.includes(looks)) {
+    throw new ModuleError(`looks is ${String(looks)}; want one of ${LOOKS.join(', ')}`)
+  }
+  if (usesMarks !== undefined && typeof usesMarks !== 'boolean') {
+    throw new ModuleError(`usesMarks is ${String(usesMarks)}; want true or false`)
+  }
   if (typeof create !== 'function') throw new ModuleError('has no create; want a function that returns { update, onLoss }')
   return candidate as Algorithm
 }
@@ -69,7 +73,8 @@ function checkMethods(control: unknown): void {
     if (typeof methods[name] !== 'function') throw new ModuleError(`what create returns has no ${name}; want a function`)
   }
   for (const name of OPTIONAL_METHODS) {
-    if (methods[name] !== undefined && typeof methods[name] !== 'function') throw new ModuleError(`${name} is no function`)
+    const isGood = methods[name] === undefined || typeof methods[name] === 'function'
+    if (!isGood) throw new ModuleError(`${name} is no function`)
   }
 }
 
