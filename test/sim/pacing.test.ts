@@ -1,6 +1,7 @@
 /** Paced connections between two hosts: the worker sleeps from departure to departure, and TCP goes on around it. */
 import { describe, expect, it } from 'vitest'
 import { FLAG_PACED, FLOW_OWNED, TCB_FLAGS, TCB_RATE_KBPS, TCB_STATE_U8, TCB_WORDS } from '../../lib/memif/index.js'
+import { DEFAULT_CONGESTION } from '../../service/slow/config.js'
 import type { SimHost } from './host.js'
 import { GOOD_LINK } from './network.js'
 import type { Transfer } from './programs.js'
@@ -42,7 +43,9 @@ interface Scene {
 
 /** A client that has connected to a server and is about to send `request`. */
 function connected(seed: number, lenBytes: number): Scene {
-  const hosts = twoHosts(seed, { bufLen: 1 << 16 })
+  // Any other congestion control would write a rate of its own, or none.
+  const cc = { ...DEFAULT_CONGESTION, algorithm: 'const-rate', constRateKbps: RATE_KBPS } as const
+  const hosts = twoHosts(seed, { bufLen: 1 << 16 }, { config: { cc } })
   const { net, client } = hosts
   const serving = start(hosts.server, 'server')
   const calling = start(client, 'client')
