@@ -1,6 +1,6 @@
 /**
- * What hosts share: time, random numbers, and addresses. The network answers ARP itself, as fabrics with a directory do (VL2, SIGCOMM 2009,
- * 4.2): a broadcast to hundreds of hosts is not what an experiment is about.
+ * What hosts share: time, random numbers, and addresses. The network answers ARP itself, as fabrics with a directory do (VL2, SIGCOMM
+ * 2009): a broadcast to hundreds of hosts is not what an experiment is about.
  */
 import {
   ARP_BYTES, ARP_REPLY, ARP_REQUEST, emitArp, emitEthernet, ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, MAC_BYTES, parseArp, readU16,

@@ -73,7 +73,10 @@ function layers(chart: Chart): object[] {
     : { color: { value: COLOURS[0] } }
   const rules = (chart.rules ?? []).flatMap(({ value, name }) => [
     { data: { values: [{}] }, mark: { type: 'rule', strokeDash: [5, 4], color: '#555' }, encoding: { y: { datum: value } } },
-    { data: { values: [{}] }, mark: { type: 'text', align: 'right', dx: -2, dy: -5, color: '#555' }, encoding: { y: { datum: value }, x: { value: 'width' }, text: { value: name } } },
+    {
+      data: { values: [{}] }, mark: { type: 'text', align: 'right', dx: -2, dy: -5, color: '#555' },
+      encoding: { y: { datum: value }, x: { value: 'width' }, text: { value: name } },
+    },
   ])
   return [{ mark: markOf(chart), encoding: { x: axisOf('x', chart.x), y: axisOf('y', chart.y), ...data } }, ...rules]
 }
@@ -95,9 +98,11 @@ export function chartSpec(chart: Chart): TopLevelSpec {
   return { ...shared, ...body } as unknown as TopLevelSpec
 }
 
-/** A tenth of a pixel is enough, and a fifth of the bytes. */
+/** Attributes that hold coordinates: a tenth of a pixel is enough, and a fifth of the bytes. Text that is shown must stay as it is. */
+const COORDINATES = / (d|transform|x|y|x1|x2|y1|y2|width|height)="[^"]*"/g
+
 function rounded(svg: string): string {
-  return svg.replace(/-?\d+\.\d{2,}/g, (digits) => String(Number(Number(digits).toFixed(1))))
+  return svg.replace(COORDINATES, (attribute) => attribute.replace(/-?\d+\.\d{2,}/g, (digits) => String(Number(Number(digits).toFixed(1)))))
 }
 
 /** The chart as SVG. Throws Error for a chart that makes no sense. */

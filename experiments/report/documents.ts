@@ -27,7 +27,8 @@ export async function writeResult(folder: string, { name, title }: Experiment, r
 /** Writes the verdict on an experiment into the list of all: between the marks of its name. */
 export async function writeVerdict(folder: string, { name }: Experiment, { goals }: Result): Promise<void> {
   const met = goals.filter(({ isMet }) => isMet).length
-  await editPage(join(folder, 'README.md'), (page) => insertBetween(page, name, `${met} of ${goals.length} stated figures: ${verdict(met === goals.length)}`))
+  const text = `${met} of ${goals.length} stated figures: ${verdict(met === goals.length)}`
+  await editPage(join(folder, 'README.md'), (page) => insertBetween(page, name, text))
 }
 
 async function editPage(file: string, edit: (page: string) => string): Promise<void> {

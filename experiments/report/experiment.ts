@@ -32,7 +32,7 @@ export interface Result {
 }
 
 export interface Experiment {
-  /** In issue, `--only` and list. */
+  /** In `--only` and the list. */
   readonly number: number
   /** Of its page and its files. */
   readonly name: string

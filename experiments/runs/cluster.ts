@@ -54,6 +54,8 @@ function queries(count: number): Scenario['arrivals'] {
   return (hosts, { fabric }) => incastQueries({ hosts, queries: count, responders: 40, answerBytes: 20_000, everyUs: 500 }, fabric.random)
 }
 
+const TRAFFIC = { 'web search': webSearch(400), 'data mining': dataMining(500), queries: queries(25) } as const
+
 interface FlowTime {
   readonly lenBytes: number
   readonly fctUs: number
@@ -185,7 +187,8 @@ function sizesChart(runs: readonly Run[]): Chart {
     series: `${control}, ${kind}`,
   }))))
   return {
-    name: 'sizes', title: 'Slowdown by size, web search, load 0.5, 128 hosts', legend: '', mark: 'dots', points, series: [...new Set(points.map(({ series }) => series))],
+    name: 'sizes', title: 'Slowdown by size, web search, load 0.5, 128 hosts', legend: '', mark: 'dots', points,
+    series: [...new Set(points.map(({ series }) => series))],
     x: { title: 'size of flows: median of the class (kB)', isLog: true }, y: { title: 'slowdown', isLog: true },
   }
 }
@@ -212,7 +215,8 @@ function goalsOf(runs: readonly Run[], sizes: readonly Run[]): Goal[] {
 function withoutTimes(runs: readonly Run[]): object[] {
   return runs.map(({ times, ...rest }) => ({
     ...rest, bins: binned(times).map((each) => ({
-      bin: each.bin.name, flows: each.times.length, slowdowns: [0.5, 0.9, 0.99].map((share) => percentile(each.times.map(({ slowdown }) => slowdown), share)),
+      bin: each.bin.name, flows: each.times.length,
+      slowdowns: [0.5, 0.9, 0.99].map((share) => percentile(each.times.map(({ slowdown }) => slowdown), share)),
     })),
   }))
 }
@@ -220,11 +224,9 @@ function withoutTimes(runs: readonly Run[]): object[] {
 function run({ quick, say, seed }: RunOptions): Result {
   const scenarios: Scenario[] = quick
     ? [{ name: WEB_SEARCH.name, control: 'dctcp-win', k: 4, arrivals: webSearch(30, LOAD, 1_000_000) }]
-    : [
-      { name: WEB_SEARCH.name, control: 'dctcp-win', k: 8, arrivals: webSearch(400) }, { name: WEB_SEARCH.name, control: 'dctcp-rate', k: 8, arrivals: webSearch(400) },
-      { name: DATA_MINING.name, control: 'dctcp-win', k: 8, arrivals: dataMining(500) }, { name: DATA_MINING.name, control: 'dctcp-rate', k: 8, arrivals: dataMining(500) },
-      { name: 'queries', control: 'dctcp-win', k: 8, arrivals: queries(25) }, { name: 'queries', control: 'dctcp-rate', k: 8, arrivals: queries(25) },
-    ]
+    : (['web search', 'data mining', 'queries'] as const).flatMap((name) => (['dctcp-win', 'dctcp-rate'] as const).map((control) => (
+      { name, control, k: 8, arrivals: TRAFFIC[name] }
+    )))
   const runs = scenarios.map((scenario) => {
     say(`${scenario.name}, ${scenario.control}`)
     return observe(scenario, seed)

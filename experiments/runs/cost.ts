@@ -1,5 +1,5 @@
 /**
- * Experiment 7, after TAS (EuroSys 2019, 5.2): what the slow path costs with 100 to 50,000 flows, in use and idle. Here alone time is real: how long
+ * Experiment 7, after TAS (EuroSys 2019): what the slow path costs with 100 to 50,000 flows, in use and idle. Here alone time is real: how long
  * the polls of one slow path take. Everything else is virtual.
  */
 import { DEFAULT_TIMELY } from '../../service/slow/config.js'
@@ -24,8 +24,9 @@ const SETTLE_US = 100_000
 const MEASURED_US = 300_000
 /** A run before the first that counts: compilers warm up. */
 const WARM_UP_FLOWS = 1_000
-/** log-log slope of CPU over flows that counts as linear. */
+/** log-log slope of CPU over flows that counts as linear. A fixed cost at the low end can hide growth at the high one, so both are looked at. */
 const LINEAR = { from: 0.8, to: 1.2 }
+const MANY_FLOWS = 1_000
 /** An idle flow may cost so much of one in use. */
 const IDLE_SHARE_MOST = 0.01
 
@@ -113,10 +114,18 @@ function observe(count: number, seed: number): Run[] {
   return [idle, measure(scene, true)]
 }
 
+/** CPU grows with flows to the power of this. */
+function powerOf(runs: readonly Run[]): number {
+  return logSlope(runs.map(({ flows }) => flows), runs.map(({ cpuMs }) => cpuMs))
+}
+
+function isLinear(power: number): boolean {
+  return power >= LINEAR.from && power <= LINEAR.to
+}
+
 function goalsOf(runs: readonly Run[]): Goal[] {
   const active = runs.filter(({ isActive }) => isActive)
   const idle = runs.filter(({ isActive }) => !isActive)
-  const slope = logSlope(active.map(({ flows }) => flows), active.map(({ cpuMs }) => cpuMs))
   const [mostActive, mostIdle] = [active[active.length - 1], idle[idle.length - 1]]
   const share = mostIdle.cpuMs / mostActive.cpuMs
   const goals: Goal[] = [{
@@ -124,7 +133,12 @@ function goalsOf(runs: readonly Run[]): Goal[] {
     figure: `${trimmed(share * 100)} %, ${mostIdle.polls} polls`, isMet: share < IDLE_SHARE_MOST,
   }]
   if (active.length < 2) return goals
-  const linear = { what: `linear in flows in use: CPU grows with flows to the power of ${LINEAR.from} to ${LINEAR.to}`, figure: trimmed(slope), isMet: slope >= LINEAR.from && slope <= LINEAR.to }
+  const many = active.filter(({ flows }) => flows >= MANY_FLOWS)
+  const powers = [powerOf(active), many.length < 2 ? powerOf(active) : powerOf(many)]
+  const linear = {
+    what: `linear in flows in use: CPU grows with flows to the power of ${LINEAR.from} to ${LINEAR.to}, over all and from ${MANY_FLOWS} on`,
+    figure: powers.map(trimmed).join(' and '), isMet: powers.every(isLinear),
+  }
   return [linear, ...goals]
 }
 

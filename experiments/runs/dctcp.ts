@@ -22,6 +22,7 @@ const PLOTTED_US = 8_000
 const MEDIAN_LEAST = MARK_PACKETS / 2
 const MEDIAN_MOST = 1.5 * MARK_PACKETS
 const P95_MOST = 2 * MARK_PACKETS
+const AROUND_K = `median ${trimmed(MEDIAN_LEAST)} to ${trimmed(MEDIAN_MOST)}, 95 % below ${P95_MOST}`
 /** Of what the port can carry. */
 const THROUGHPUT_LEAST = 0.95
 
@@ -82,7 +83,7 @@ function observe(algorithm: Algorithm, flows: number, { warmUpUs, measuredUs }: 
 function goalsOf(runs: readonly Run[]): Goal[] {
   return runs.filter(({ algorithm }) => usesMarks(algorithm)).flatMap(({ algorithm, flows, queue, utilization }) => [
     {
-      what: `${algorithm}, ${flows} flows: queue around K = ${MARK_PACKETS} (median ${trimmed(MEDIAN_LEAST)} to ${trimmed(MEDIAN_MOST)}, 95 % below ${P95_MOST})`,
+      what: `${algorithm}, ${flows} flows: queue around K = ${MARK_PACKETS} (${AROUND_K})`,
       figure: `median ${trimmed(queue.p50)}, 95 % ${trimmed(queue.p95)} packets`,
       isMet: queue.p50 >= MEDIAN_LEAST && queue.p50 <= MEDIAN_MOST && queue.p95 <= P95_MOST,
     },
@@ -113,8 +114,9 @@ function timeChart(observed: readonly Observed[]): Chart {
     .filter(({ atUs }) => atUs >= fromUs && atUs < fromUs + PLOTTED_US)
     .map(({ atUs, value }) => ({ x: (atUs - fromUs) / 1000, y: value, series: run.algorithm, facet: flowsName(run.flows) })))
   return {
-    name: 'queue', title: 'Queue of the bottleneck over time, 10 Gbit/s', legend: 'congestion control', mark: 'line', points, series: ALGORITHMS, columns: 3,
-    x: { title: 'time (ms)' }, y: { title: 'queue (packets)', min: 0, max: PORT.queuePackets }, rules: [{ value: MARK_PACKETS, name: 'K' }],
+    name: 'queue', title: 'Queue of the bottleneck over time, 10 Gbit/s', legend: 'congestion control', mark: 'line', points,
+    series: ALGORITHMS, columns: 3, x: { title: 'time (ms)' }, y: { title: 'queue (packets)', min: 0, max: PORT.queuePackets },
+    rules: [{ value: MARK_PACKETS, name: 'K' }],
   }
 }
 
@@ -125,7 +127,8 @@ function distributionChart(observed: readonly Observed[]): Chart {
     return shares.map((share): Point => ({ x: percentile(queue, share), y: share, series: run.algorithm, facet: flowsName(run.flows) }))
   })
   return {
-    name: 'distribution', title: 'Distribution of the queue, 10 Gbit/s, K = 65', legend: 'congestion control', mark: 'line', points, series: ALGORITHMS,
+    name: 'distribution', title: 'Distribution of the queue, 10 Gbit/s, K = 65', legend: 'congestion control', mark: 'line', points,
+    series: ALGORITHMS,
     columns: 3, x: { title: 'queue (packets)' }, y: { title: 'share of time', min: 0, max: 1 },
   }
 }

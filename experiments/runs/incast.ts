@@ -1,5 +1,5 @@
 /**
- * Experiment 3, after the incast figures of TAS (EuroSys 2019, 5.4) and DCTCP (SIGCOMM 2010, 4.2.1): many long flows into one port, and what
+ * Experiment 3, after the incast experiments of TAS (EuroSys 2019) and DCTCP (SIGCOMM 2010, 4.2.1): many long flows into one port, and what
  * share of it each gets.
  */
 import type { CongestionConfig } from '../../service/slow/config.js'
@@ -29,6 +29,11 @@ const MEDIAN_WITHIN = 0.2
 /** What 99 of 100 flows must have at least, of the fair share. */
 const STARVED_BELOW = 0.25
 
+/** What a flow's fair share is as a rate, which counts IP packets. */
+function fairRateKbps(flows: number): number {
+  return Math.floor((goodputKbps(PORT.rateKbps) / flows) * (IP_PACKET_BYTES / SEGMENT_PAYLOAD_BYTES))
+}
+
 interface Contender {
   readonly name: string
   readonly counts: readonly number[]
@@ -49,7 +54,7 @@ const CONTENDERS: readonly Contender[] = [
   { name: 'dctcp-win', counts: [50, 500], isStated: false, cc: () => ({ algorithm: 'dctcp-win', dctcp: { ...DEFAULT_DCTCP, minKbps: MIN_KBPS } }) },
   {
     name: 'const-rate', counts: SOME, isStated: false,
-    cc: (flows) => ({ algorithm: 'const-rate', constRateKbps: Math.floor((goodputKbps(PORT.rateKbps) / flows) * (IP_PACKET_BYTES / SEGMENT_PAYLOAD_BYTES)) }),
+    cc: (flows) => ({ algorithm: 'const-rate', constRateKbps: fairRateKbps(flows) }),
   },
 ]
 
@@ -79,7 +84,8 @@ function timesOf(flows: number, { isStated }: Contender, quick: boolean): { read
 function observe(contender: Contender, flows: number, { quick, seed }: RunOptions): Run {
   const { cc, name } = contender
   const bulk = startBulk({
-    seed, port: PORT, senders: SENDERS, flows, spreadUs: quick ? QUICK_SPREAD_US : SPREAD_US, bufBytes: BUF_BYTES, cc: { minRtoUs: MIN_RTO_US, ...cc(flows) }, tcp: { ecn: 'on' },
+    seed, port: PORT, senders: SENDERS, flows, spreadUs: quick ? QUICK_SPREAD_US : SPREAD_US, bufBytes: BUF_BYTES,
+    cc: { minRtoUs: MIN_RTO_US, ...cc(flows) }, tcp: { ecn: 'on' },
   })
   const { bottleneck, fabric } = bulk
   const { measuredUs, warmUpUs } = timesOf(flows, contender, quick)
@@ -116,7 +122,9 @@ function goalsOf(runs: readonly Run[]): Goal[] {
 function tableOf(runs: readonly Run[]): Table {
   return {
     name: 'shares',
-    head: ['control', 'flows', "Jain's index", 'median, of the fair share', '1 %', '99 %', 'throughput of what is possible', 'lost', 'queue, median', '95 %'],
+    head: [
+      'control', 'flows', "Jain's index", 'median, of the fair share', '1 %', '99 %', 'throughput of what is possible', 'lost', 'queue, median', '95 %',
+    ],
     rows: runs.map((run) => [
       run.control, String(run.flows), run.jain.toFixed(3), percentText(run.median, 0), percentText(run.p1, 0), percentText(run.p99, 0),
       percentText(run.utilization), percentText(run.lostShare, 2), trimmed(run.queueP50), trimmed(run.queueP95),

@@ -1,5 +1,5 @@
 /**
- * Experiment 4, after Carousel (SIGCOMM 2017, 5.1): the rate that is set against the rate that is kept, and how far segments leave from when they
+ * Experiment 4, after Carousel (SIGCOMM 2017): the rate that is set against the rate that is kept, and how far segments leave from when they
  * should. Of flows whose congestion control is `const-rate`, on a link that is faster than all of them.
  */
 import { readU16 } from '../../lib/wire/index.js'
@@ -46,7 +46,8 @@ interface Run extends Case {
 /** When full segments of each flow left, by source port. */
 function recordDepartures({ flows, rateKbps }: Case, seed: number, packets: number): number[][] {
   const bulk = startBulk({
-    seed, port: PORT, senders: 1, flows, spreadUs: 1_000, bufBytes: BUF_BYTES, cc: { algorithm: 'const-rate', constRateKbps: rateKbps }, tcp: { ecn: 'off' },
+    seed, port: PORT, senders: 1, flows, spreadUs: 1_000, bufBytes: BUF_BYTES,
+    cc: { algorithm: 'const-rate', constRateKbps: rateKbps }, tcp: { ecn: 'off' },
   })
   const { fabric } = bulk
   const byPort = new Map<number, number[]>()
@@ -83,7 +84,8 @@ function nameOf({ flows, rateKbps }: Case): string {
 
 function goalsOf(runs: readonly Run[]): Goal[] {
   return runs.map((run) => ({
-    what: `${nameOf(run)}: kept within ${percentText(RATE_WITHIN, 0)} by every flow`, figure: `${percentText(run.achieved, 2)}, farthest off ${percentText(run.worst, 2)}`,
+    what: `${nameOf(run)}: kept within ${percentText(RATE_WITHIN, 0)} by every flow`,
+    figure: `${percentText(run.achieved, 2)}, farthest off ${percentText(run.worst, 2)}`,
     isMet: run.worst <= RATE_WITHIN && Math.abs(run.achieved - 1) <= RATE_WITHIN,
   }))
 }
@@ -103,7 +105,8 @@ function errorChart(runs: readonly Run[]): Chart {
   const alone = runs.filter(({ flows }) => flows === 1)
   const percentiles = [['median', 'p50'], ['99 %', 'p99'], ['largest', 'max']] as const
   return {
-    name: 'gaps', title: 'Time between segments: how far from what the rate asks for, one flow', legend: 'error', mark: 'dots', series: percentiles.map(([name]) => name),
+    name: 'gaps', title: 'Time between segments: how far from what the rate asks for, one flow', legend: 'error', mark: 'dots',
+    series: percentiles.map(([name]) => name),
     points: alone.flatMap(({ gapErrorUs, rateKbps }) => percentiles.map(([series, key]) => ({ x: rateKbps / 1000, y: gapErrorUs[key], series }))),
     x: { title: 'rate set (Mbit/s)', isLog: true }, y: { title: 'error (us)', min: 0 }, rules: [{ value: CLOCK_US, name: "a tick of the worker's clock" }],
   }

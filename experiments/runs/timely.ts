@@ -1,5 +1,5 @@
 /**
- * Experiment 2, after figures 8 and 10 to 12 of TIMELY (SIGCOMM 2015): the round-trip time is held between Tlow and Thigh, and flows that join come to
+ * Experiment 2, after TIMELY (SIGCOMM 2015): the round-trip time is held between Tlow and Thigh, and flows that join come to
  * equal shares.
  */
 import { DEFAULT_TIMELY } from '../../service/slow/config.js'
@@ -90,14 +90,19 @@ function goalsOf(runs: readonly Run[]): Goal[] {
     },
     { what: `${flows} flows: never above Thigh`, figure: `${trimmed(rttUs.max)} us`, isMet: rttUs.max <= thighUs },
     { what: `${flows} flows: equal shares (Jain's index ${JAIN_LEAST} at least)`, figure: jain.toFixed(3), isMet: jain >= JAIN_LEAST },
-    { what: `${flows} flows: throughput ${percentText(THROUGHPUT_LEAST, 0)} at least`, figure: percentText(utilization), isMet: utilization >= THROUGHPUT_LEAST },
+    {
+      what: `${flows} flows: throughput ${percentText(THROUGHPUT_LEAST, 0)} at least`, figure: percentText(utilization),
+      isMet: utilization >= THROUGHPUT_LEAST,
+    },
   ])
 }
 
 function tableOf(runs: readonly Run[]): Table {
   return {
     name: 'rtt',
-    head: ['flows', 'RTT 5 % (us)', 'median', '95 %', '99 %', 'longest', 'between Tlow and Thigh', 'throughput of what is possible', "Jain's index", 'in 1 ms'],
+    head: [
+      'flows', 'RTT 5 % (us)', 'median', '95 %', '99 %', 'longest', 'between Tlow and Thigh', 'throughput of what is possible', "Jain's index", 'in 1 ms',
+    ],
     rows: runs.map(({ flows, inBand, jain, jainShort, rttUs, utilization }) => [
       String(flows), trimmed(rttUs.p5), trimmed(rttUs.p50), trimmed(rttUs.p95), trimmed(rttUs.p99), trimmed(rttUs.max), percentText(inBand),
       percentText(utilization), jain.toFixed(3), jainShort.toFixed(3),
@@ -137,7 +142,10 @@ function run({ quick, say, seed }: RunOptions): Result {
     return observe(course, seed)
   })
   const runs = observed.map((each) => each.run)
-  return { goals: goalsOf(runs), tables: [tableOf(runs)], charts: [rttChart(observed), ratesChart(observed[0])], data: { port: PORT, timely: DEFAULT_TIMELY, runs } }
+  return {
+    goals: goalsOf(runs), tables: [tableOf(runs)], charts: [rttChart(observed), ratesChart(observed[0])],
+    data: { port: PORT, timely: DEFAULT_TIMELY, runs },
+  }
 }
 
 export const timely: Experiment = { number: 2, name: 'timely', title: 'TIMELY: the round-trip time between Tlow and Thigh', run }

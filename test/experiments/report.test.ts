@@ -11,10 +11,17 @@ const CHART: Chart = {
 }
 
 describe('charts', () => {
-  it('a chart -> SVG with title, axes, legend and stated values, without endless digits', async () => {
+  it('a chart -> SVG with title, axes, legend and stated values, drawn without endless digits', async () => {
     const svg = await drawSvg(CHART)
     for (const text of ['A title', 'time (ms)', 'queue (packets)', 'what colours mean', '>K<']) expect(svg).toContain(text)
-    expect(svg).not.toMatch(/\d\.\d{4}/)
+  })
+
+  it('numbers that are shown -> as they are; coordinates -> rounded', async () => {
+    const svg = await drawSvg({ ...CHART, y: { title: 'share', isLog: true }, rules: [{ value: 0.95, name: 'stated: 0.953' }],
+      points: CHART.points.map((point) => ({ ...point, y: 0.001 * 10 ** point.y })) })
+    expect(svg).toContain('>stated: 0.953<')
+    expect(svg).toContain('>0.001<')
+    expect(svg).not.toMatch(/ d="[^"]*\d\.\d\d/)
   })
 
   it('facets -> a small plot each', async () => {

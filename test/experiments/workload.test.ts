@@ -10,7 +10,7 @@ describe('sizes of flows', () => {
     expect(meanBytes(WEB_SEARCH) / (1138 * 1460)).toBeLessThan(1.05)
   })
 
-  it('data mining -> half of the flows fit one packet, 80 % have at most 10 kB, nearly all bytes are in the rest (VL2, 3.1)', () => {
+  it('data mining -> half of the flows fit one packet, 80 % have at most 10 kB, nearly all bytes are in the rest (VL2, figure 2)', () => {
     expect(lengthAt(DATA_MINING, 0.5)).toBeLessThanOrEqual(1460)
     expect(shareUpTo(DATA_MINING, 10_000)).toBe(0.8)
     expect(meanBytes(DATA_MINING)).toBeGreaterThan(5_000_000)
