@@ -85,8 +85,9 @@ function probeTimeoutUs(stack: Stack, connection: Connection): number {
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
-  const timeoutUs = connection.progressUs + backedOffUs(stack, connection)
-  const probeUs = probeStartUs(stack, connection) + probeTimeoutUs(stack, connection)
+  const beganUs = startUs(stack, connection)
+  const timeoutUs = beganUs + backedOffUs(stack, connection)
+  const probeUs = beganUs + probeTimeoutUs(stack, connection)
   const endUs = userTimeoutEndUs(connection, connection.unackedUs)
   const dueUs = Math.max(Math.min(timeoutUs, probeUs, endUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
@@ -113,17 +114,17 @@ function look(stack: Stack, connection: Connection): void {
     stack.stats.add('connectionsTimedOut')
     return abortConnection(stack, connection, ETIMEDOUT)
   }
-  const waitedUs = stack.nowUs - connection.progressUs
+  const waitedUs = stack.nowUs - startUs(stack, connection)
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
-  else if (stack.nowUs - probeStartUs(stack, connection) >= probeTimeoutUs(stack, connection)) {
+  else if (waitedUs >= probeTimeoutUs(stack, connection)) {
     connection.hasProbed = true
     sendProbe(stack, connection)
   }
   if (connection.phase === 'worker') lookLater(stack, connection)
 }
 
-/** From when the probe timeout counts: progress, or new data sent since (RFC 8985, 7.2). */
-function probeStartUs(stack: Stack, connection: Connection): number {
+/** From when timeouts count: progress, or new data sent since (RFC 6298, 5.1; RFC 8985, 7.2). */
+function startUs(stack: Stack, connection: Connection): number {
   return Math.max(connection.progressUs, timedUs(stack, connection))
 }
 

@@ -15,6 +15,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'lib/tas': ['lib/memif', 'native'],
   tools: ['lib/memif', 'lib/wire', 'native'],
   examples: ['lib/tas'],
+  experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
+  bench: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
+  test: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench', 'experiments'],
 }
 
 function sources(folder: string): string[] {

@@ -11,7 +11,18 @@ import { LoopPort, MemoryPort, Regions } from '../../native/index.js'
 import { DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from '../../service/slow/config.js'
 import { SlowPath } from '../../service/slow/slowpath.js'
 import { Worker } from '../../service/fast/worker.js'
-import type { SimNetwork } from './network.js'
+import type { SeededRandom } from '../../tools/linkem/index.js'
+
+/** What a host needs of the network that it is on: SimNetwork, or a topology of switches (experiments/engine). */
+export interface HostNetwork {
+  readonly nowUs: number
+  readonly random: SeededRandom
+  /** Frames that hosts have sent. */
+  readonly framesSent: number
+  join(host: SimHost): void
+  /** A host puts a frame on its link, which it gives away. */
+  send(from: SimHost, frame: Uint8Array): void
+}
 
 const NOTHING: Wakeable = { wake: () => undefined }
 const silent = (): void => undefined
@@ -31,6 +42,8 @@ export interface HostOptions {
   readonly controlBytes?: number
   /** How far its clock is ahead of the network's, microseconds. */
   readonly clockUs?: number
+  /** Its MAC address; 02:00:00:00:00 and the last byte of `ip`, which is enough for one subnet. */
+  readonly mac?: Uint8Array
 }
 
 /** The worker process was killed at a call of its port. */
@@ -76,7 +89,7 @@ export class SimHost {
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly state: StateView
   readonly mac: Uint8Array
-  private readonly net: SimNetwork
+  private readonly net: HostNetwork
   private readonly port: MortalPort
   private readonly doorbells = new Int32Array(new SharedArrayBuffer(DOORBELL_PAGE_BYTES))
   private readonly regions = new Map<number, Uint8Array>()
@@ -94,11 +107,11 @@ export class SimHost {
   framesIn = 0
   framesRefused = 0
 
-  constructor(net: SimNetwork, options: HostOptions) {
+  constructor(net: HostNetwork, options: HostOptions) {
     this.net = net
     this.clockUs = options.clockUs ?? 0
     this.nowUs = net.nowUs + this.clockUs
-    this.mac = Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
+    this.mac = options.mac ?? Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
     this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: options.controlBytes ?? 4096, koutBytes: options.controlBytes ?? 4096, fastEntries: options.fastEntries ?? 64 }
     this.state = this.makeState(options)
     this.nativeRegions = this.freshRegions()

@@ -36,10 +36,10 @@ export interface TwoHosts {
   readonly client: SimHost
 }
 
-export function twoHosts(seed: number, options: Partial<HostOptions> = {}): TwoHosts {
+export function twoHosts(seed: number, options: Partial<HostOptions> = {}, clientOptions: Partial<HostOptions> = {}): TwoHosts {
   const net = new SimNetwork(seed)
   const server = new SimHost(net, { ip: SERVER_IP, bufLen: 1 << 13, ...options })
-  const client = new SimHost(net, { ip: CLIENT_IP, bufLen: 1 << 13 })
+  const client = new SimHost(net, { ip: CLIENT_IP, bufLen: 1 << 13, ...clientOptions })
   return { net, server, client }
 }
 

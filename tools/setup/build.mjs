@@ -5,7 +5,7 @@ import { root, step } from './steps.mjs'
 import { hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
 
 const NATIVE_SOURCES = ['CMakeLists.txt', 'native', 'bench/native']
-const TYPESCRIPT_SOURCES = ['tsconfig.json', 'service', 'lib', 'native', 'tools', 'examples', 'bench', 'test']
+const TYPESCRIPT_SOURCES = ['tsconfig.json', 'service', 'lib', 'native', 'tools', 'examples', 'bench', 'experiments', 'test']
 const here = `${process.platform}-${process.arch}`
 
 /** Whether packages that somebody installed by hand are as new as the lock file. */

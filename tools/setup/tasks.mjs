@@ -18,6 +18,7 @@ const PROGRAMS = {
 
 /** Those that need no network and so no privileges. */
 const PLAIN_PROGRAMS = {
+  experiments: join('experiments', 'main.js'),
   sim: join('test', 'sim', 'seeds', 'main.js'),
   fuzz: join('test', 'sim', 'fuzz', 'main.js'),
 }

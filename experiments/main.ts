@@ -1,0 +1,42 @@
+/** Runs experiments: `npm run experiments`. */
+import { resolve } from 'node:path'
+import { runProgram, sayAs } from '../bench/program.js'
+import { packageRoot } from '../tools/netlab/index.js'
+import { EXPERIMENTS } from './list.js'
+import { HELP, readOptions, type Options } from './options.js'
+import { jsonText, writeResult, writeVerdict } from './report/documents.js'
+import type { Experiment, Result } from './report/experiment.js'
+import { goalsText, tableText } from './report/markdown.js'
+
+const say = sayAs('experiments')
+
+function conditions({ quick, seed }: Options): string {
+  return `Seed ${seed}${quick ? ', short times (--quick): not for conclusions' : ''}; \`npm run experiments\` writes this.`
+}
+
+function print({ number, title }: Experiment, { goals, tables }: Result): void {
+  console.log(`\n${number}. ${title}\n\n${goalsText(goals)}`)
+  for (const table of tables) console.log(`\n${tableText(table)}`)
+}
+
+await runProgram('experiments', async () => {
+  const options = readOptions(process.argv.slice(2), EXPERIMENTS)
+  if (options === null) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  for (const experiment of options.chosen) {
+    const { cpuUsage } = process
+    const before = cpuUsage()
+    say(`${experiment.number}. ${experiment.title}`)
+    const result = experiment.run({ quick: options.quick, seed: options.seed, say: (text) => say(`  ${text}`) })
+    say(`  ${((cpuUsage().user - before.user) / 1e6).toFixed(0)} s of CPU`)
+    if (options.json) process.stdout.write(jsonText({ name: experiment.name, goals: result.goals, data: result.data }))
+    else print(experiment, result)
+    if (options.out === null) continue
+    const folder = resolve(packageRoot, options.out)
+    await writeResult(folder, experiment, result, conditions(options))
+    await writeVerdict(folder, experiment, result)
+  }
+  return 0
+})

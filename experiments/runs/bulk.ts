@@ -1,0 +1,72 @@
+/** Long flows through one port: what experiments 1 to 3 have in common. */
+import type { Fabric, Flow, Node, OutputPort, PortOptions } from '../engine/index.js'
+import type { NodeOptions } from '../engine/node.js'
+import { transmissionUs } from '../engine/index.js'
+import { makeStar, type Star, starIp } from '../topology/star.js'
+
+/** Payload and frame of a full segment: MTU 1500, timestamps. */
+export const SEGMENT_PAYLOAD_BYTES = 1448
+export const SEGMENT_FRAME_BYTES = 1514
+
+/** Payload that a port can carry, kbit/s. */
+export function goodputKbps(rateKbps: number): number {
+  return (SEGMENT_PAYLOAD_BYTES * 8000) / transmissionUs(SEGMENT_FRAME_BYTES, rateKbps)
+}
+
+/** Round-trip time of a full segment over a star's links while nothing waits, microseconds. */
+export function baseRttUs({ rateKbps, delayUs }: PortOptions): number {
+  return 4 * delayUs + 2 * transmissionUs(SEGMENT_FRAME_BYTES, rateKbps) + 2 * transmissionUs(0, rateKbps)
+}
+
+export interface BulkOptions {
+  readonly seed: number
+  readonly port: PortOptions
+  readonly senders: number
+  readonly flows: number
+  /** Flows begin to send at random within this time, 0: all at once; null: when `FlowProgram.begin` says so. */
+  readonly spreadUs: number | null
+  readonly bufBytes: number
+  readonly cc: NonNullable<NodeOptions['cc']>
+  readonly tcp?: NonNullable<NodeOptions['tcp']>
+}
+
+export interface Bulk {
+  readonly star: Star
+  readonly fabric: Fabric
+  readonly flows: readonly Flow[]
+  /** When the first could begin, microseconds since the beginning. */
+  readonly startUs: number
+  /** The host that sends flow `index`. */
+  readonly senderOf: (index: number) => Node
+  /** To the receiver. */
+  readonly bottleneck: OutputPort
+}
+
+/** Rows of a flow table with room to spare. */
+export function tableRows(count: number): number {
+  return Math.max(64, 2 ** Math.ceil(Math.log2(count + 1)))
+}
+
+/** Handshakes are one after the other, so that no queue grows: connections that are open are what long flows have. */
+const HANDSHAKE_US = 20
+const HANDSHAKES_END_US = 1_000
+
+/** `senders` hosts have `flows` connections to host 0, which begin to send as `spreadUs` says, without end. */
+export function startBulk(options: BulkOptions): Bulk {
+  const { bufBytes, cc, flows: count, port, seed, senders, spreadUs } = options
+  const tcp = options.tcp ?? {}
+  const star = makeStar({
+    seed, hosts: senders + 1, port,
+    host: (index) => ({ flows: tableRows(index === 0 ? count : Math.ceil(count / senders)), bufBytes, cc, tcp }),
+  })
+  const { fabric, nodes } = star
+  const senderOf = (index: number): Node => nodes[1 + (index % senders)]
+  const flows = Array.from({ length: count }, (_, i) => {
+    fabric.pass(HANDSHAKE_US)
+    return senderOf(i).program.open(starIp(0), Infinity)
+  })
+  fabric.pass(HANDSHAKES_END_US)
+  const startUs = fabric.elapsedUs
+  if (spreadUs !== null) flows.forEach((flow, i) => fabric.at(startUs + fabric.random.fraction() * spreadUs, () => senderOf(i).program.begin(flow)))
+  return { star, fabric, flows, startUs, senderOf, bottleneck: star.ports[0] }
+}
