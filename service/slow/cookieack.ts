@@ -8,7 +8,8 @@ import type { Listener } from './listeners.js'
 import { acknowledgesSyn } from './negotiate.js'
 import { openPassive } from './passive.js'
 import type { Segment, Stack } from './stack.js'
-import { COOKIE_LIFE_US, restoreOffer } from './syncookies.js'
+import { restoreOffer } from './syncookies.js'
+import { isUnderPressure } from './synpressure.js'
 
 /**
  * A segment of no known connection for `listener`. Returns false if it brings no cookie of ours; looks for one only while
@@ -49,7 +50,7 @@ export function receiveOtherCookieAck(stack: Stack, connection: Connection, segm
 }
 
 function mayBringCookie(stack: Stack, { tcp }: Segment, listener: Listener): boolean {
-  return (tcp.flags & (TCP_SYN | TCP_RST | TCP_ACK)) === TCP_ACK && stack.nowUs - listener.cookieSentUs <= COOKIE_LIFE_US
+  return (tcp.flags & (TCP_SYN | TCP_RST | TCP_ACK)) === TCP_ACK && isUnderPressure(stack, listener)
 }
 
 /** The MSS that a cookie of ours in `segment` stands for, as an index of COOKIE_MSS; -1 if it brings none. */

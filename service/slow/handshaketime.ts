@@ -2,6 +2,7 @@
 import type { TcpOptions } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import type { Stack } from './stack.js'
+import { isUnderPressure } from './synpressure.js'
 import { userTimeoutEndUs } from './usertimeout.js'
 
 /** Before the first measurement (RFC 6298, 2.1), and where the handshake has timed out as well (5.7). */
@@ -52,6 +53,12 @@ export function initialRtoUs({ retries, firstSentUs }: Connection): number {
  * and 2.5); a user timeout, which counts in any state (RFC 9293, 3.10.8), here from the first SYN on, ends before that.
  */
 export function handshakeDueUs(stack: Stack, connection: Connection): number {
-  const timeoutUs = Math.min(stack.config.tcp.handshakeTimeoutUs * 2 ** connection.retries, stack.config.cc.maxRtoUs)
+  const timeoutUs = Math.min(firstTimeoutUs(stack, connection) * 2 ** connection.retries, stack.config.cc.maxRtoUs)
   return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection, connection.firstSentUs)), stack.nowUs)
+}
+
+/** Under pressure SYN-ACKs wait for as long as RFC 6298, 2.1 says: most of their SYNs may be made up. */
+function firstTimeoutUs(stack: Stack, { listener }: Connection): number {
+  const { handshakeTimeoutUs } = stack.config.tcp
+  return listener !== null && isUnderPressure(stack, listener) ? Math.max(handshakeTimeoutUs, INITIAL_RTO_US) : handshakeTimeoutUs
 }

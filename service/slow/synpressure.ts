@@ -9,16 +9,14 @@ import { timestampValue } from './handshaketime.js'
 import type { Listener } from './listeners.js'
 import { sendSynAck, takeOffer } from './negotiate.js'
 import type { Segment, Stack } from './stack.js'
-import { COOKIE_SLOT_US, cookieMssIndex, cookieOffer, cookieTimestamp } from './syncookies.js'
+import { COOKIE_LIFE_US, COOKIE_SLOT_US, cookieMssIndex, cookieOffer, cookieTimestamp } from './syncookies.js'
 
 /** Half-open connections of all listeners together; beyond it each listener keeps only its share. */
 export const HALF_OPEN_MAX = 16_384
-/**
- * Most retransmissions of a SYN-ACK: a stranger's connection may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a
- * SYN of ours. And while the queue is crowded: who takes longer makes room.
- */
+/** Most retransmissions of a SYN-ACK: a stranger's connection may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours. */
 const RETRIES_MAX = 10
-const RETRIES_WHEN_CROWDED = 6
+/** The same under pressure (and see handshaketime.ts): made-up SYNs are not to be answered many times over, and who takes longer makes room. */
+const RETRIES_UNDER_PRESSURE = 1
 
 /** Whether one more SYN for `listener` must not be kept: its backlog is full, or all places are taken and its share too. */
 export function isSynQueueFull(stack: Stack, listener: Listener): boolean {
@@ -29,10 +27,15 @@ export function isSynQueueFull(stack: Stack, listener: Listener): boolean {
   return own >= Math.max(1, Math.floor(HALF_OPEN_MAX / Math.max(1, stack.stats.get('listeners'))))
 }
 
-/** How often a SYN-ACK is sent again; the oldest leave a crowded queue first, since they have been repeated most. */
+/** Whether more SYNs than `listener` could keep have come lately: its cookies may still come back. */
+export function isUnderPressure(stack: Stack, listener: Listener): boolean {
+  return stack.nowUs - listener.cookieSentUs <= COOKIE_LIFE_US
+}
+
+/** How often a SYN-ACK is sent again; under pressure those leave first that have been repeated most. */
 export function synAckRetries(stack: Stack, { listener }: Connection): number {
-  const isCrowded = listener !== null && (listener.halfOpen.size * 4 >= listener.backlog * 3 || isSynQueueFull(stack, listener))
-  return Math.min(stack.config.tcp.handshakeRetries, isCrowded ? RETRIES_WHEN_CROWDED : RETRIES_MAX)
+  const most = listener !== null && isUnderPressure(stack, listener) ? RETRIES_UNDER_PRESSURE : RETRIES_MAX
+  return Math.min(stack.config.tcp.handshakeRetries, most)
 }
 
 /**
