@@ -13,10 +13,13 @@ import { COOKIE_LIFE_US, COOKIE_SLOT_US, cookieMssIndex, cookieOffer, cookieTime
 
 /** Half-open connections of all listeners together; beyond it each listener keeps only its share. */
 export const HALF_OPEN_MAX = 16_384
-/** Most retransmissions of a SYN-ACK: a stranger's connection may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a SYN of ours. */
+/**
+ * Most retransmissions of a SYN-ACK: a stranger's connection may not keep its place for the three minutes that RFC 9293, 3.8.3 gives a
+ * SYN of ours. Under pressure (see handshaketime.ts) they begin after a second; with fewer, a client whose ACKs found no room in the accept
+ * queue was forgotten before there was some.
+ */
 const RETRIES_MAX = 10
-/** The same under pressure (and see handshaketime.ts): made-up SYNs are not to be answered many times over, and who takes longer makes room. */
-const RETRIES_UNDER_PRESSURE = 1
+const RETRIES_UNDER_PRESSURE = 6
 
 /** Whether one more SYN for `listener` must not be kept: its backlog is full, or all places are taken and its share too. */
 export function isSynQueueFull(stack: Stack, listener: Listener): boolean {
