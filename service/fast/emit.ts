@@ -48,11 +48,10 @@ import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
 import {
-  ETHERNET_BYTES, ETHERTYPE_IPV4, SEGMENT_NEW_DATA, TCP_ACK, TCP_CWR, TCP_ECE, TIMESTAMPS_ALIGNED, WINDOW_FIELD_MAX,
+  ETHERNET_BYTES, ETHERTYPE_IPV4, IP_BYTES, SEGMENT_NEW_DATA, TCP_ACK, TCP_BYTES, TCP_CWR, TCP_ECE, TIMESTAMPS_ALIGNED,
+  TIMESTAMPS_BYTES, WINDOW_FIELD_MAX,
 } from './segment.js'
 
-const TCP_BYTES = 20
-const TIMESTAMPS_BYTES = 12
 /** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
 const IP_FIRST = 0x45
 const IP_FRAGMENT = 0x40
@@ -111,7 +110,7 @@ export class Emitter {
     this.ethernet(slot, fast.halves[tcb * 2 + TCB_NEIGHBOR_U16])
     const at = (slot * TX_SLOT_BYTES + 32) >> 2
     const words = this.words
-    words[at] = IP_FIRST | (((flags >>> FLAGS_TOS_SHIFT) & DSCP_MASK) << 8) | (swap16(20 + tcpLen + len) << 16)
+    words[at] = IP_FIRST | (((flags >>> FLAGS_TOS_SHIFT) & DSCP_MASK) << 8) | (swap16(IP_BYTES + tcpLen + len) << 16)
     words[at + 1] = IP_FRAGMENT << 16
     words[at + 2] = this.ttlAndProtocol
     words[at + 3] = state[STATE_LOCAL_ADDRESSES + fast.bytes[tcb * 4 + TCB_LOCAL_IP_U8]]
@@ -127,7 +126,7 @@ export class Emitter {
       words[at + 11] = swap32(fast.tsNow)
       words[at + 12] = swap32(state[tcb + TCB_TS_RECENT])
     }
-    this.describe(slot, tcb, seq, len, ETHERNET_BYTES + 20 + tcpLen)
+    this.describe(slot, tcb, seq, len, ETHERNET_BYTES + IP_BYTES + tcpLen)
     fast.lastAck[flow] = state[tcb + TCB_RCV_NXT]
     if ((flags & (FLAG_GAP | FLAG_ECN)) === 0) fast.ackCount[flow] = 0
     else this.uncommon(flow, tcb, slot, at, len, tcpFlags, flags)
@@ -170,7 +169,7 @@ export class Emitter {
   /** Adds a SACK option behind the options there are (RFC 2018, 3), if there is something to report. */
   private sack(flow: number, slot: number, at: number, timestamps: boolean): void {
     const { words } = this
-    const option = at + ((20 + TCP_BYTES) >> 2) + (timestamps ? TIMESTAMPS_BYTES >> 2 : 0)
+    const option = at + ((IP_BYTES + TCP_BYTES) >> 2) + (timestamps ? TIMESTAMPS_BYTES >> 2 : 0)
     const blocks = this.fast.sackBlocks.write(flow, words, option + 1, timestamps ? BLOCKS_MAX_TIMESTAMPS : BLOCKS_MAX)
     if (blocks === 0) return
     words[option] = SACK_ALIGNED | ((2 + 8 * blocks) << 24)

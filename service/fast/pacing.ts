@@ -16,9 +16,7 @@ import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { pacedBytes, PaceRates } from './pacerates.js'
 import { PaceWheel } from './pacewheel.js'
-
-const HEADERS_BYTES = 40
-const TIMESTAMPS_BYTES = 12
+import { IP_BYTES, TCP_BYTES, TIMESTAMPS_BYTES } from './segment.js'
 
 export class Pacing {
   readonly rates: PaceRates
@@ -70,7 +68,7 @@ export function chargeUnpaced(fast: FastPath, flow: number, tcb: number, len: nu
 }
 
 function charge(fast: FastPath, flow: number, tcb: number, len: number): void {
-  const headers = (fast.words[tcb + TCB_FLAGS] & FLAG_TIMESTAMPS) !== 0 ? HEADERS_BYTES + TIMESTAMPS_BYTES : HEADERS_BYTES
+  const headers = (fast.words[tcb + TCB_FLAGS] & FLAG_TIMESTAMPS) !== 0 ? IP_BYTES + TCP_BYTES + TIMESTAMPS_BYTES : IP_BYTES + TCP_BYTES
   const bytes = pacedBytes(len, fast.halves[tcb * 2 + TCB_MSS_U16], headers)
   fast.pacing.rates.charge(flow, bytes, fast.now32, fast.tsNow)
 }

@@ -36,6 +36,12 @@ export const ETHERTYPE_IPV4 = 0x0008
 /** NOP, NOP, timestamps, length 10: how everybody lays the option out (RFC 7323, appendix A), as a raw word. */
 export const TIMESTAMPS_ALIGNED = 0x0a080101
 export const ETHERNET_BYTES = 14
+/** Without options; with them a header is no longer the worker's business. */
+export const IP_BYTES = 20
+/** Without options. */
+export const TCP_BYTES = 20
+/** NOP, NOP and the timestamps option. */
+export const TIMESTAMPS_BYTES = 12
 const OPTION_SACK = 5
 
 export class Segment {
@@ -64,7 +70,7 @@ export class Segment {
 
 /** Parses the frame of `len` bytes at byte `eth` into `segment`. About 10 ns. */
 export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Array, eth: number, len: number): number {
-  if (len < ETHERNET_BYTES + 40) return PARSED_FOREIGN
+  if (len < ETHERNET_BYTES + IP_BYTES + TCP_BYTES) return PARSED_FOREIGN
   if ((bytes[eth + 12] | (bytes[eth + 13] << 8)) !== ETHERTYPE_IPV4) return PARSED_FOREIGN
   const ip = (eth + ETHERNET_BYTES) >> 2
   const first = words[ip]
@@ -75,8 +81,8 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   const ipLen = swap16(first >>> 16)
   const control = words[ip + 8]
   const headerLen = (control & 0xf0) >> 2
-  const payloadLen = ipLen - 20 - headerLen
-  if (headerLen < 20 || payloadLen < 0 || ipLen + ETHERNET_BYTES > len) return PARSED_MALFORMED
+  const payloadLen = ipLen - IP_BYTES - headerLen
+  if (headerLen < TCP_BYTES || payloadLen < 0 || ipLen + ETHERNET_BYTES > len) return PARSED_MALFORMED
   const flags = (control >>> 8) & 0xff
   segment.remoteIp = words[ip + 3]
   segment.localIp = words[ip + 4]
@@ -87,17 +93,17 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
   segment.ack = swap32(words[ip + 7])
   segment.window = swap16(control >>> 16)
   segment.payloadLen = payloadLen
-  segment.payloadFrom = ETHERNET_BYTES + 20 + headerLen
+  segment.payloadFrom = ETHERNET_BYTES + IP_BYTES + headerLen
   segment.congested = ((first >>> 8) & 3) === 3
   segment.sackBlocks = 0
-  if (headerLen === 32 && words[ip + 10] === TIMESTAMPS_ALIGNED) {
+  if (headerLen === TCP_BYTES + TIMESTAMPS_BYTES && words[ip + 10] === TIMESTAMPS_ALIGNED) {
     segment.hasTimestamps = true
     segment.tsVal = swap32(words[ip + 11])
     segment.tsEcr = swap32(words[ip + 12])
     return PARSED
   }
   segment.hasTimestamps = false
-  return headerLen === 20 || parseOptions(segment, bytes, eth + 54, eth + 34 + headerLen) ? PARSED : PARSED_MALFORMED
+  return headerLen === TCP_BYTES || parseOptions(segment, bytes, eth + ETHERNET_BYTES + IP_BYTES + TCP_BYTES, eth + ETHERNET_BYTES + IP_BYTES + headerLen) ? PARSED : PARSED_MALFORMED
 }
 
 /** Looks for timestamps and SACK blocks in an option list (RFC 9293, 3.2). Returns false if it is malformed. */

@@ -16,6 +16,13 @@ export function srttUs({ flows }: Stack, connection: Connection): number {
   return (flows.word(connection, TCB_SRTT_US8) + 7) >>> 3
 }
 
+/** Least round-trip time seen so far, that of the handshake included, microseconds; 0 before the first. The worker keeps only SRTT. */
+export function minRttUs(stack: Stack, connection: Connection): number {
+  const rttUs = srttUs(stack, connection)
+  if (rttUs > 0 && (connection.minRttUs === 0 || rttUs < connection.minRttUs)) connection.minRttUs = rttUs
+  return connection.minRttUs
+}
+
 /** Payload bytes of a full segment. */
 export function mssOf({ flows }: Stack, connection: Connection): number {
   return flows.half(connection, TCB_MSS_U16)

@@ -4,7 +4,7 @@ import type { Connection } from './connection.js'
 import type { Stack } from './stack.js'
 
 /** Bytes that a timestamps option takes in every segment. */
-const TIMESTAMPS_BYTES = 12
+export const TIMESTAMPS_BYTES = 12
 /** IP and TCP headers without options. */
 export const HEADERS_BYTES = 40
 /** Payload of a super-segment at most, with room for all TCP options: a larger MSS could not be multiplied within it (fast/transmit.ts). */

@@ -6,7 +6,7 @@ import {
 } from '../../lib/memif/index.js'
 import { seqAdd, seqDiff } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
-import { inFlight, mssOf, quietMs, rcvWindow, srttUs } from './flowstate.js'
+import { inFlight, minRttUs, mssOf, quietMs, rcvWindow, srttUs } from './flowstate.js'
 import { LOST, SACKED } from './recovery/scoreboard.js'
 import { backedOffUs } from './retransmit.js'
 import type { Stack } from './stack.js'
@@ -18,7 +18,7 @@ export function connectionInfo(stack: Stack, connection: Connection): InfoValues
     ...NOTHING,
     state: TCP_STATES.indexOf(connection.state),
     flags: optionFlags(connection),
-    minRttUs: connection.minRttUs || connection.handshakeRttUs,
+    minRttUs: connection.minRttUs,
     retransmits: connection.retransmits,
     lostBytes: connection.recovery?.board.bytes(LOST) ?? 0,
     sackedBytes: connection.recovery?.board.bytes(SACKED) ?? 0,
@@ -51,6 +51,7 @@ function flowInfo(stack: Stack, connection: Connection): Partial<InfoValues> {
   return {
     flags: flowFlags(connection, flags),
     rttUs: srttUs(stack, connection),
+    minRttUs: minRttUs(stack, connection),
     rttvarUs: word(TCB_RTTVAR_US4) >>> 2,
     rtoUs: Math.round(backedOffUs(stack, connection)),
     backoff: connection.backoff,

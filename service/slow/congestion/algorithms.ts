@@ -1,10 +1,10 @@
 /** All algorithms by name, and which of them has a connection. */
-import { CONGESTION_CONTROLS, type CongestionControl } from '../../../lib/memif/index.js'
+import { CONGESTION_CONTROLS, RATE_KBPS_MAX, type CongestionControl } from '../../../lib/memif/index.js'
 import type { SlowConfig } from '../config.js'
 import type { Connection } from '../connection.js'
+import { minRttUs } from '../flowstate.js'
 import type { Stack } from '../stack.js'
 import type { Algorithm } from './algorithm.js'
-import { RATE_MAX_KBPS } from './bounds.js'
 import { constRate } from './constrate.js'
 import { cubic } from './cubic.js'
 import { dctcpRate } from './dctcprate.js'
@@ -30,7 +30,7 @@ export class Algorithms {
 
   /** Throws RangeError if the configuration wants a module and there is none. */
   constructor({ cc, tcp }: SlowConfig, module: Algorithm | null) {
-    const linkKbps = Math.min(tcp.linkBwGbps * KBPS_PER_GBPS, RATE_MAX_KBPS)
+    const linkKbps = Math.min(tcp.linkBwGbps * KBPS_PER_GBPS, RATE_KBPS_MAX)
     this.module = module
     this.standard = cc.algorithm
     this.byName = {
@@ -83,12 +83,12 @@ export function asksForEcn(stack: Stack, connection: Connection): boolean {
  * The algorithm that `connection` is to have: the one it has chosen, or the configured one, unless that lives on marks and the flow gets
  * none, its path is longer than one of a data centre, or it does not leave the host.
  */
-export function algorithmOf(stack: Stack, connection: Connection, minRttUs: number, isDisowned: boolean): Algorithm {
+export function algorithmOf(stack: Stack, connection: Connection, isDisowned: boolean): Algorithm {
   const { algorithms } = stack
   const chosen = algorithms.chosen(connection.options.congestion)
   const algorithm = isDisowned && chosen === algorithms.module ? algorithms.instead : chosen
   if (algorithm.usesMarks !== true) return algorithm
-  const isFit = connection.ecn && minRttUs <= DATA_CENTRE_RTT_US && !isInside(stack, connection)
+  const isFit = connection.ecn && minRttUs(stack, connection) <= DATA_CENTRE_RTT_US && !isInside(stack, connection)
   return isFit ? algorithm : algorithms.conventional
 }
 

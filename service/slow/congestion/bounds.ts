@@ -1,14 +1,11 @@
 /** Windows and rates in general: where they begin, end, and how the one becomes the other. */
+import { HEADERS_BYTES, TIMESTAMPS_BYTES } from '../mss.js'
 import type { Flow } from './algorithm.js'
 
 /** Nothing was lost yet: slow start goes on. */
 export const SSTHRESH_NONE = 0x7fffffff
-/** Rates that a worker can keep (TCB_RATE_KBPS), kbit/s. */
-export const RATE_MIN_KBPS = 10
-export const RATE_MAX_KBPS = 100_000_000
-
-/** IPv4 header, TCP header and timestamps: what a segment has beside its payload where a rate counts. */
-const HEADERS_BYTES = 52
+/** What a segment has beside its payload where a rate counts, if the peer has timestamps. */
+const BESIDE_PAYLOAD_BYTES = HEADERS_BYTES + TIMESTAMPS_BYTES
 /** A window that serves a rate holds so many round trips of it: the rate is to hold the flow back, not delayed acknowledgments and jitter. */
 const RATE_WINDOW_RTTS = 2
 
@@ -29,7 +26,7 @@ export function halfOfFlight({ inFlightBytes, mss }: Flow): number {
 
 /** The rate at which `payloadBytes` in full segments leave in `timeUs`, kbit/s, headers included. */
 export function rateOf(payloadBytes: number, timeUs: number, mss: number): number {
-  return (payloadBytes * 8000 * (mss + HEADERS_BYTES)) / mss / timeUs
+  return (payloadBytes * 8000 * (mss + BESIDE_PAYLOAD_BYTES)) / mss / timeUs
 }
 
 /**

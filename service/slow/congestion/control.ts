@@ -10,17 +10,18 @@
  * loss and its repair is recovery's (recovery/recovery.ts).
  */
 import {
-  FLAG_CWND_LIMITED, FLAG_CWR_OWED, TCB_ACKED_BYTES, TCB_CWND, TCB_ECN_BYTES, TCB_RATE_KBPS, TCB_SND_UNA, TO_FAST_FLOW_UPDATE,
+  FLAG_CWND_LIMITED, FLAG_CWR_OWED, RATE_KBPS_MAX, RATE_KBPS_MIN, TCB_CWND, TCB_RATE_KBPS, TCB_SND_UNA, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqDiff } from '../../../lib/wire/index.js'
 import type { Connection } from '../connection.js'
-import { ackedSince, inFlight, mssOf, srttUs } from '../flowstate.js'
+import { ackedSince, mssOf, srttUs } from '../flowstate.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
 import type { Flow } from './algorithm.js'
 import { algorithmOf } from './algorithms.js'
-import { initialWindow, leastThreshold, RATE_MAX_KBPS, RATE_MIN_KBPS, SSTHRESH_NONE } from './bounds.js'
-import { askThreshold, install, tell, type Look } from './guard.js'
+import { initialWindow, leastThreshold, SSTHRESH_NONE } from './bounds.js'
+import { askThreshold, install, tell } from './guard.js'
+import { startInterval } from './look.js'
 import { reno } from './reno.js'
 import { CongestionState, FlowView } from './state.js'
 
@@ -30,25 +31,19 @@ const GROWTHS_PER_RTT = 4
 /** How often a flow in use is looked at that is neither held back nor marked: only its round-trip time can say something new. */
 const QUIET_US = 10_000
 
-const view = new FlowView()
-
 // ---- the life of a flow ----
 
 /** A flow begins: its TCB is filled but for window and rate. */
 export function beginControl(stack: Stack, connection: Connection): void {
-  const state = new CongestionState(reno, reno.create(view))
+  const state = new CongestionState(reno, reno.create(new FlowView()))
   state.lookedUs = stack.nowUs
-  state.minRttUs = connection.handshakeRttUs
   connection.congestion = state
-  const look = lookOf(stack, connection, state)
-  const algorithm = algorithmOf(stack, connection, state.minRttUs, false)
-  take(connection, state, install(stack, connection, state, look, algorithm))
-  write(stack, connection, state)
+  take(stack, connection, install(stack, connection, state, algorithmOf(stack, connection, false)))
 }
 
 /** The flow ends. */
 export function endControl(stack: Stack, { congestion }: Connection): void {
-  if (congestion?.timer) stack.timers.cancel(congestion.timer)
+  stack.timers.cancel(congestion?.timer)
 }
 
 /** The flow has something in flight or to send. */
@@ -63,10 +58,10 @@ export function onActive(stack: Stack, connection: Connection): void {
 export function onIdle(stack: Stack, connection: Connection): void {
   const state = connection.congestion
   if (state === null) return
-  if (state.timer && state.algorithm.looks === 'interval') stack.timers.cancel(state.timer)
-  const flow = tell(stack, connection, state, lookOf(stack, connection, state), 'onIdle')
+  if (state.algorithm.looks === 'interval') stack.timers.cancel(state.timer)
+  const flow = tell(stack, connection, state, 'onIdle')
   if (state.control.onIdle === undefined) flow.cwndBytes = Math.min(flow.cwndBytes, initialWindow(flow.mss))
-  if (take(connection, state, flow)) decided(stack, connection, state)
+  if (take(stack, connection, flow)) decided(stack, connection, state)
 }
 
 /** The connection's choice, or what is known of its path, has changed. */
@@ -105,12 +100,11 @@ export function onCongestionEcho(stack: Stack, connection: Connection): void {
 
 function answerEcho(stack: Stack, connection: Connection, state: CongestionState): void {
   if (state.control.onEcho !== undefined) {
-    const isChanged = take(connection, state, tell(stack, connection, state, lookOf(stack, connection, state), 'onEcho'))
-    if (isChanged) decided(stack, connection, state)
+    if (take(stack, connection, tell(stack, connection, state, 'onEcho'))) decided(stack, connection, state)
     return
   }
   lossReduces(stack, connection)
-  connection.cwnd = usableWindow(connection, connection.ssthresh)
+  setWindow(stack, connection, connection.ssthresh)
   decided(stack, connection, state)
 }
 
@@ -120,10 +114,10 @@ function answerEcho(stack: Stack, connection: Connection, state: CongestionState
 export function lossReduces(stack: Stack, connection: Connection): void {
   const state = connection.congestion
   if (state === null) return
-  const [threshold, flow] = askThreshold(stack, connection, state, lookOf(stack, connection, state))
+  const [threshold, flow] = askThreshold(stack, connection, state)
   state.losses++
   connection.ssthresh = Math.min(Math.max(Math.floor(threshold), leastThreshold(flow.mss)), SSTHRESH_NONE)
-  takeRate(stack, connection, state, flow)
+  setRate(stack, connection, flow.rateKbps)
 }
 
 /** A retransmission timeout (RFC 5681, 3.1): start again with one segment. `isFirst`: not yet backed off. */
@@ -131,7 +125,7 @@ export function timeoutReduces(stack: Stack, connection: Connection, isFirst: bo
   const state = connection.congestion
   if (state === null) return
   if (isFirst) lossReduces(stack, connection)
-  takeRate(stack, connection, state, tell(stack, connection, state, lookOf(stack, connection, state), 'onTimeout'))
+  setRate(stack, connection, tell(stack, connection, state, 'onTimeout').rateKbps)
   state.timeouts++
   connection.cwnd = mssOf(stack, connection)
 }
@@ -142,7 +136,7 @@ export function undoReduction(stack: Stack, connection: Connection, cwnd: number
   connection.cwnd = Math.max(connection.cwnd, cwnd)
   connection.ssthresh = Math.max(connection.ssthresh, ssthresh)
   if (state === null) return
-  takeRate(stack, connection, state, tell(stack, connection, state, lookOf(stack, connection, state), 'onUndo'))
+  setRate(stack, connection, tell(stack, connection, state, 'onUndo').rateKbps)
   state.lookedUs = stack.nowUs
   state.isFresh = false
 }
@@ -187,16 +181,14 @@ function onDue(stack: Stack, connection: Connection, state: CongestionState): vo
 
 function lookNow(stack: Stack, connection: Connection, state: CongestionState): void {
   if (isBusy(connection, state)) return lookAgain(stack, connection, state)
-  const look = lookOf(stack, connection, state)
-  const { ackedBytes, isLimited } = look()
   // What is known of the path may be new.
   if (reconsider(stack, connection, state)) return
-  if (ackedBytes === 0) {
+  if (ackedSince(stack, connection, state.ackedWord) === 0) {
     state.waits = Math.min(state.waits + 1, WAITS_MAX)
     return lookAt(stack, connection, state, stack.nowUs + restUs(stack, connection, state) * 2 ** state.waits)
   }
-  const isChanged = take(connection, state, tell(stack, connection, state, look, 'update'))
-  if (isChanged || isLimited) decided(stack, connection, state)
+  const flow = tell(stack, connection, state, 'update')
+  if (take(stack, connection, flow) || flow.isLimited) decided(stack, connection, state)
   else startInterval(stack, connection, state)
   lookAgain(stack, connection, state)
 }
@@ -210,104 +202,50 @@ function isBusy({ recovery }: Connection, { algorithm }: CongestionState): boole
 /** Of a flow whose looks are its intervals the next is planned always; a report brings it forward. */
 function lookAgain(stack: Stack, connection: Connection, state: CongestionState): void {
   if (state.algorithm.looks !== 'interval') return
-  if (state.timer) stack.timers.cancel(state.timer)
+  stack.timers.cancel(state.timer)
   lookAt(stack, connection, state, stack.nowUs + Math.max(intervalUs(stack, connection), QUIET_US))
 }
 
 /** Gives the flow to the algorithm that it ought to have. Returns whether that is another one. */
 function reconsider(stack: Stack, connection: Connection, state: CongestionState): boolean {
-  const algorithm = algorithmOf(stack, connection, state.minRttUs, state.isDisowned)
+  const algorithm = algorithmOf(stack, connection, state.isDisowned)
   if (algorithm === state.algorithm) return false
-  if (state.timer) stack.timers.cancel(state.timer)
-  const flow = install(stack, connection, state, lookOf(stack, connection, state), algorithm)
-  if (connection.recovery === null) take(connection, state, flow)
-  else takeRate(stack, connection, state, flow)
+  stack.timers.cancel(state.timer)
+  const flow = install(stack, connection, state, algorithm)
+  if (connection.recovery === null) take(stack, connection, flow)
+  else setRate(stack, connection, flow.rateKbps)
   decided(stack, connection, state)
   if (connection.isWatched) onActive(stack, connection)
   return true
 }
 
-// ---- between TCB, state and algorithm ----
-
-function lookOf(stack: Stack, connection: Connection, state: CongestionState): Look {
-  return () => {
-    const rttUs = srttUs(stack, connection)
-    if (rttUs > 0 && (state.minRttUs === 0 || rttUs < state.minRttUs)) state.minRttUs = rttUs
-    view.nowUs = stack.nowUs
-    view.mss = mssOf(stack, connection)
-    view.rttUs = rttUs
-    view.minRttUs = state.minRttUs
-    view.inFlightBytes = inFlight(stack, connection)
-    view.intervalUs = Math.max(stack.nowUs - state.lookedUs, 0)
-    view.isLimited = stack.flows.hasFlag(connection, FLAG_CWND_LIMITED)
-    count(stack, connection, state)
-    view.cwndBytes = connection.cwnd
-    view.ssthreshBytes = connection.ssthresh
-    view.rateKbps = state.rateKbps
-    return view
-  }
-}
-
-function count(stack: Stack, connection: Connection, state: CongestionState): void {
-  const { flows } = stack
-  view.ackedBytes = ackedSince(stack, connection, state.ackedWord)
-  view.ecnBytes = (flows.word(connection, TCB_ECN_BYTES) - state.ecnWord) >>> 0
-  view.totalAckedBytes = state.totalAckedBytes + view.ackedBytes
-  view.totalEcnBytes = state.totalEcnBytes + view.ecnBytes
-  view.losses = state.losses
-  view.timeouts = state.timeouts
-  view.retransmits = connection.retransmits - state.retransmits
-}
-
-/** A new interval begins: what was counted belongs to the one before. */
-function startInterval(stack: Stack, connection: Connection, state: CongestionState): void {
-  count(stack, connection, state)
-  state.totalAckedBytes = view.totalAckedBytes
-  state.totalEcnBytes = view.totalEcnBytes
-  state.ackedWord = stack.flows.word(connection, TCB_ACKED_BYTES)
-  state.ecnWord = stack.flows.word(connection, TCB_ECN_BYTES)
-  state.losses = 0
-  state.timeouts = 0
-  state.retransmits = connection.retransmits
-  state.lookedUs = stack.nowUs
-  state.isFresh = false
-  state.waits = 0
-}
+// ---- into TCB and connection ----
 
 /** Takes over what an algorithm has decided. Returns whether window or rate are others than before. */
-function take(connection: Connection, state: CongestionState, flow: Flow): boolean {
-  const cwnd = usableWindow(connection, Math.trunc(Math.max(flow.cwndBytes, flow.mss)))
-  const rate = rateInBounds(flow.rateKbps)
-  const isChanged = cwnd !== connection.cwnd || rate !== state.rateKbps
-  connection.cwnd = cwnd
-  connection.ssthresh = Math.trunc(Math.min(flow.ssthreshBytes, SSTHRESH_NONE))
-  state.rateKbps = rate
-  return isChanged
+function take(stack: Stack, connection: Connection, { cwndBytes, mss, rateKbps, ssthreshBytes }: Flow): boolean {
+  connection.ssthresh = Math.trunc(Math.min(ssthreshBytes, SSTHRESH_NONE))
+  const isOtherWindow = setWindow(stack, connection, Math.trunc(Math.max(cwndBytes, mss)))
+  return setRate(stack, connection, rateKbps) || isOtherWindow
 }
 
-/** More than the transmit buffer holds is never used; twice leaves room for a buffer that grows. */
-function usableWindow({ txLog2 }: Connection, bytes: number): number {
-  return Math.min(bytes, 2 * 2 ** txLog2)
+/** More than the transmit buffer holds is never used; twice leaves room for a buffer that grows. Returns whether it is another than before. */
+function setWindow(stack: Stack, connection: Connection, bytes: number): boolean {
+  const before = connection.cwnd
+  connection.cwnd = Math.min(bytes, 2 * 2 ** connection.txLog2)
+  stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
+  return connection.cwnd !== before
 }
 
-/** The same while the window is recovery's, which tells the worker when it is done. */
-function takeRate(stack: Stack, connection: Connection, state: CongestionState, { rateKbps }: Flow): void {
-  state.rateKbps = rateInBounds(rateKbps)
-  stack.flows.setWord(connection, TCB_RATE_KBPS, state.rateKbps)
-}
-
-function rateInBounds(rateKbps: number): number {
-  return rateKbps === 0 ? 0 : Math.min(Math.max(Math.round(rateKbps), RATE_MIN_KBPS), RATE_MAX_KBPS)
+/** Alone while the window is recovery's, which tells the worker when it is done. Returns whether it is another than before. */
+function setRate(stack: Stack, connection: Connection, rateKbps: number): boolean {
+  const before = stack.flows.word(connection, TCB_RATE_KBPS)
+  const rate = rateKbps === 0 ? 0 : Math.min(Math.max(Math.round(rateKbps), RATE_KBPS_MIN), RATE_KBPS_MAX)
+  stack.flows.setWord(connection, TCB_RATE_KBPS, rate)
+  return rate !== before
 }
 
 /** The worker is told, and a new interval begins. */
 function decided(stack: Stack, connection: Connection, state: CongestionState): void {
   startInterval(stack, connection, state)
-  write(stack, connection, state)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
-}
-
-function write(stack: Stack, connection: Connection, state: CongestionState): void {
-  stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
-  stack.flows.setWord(connection, TCB_RATE_KBPS, state.rateKbps)
 }

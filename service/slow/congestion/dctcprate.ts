@@ -4,54 +4,40 @@
  * halve it, as conventional TCP would (RFC 8257, 3.5).
  */
 import type { DctcpConfig } from '../config.js'
-import type { Algorithm, Flow, FlowControl } from './algorithm.js'
+import type { Algorithm, Flow } from './algorithm.js'
 import { MarkedShare } from './marks.js'
-import { PacedRate } from './rate.js'
+import { RateControl } from './rate.js'
 
-class DctcpRate implements FlowControl {
+class DctcpRate extends RateControl {
   private readonly config: DctcpConfig
   private readonly marks: MarkedShare
-  private readonly rate: PacedRate
   /** Acknowledged since alpha was last computed, and of that marked. */
   private ackedBytes = 0
   private markedBytes = 0
 
   constructor(flow: Flow, config: DctcpConfig, maxKbps: number) {
+    super(flow, config.initKbps, { minKbps: config.minKbps, maxKbps })
     this.config = config
     this.marks = new MarkedShare(config.weight)
-    this.rate = new PacedRate(flow, config.initKbps, { minKbps: config.minKbps, maxKbps })
   }
 
   update(flow: Flow): void {
-    const { rate } = this
-    rate.achieved.note(flow)
+    this.achieved.note(flow)
     this.ackedBytes += flow.ackedBytes
     this.markedBytes += flow.ecnBytes
     const isMarked = this.markedBytes > 0
     const isEstimated = this.estimate(flow)
     // What was lost has taken its share of the rate already; marks of the same time must not take it twice (RFC 3168, 6.1.2).
-    if (flow.losses > 0 || flow.timeouts > 0) return rate.set(flow, rate.kbps)
+    if (flow.losses > 0 || flow.timeouts > 0) return this.set(flow, this.kbps)
     if (isMarked) this.reduce(flow, isEstimated)
-    else rate.set(flow, flow.isLimited ? this.grown() : rate.kbps)
-  }
-
-  onLoss(flow: Flow): number {
-    return this.rate.halve(flow)
-  }
-
-  onTimeout(flow: Flow): void {
-    this.rate.onTimeout(flow)
-  }
-
-  onUndo(flow: Flow): void {
-    this.rate.undo(flow)
+    else this.set(flow, flow.isLimited ? this.grown() : this.kbps)
   }
 
   /** Marks are counted, and answered when an interval ends. */
   onEcho(): void {}
 
   onIdle(flow: Flow): void {
-    this.rate.restart(flow)
+    this.restart(flow)
   }
 
   /** A share of few packets says little: they wait for more. Returns whether alpha is new. */
@@ -65,19 +51,17 @@ class DctcpRate implements FlowControl {
 
   /** Something was marked: an end to doubling, and as soon as alpha is known the rate is reduced by it. */
   private reduce(flow: Flow, isEstimated: boolean): void {
-    const { rate } = this
-    rate.set(flow, isEstimated ? rate.kbps * this.marks.remainder : rate.kbps)
-    rate.thresholdKbps = Math.min(rate.thresholdKbps, rate.kbps)
+    this.set(flow, isEstimated ? this.kbps * this.marks.remainder : this.kbps)
+    this.thresholdKbps = Math.min(this.thresholdKbps, this.kbps)
   }
 
   private grown(): number {
-    const { rate } = this
     const { stepKbps, mimd } = this.config
-    const bounded = rate.achieved.bound(rate.kbps)
-    if (rate.kbps < rate.thresholdKbps) return Math.min(bounded * 2, rate.thresholdKbps)
+    const bounded = this.achieved.bound(this.kbps)
+    if (this.kbps < this.thresholdKbps) return Math.min(bounded * 2, this.thresholdKbps)
     const kbps = mimd === null ? bounded + stepKbps : bounded * mimd
     // A rate that was not achieved is no threshold to double to.
-    rate.thresholdKbps = Math.min(rate.thresholdKbps, kbps)
+    this.thresholdKbps = Math.min(this.thresholdKbps, kbps)
     return kbps
   }
 }

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Algorithm, FlowControl } from './algorithm.js'
-import { checkFlow, checkNumber } from './guard.js'
+import { checkFlow, checkNumber, messageOf } from './guard.js'
 import { FlowView } from './state.js'
 
 /** Why a module cannot be used, and what would be right. */
@@ -76,8 +76,4 @@ function checkMethods(control: unknown): void {
     const isGood = methods[name] === undefined || typeof methods[name] === 'function'
     if (!isGood) throw new ModuleError(`${name} is no function`)
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

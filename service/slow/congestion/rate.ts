@@ -1,5 +1,5 @@
 /** A rate between its bounds, with the window that goes with it: what the rate-based algorithms have in common. */
-import type { Flow } from './algorithm.js'
+import type { Flow, FlowControl } from './algorithm.js'
 import { AchievedRate } from './achieved.js'
 import { halfOfFlight, initialWindow, rateOf, SSTHRESH_NONE, windowOf } from './bounds.js'
 
@@ -9,12 +9,13 @@ export interface RateBounds {
   readonly maxKbps: number
 }
 
-export class PacedRate {
+/** Keeps a rate and answers losses; when it grows and shrinks is said by `update`. */
+export abstract class RateControl implements FlowControl {
   /** The rate; kbit/s. */
-  kbps: number
+  protected kbps: number
   /** Below it the rate doubles: what ssthresh is to a window (RFC 5681, 3.1). */
-  thresholdKbps: number
-  readonly achieved = new AchievedRate()
+  protected thresholdKbps: number
+  protected readonly achieved = new AchievedRate()
   private readonly initialKbps: number | null
   private readonly bounds: RateBounds
   private before = { kbps: 0, thresholdKbps: Infinity }
@@ -29,24 +30,21 @@ export class PacedRate {
     this.set(flow, this.kbps)
   }
 
+  abstract update(flow: Flow): void
+
   /** Sets the rate as far as the bounds allow, and writes it and its window into `flow`. */
-  set(flow: Flow, kbps: number): void {
+  protected set(flow: Flow, kbps: number): void {
     const { minKbps, maxKbps } = this.bounds
     this.kbps = Math.min(Math.max(kbps, minKbps), maxKbps)
     flow.rateKbps = this.kbps >= maxKbps ? 0 : Math.round(this.kbps)
-    flow.cwndBytes = windowOf(this.isAtTop ? Math.max(this.kbps, this.achieved.kbps) : this.kbps, flow)
-  }
-
-  /** The rate is the link's. */
-  get isAtTop(): boolean {
-    return this.kbps >= this.bounds.maxKbps
+    flow.cwndBytes = windowOf(flow.rateKbps === 0 ? Math.max(this.kbps, this.achieved.kbps) : this.kbps, flow)
   }
 
   /**
    * Something is lost: half the rate, as conventional TCP has half the window (RFC 8257, 3.5; RFC 5681, 3.1, equation 4). Returns
    * ssthresh: the window of that rate, or half of what is in flight where that is less.
    */
-  halve(flow: Flow): number {
+  onLoss(flow: Flow): number {
     const { cwndBytes } = flow
     this.before = { kbps: this.kbps, thresholdKbps: this.thresholdKbps }
     this.set(flow, this.kbps / 2)
@@ -58,13 +56,13 @@ export class PacedRate {
   }
 
   /** Nothing was lost: the rate is what it was. */
-  undo(flow: Flow): void {
+  onUndo(flow: Flow): void {
     this.thresholdKbps = this.before.thresholdKbps
     this.set(flow, Math.max(this.kbps, this.before.kbps))
   }
 
   /** What the rate said about the path is stale: it begins again where it began, if it was higher, and doubles to where it was. */
-  restart(flow: Flow): void {
+  protected restart(flow: Flow): void {
     this.thresholdKbps = Math.max(this.thresholdKbps, this.kbps)
     this.startOver(flow)
   }

@@ -8,9 +8,6 @@ export class CongestionState {
   control: FlowControl
   /** The user's module has failed on this flow. */
   isDisowned = false
-  rateKbps = 0
-  /** Least smoothed round-trip time seen, microseconds; 0 before the first. */
-  minRttUs = 0
   /** When window and rate were last decided, and how often nothing was acknowledged since. */
   lookedUs = 0
   /** Nothing was decided yet: the first look need not wait. */

@@ -3,8 +3,8 @@
  * a control interval here, and its sample the smoothed round-trip time that the worker keeps.
  */
 import type { TimelyConfig } from '../config.js'
-import type { Algorithm, Flow, FlowControl } from './algorithm.js'
-import { PacedRate } from './rate.js'
+import type { Algorithm, Flow } from './algorithm.js'
+import { RateControl } from './rate.js'
 
 /** Hyperactive increase (4.3): after so many gradients in a row that are not positive the step is so many times as large. */
 const HAI_EVENTS = 5
@@ -12,40 +12,26 @@ const HAI_STEPS = 5
 /** A gradient takes at most half of the rate at once: it has no upper bound where the queue grows by several least round trips. */
 const DECREASE_MIN = 0.5
 
-class Timely implements FlowControl {
+class Timely extends RateControl {
   private readonly config: TimelyConfig
-  private readonly rate: PacedRate
   /** 0: no sample yet. */
   private previousRttUs = 0
   private rttDiffUs = 0
   private calmEvents = 0
 
   constructor(flow: Flow, config: TimelyConfig, maxKbps: number) {
+    super(flow, config.initKbps, { minKbps: config.minKbps, maxKbps })
     this.config = config
-    this.rate = new PacedRate(flow, config.initKbps, { minKbps: config.minKbps, maxKbps })
   }
 
   update(flow: Flow): void {
-    const { rate } = this
-    rate.achieved.note(flow)
+    this.achieved.note(flow)
     if (flow.rttUs === 0 || flow.ackedBytes === 0) return
     const gradient = this.gradient(flow.rttUs)
     const hasLost = flow.losses > 0 || flow.timeouts > 0
     const kbps = this.next(flow.rttUs, gradient)
-    const isAllowed = kbps < rate.kbps || (flow.isLimited && !hasLost)
-    rate.set(flow, isAllowed ? kbps : rate.kbps)
-  }
-
-  onLoss(flow: Flow): number {
-    return this.rate.halve(flow)
-  }
-
-  onTimeout(flow: Flow): void {
-    this.rate.onTimeout(flow)
-  }
-
-  onUndo(flow: Flow): void {
-    this.rate.undo(flow)
+    const isAllowed = kbps < this.kbps || (flow.isLimited && !hasLost)
+    this.set(flow, isAllowed ? kbps : this.kbps)
   }
 
   /** The rate stays, since the first round trips after it tell what it does to the path; what they are compared with does not. */
@@ -53,7 +39,7 @@ class Timely implements FlowControl {
     this.previousRttUs = 0
     this.rttDiffUs = 0
     this.calmEvents = 0
-    this.rate.achieved.forget()
+    this.achieved.forget()
   }
 
   /** The normalized gradient with this sample. */
@@ -67,7 +53,7 @@ class Timely implements FlowControl {
 
   private next(rttUs: number, gradient: number): number {
     const { tlowUs, thighUs, stepKbps, beta } = this.config
-    const { kbps, achieved } = this.rate
+    const { kbps, achieved } = this
     const isCalm = rttUs >= tlowUs && rttUs <= thighUs && gradient <= 0
     this.calmEvents = isCalm ? this.calmEvents + 1 : 0
     if (rttUs < tlowUs) return achieved.bound(kbps) + stepKbps

@@ -16,7 +16,7 @@ import {
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import { lossReduces, timeoutReduces, undoReduction } from '../congestion/control.js'
 import type { Connection } from '../connection.js'
-import { mssOf, srttUs } from '../flowstate.js'
+import { minRttUs, mssOf, srttUs } from '../flowstate.js'
 import { timestampValue } from '../handshaketime.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
@@ -195,14 +195,6 @@ function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery,
     connection.cwnd = Math.min(connection.cwnd + deliveredBytes, connection.ssthresh)
   }
   send(stack, connection, recovery, deliveredBytes)
-}
-
-/** Least round-trip time seen; the worker keeps only its smoothed value. */
-function minRttUs(stack: Stack, connection: Connection): number {
-  const nowUs = srttUs(stack, connection)
-  const known = connection.minRttUs
-  if (nowUs > 0 && (known === 0 || nowUs < known)) connection.minRttUs = nowUs
-  return connection.minRttUs
 }
 
 function setReorderTimer(stack: Stack, connection: Connection, recovery: Recovery, dueUs: number): void {
