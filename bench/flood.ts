@@ -75,8 +75,9 @@ async function macOf(lab: Lab): Promise<string> {
 }
 
 /** Requests a second; NaN if the load had errors. */
-async function measureFlooded({ lab, idleInterface }: FloodLab, contender: Contender, mac: string, kind: FloodKind, target: Target, bench: FloodBench):
-Promise<number> {
+async function measureFlooded(
+  { lab, idleInterface }: FloodLab, contender: Contender, mac: string, kind: FloodKind, target: Target, bench: FloodBench,
+): Promise<number> {
   const { address } = contender
   const port = kind === 'slow' ? DEFAULT_PORT + PORT_SOURCE : DEFAULT_PORT
   const rest = kind === 'slow' ? { connections: SLOW_CONNECTIONS } : { rate: bench.rate }

@@ -1,5 +1,5 @@
 /** The table of docs/floods.md. */
-import type { FloodKind } from '../tools/netlab/index.js'
+import { type FloodKind, markdownTable } from '../tools/netlab/index.js'
 
 /** In the order of the table. */
 export const FLOOD_KINDS: readonly FloodKind[] = ['syn', 'ack', 'rst', 'ping', 'garbage', 'slow']
@@ -37,16 +37,12 @@ function percent(value: number): string {
 
 /** As Markdown, with the conditions below. */
 export function floodTable(rows: Readonly<Record<FloodServer, readonly FloodRow[]>>, conditions: string): string {
-  const lines = rows.tas.map((tas, i) => {
-    const kernel = rows.cEpoll[i]
-    const verdict = kept(tas) >= KEPT_GOAL ? 'met' : 'NOT met'
-    const cells = [
-      NAMES[tas.kind], thousands(tas.alone), thousands(tas.beside), thousands(tas.flooded), percent(kept(tas)), verdict, percent(kept(kernel)),
-    ]
-    return `| ${cells.join(' | ')} |`
-  })
-  return [
-    `| flood | TAS alone, requests/s | flood elsewhere | flooded | kept | must be ${percent(KEPT_GOAL)} | C epoll on the kernel keeps |`,
-    '|---|--:|--:|--:|--:|---|--:|', ...lines, '', conditions,
-  ].join('\n')
+  const head = [
+    'flood', 'TAS alone, requests/s', 'flood elsewhere', 'flooded', 'kept', `must be ${percent(KEPT_GOAL)}`, 'C epoll on the kernel keeps',
+  ]
+  const cells = rows.tas.map((tas, i) => [
+    NAMES[tas.kind], thousands(tas.alone), thousands(tas.beside), thousands(tas.flooded), percent(kept(tas)),
+    kept(tas) >= KEPT_GOAL ? 'met' : 'NOT met', percent(kept(rows.cEpoll[i])),
+  ])
+  return markdownTable(head, cells, [conditions])
 }

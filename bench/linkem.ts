@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import {
-  type Cleanup, compiled, cpuSeconds, createNamespace, createPair, Namespace, run, uniqueName, writeBetween, type LinkCounts,
+  type Cleanup, compiled, cpuSeconds, createNamespace, createPair, markdownTable, Namespace, run, uniqueName, writeBetween, type LinkCounts,
 } from '../tools/netlab/index.js'
 import { machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 import type { ProbeOrder, ProbeResult } from './linkemprobe.js'
@@ -124,14 +124,12 @@ function cells({ row, probe, counts, cpuShare }: Measured): string[] {
 const HEAD = ['link', 'offered, Mbit/s', 'arrived, Mbit/s', 'rate off by', 'delay off by: median, us', '99 %', 'most', 'overrun', 'CPU of one core']
 
 function table(measured: readonly Measured[], seconds: number, note: string): string {
-  const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
   const settings = [
     `${machineText()}, ${new Date().toISOString()}`,
     `veth, MTU 1500; rates are those of frames without FCS; ${seconds} s for each row after 1 s; emulator and probe each pinned to a CPU`,
     ...(note === '' ? [] : [note]),
   ]
-  return [line(HEAD), `|---|---|${'--:|'.repeat(HEAD.length - 2)}`, ...measured.map((one) => line(cells(one))), '', ...settings.map((text) => `${text}  `)]
-    .join('\n').trimEnd()
+  return markdownTable(HEAD, measured.map(cells), settings)
 }
 
 async function measureAll(seconds: number, cleanup: Cleanup): Promise<Measured[]> {

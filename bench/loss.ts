@@ -71,7 +71,8 @@ function readOptions(args: readonly string[]): LossBench | null {
   return {
     rates: parseList('rates', values.rates, readRate), rtts: parseList('rtts', values.rtts, readTime),
     losses: parseList('losses', values.losses, readProbability), runs: parseCount('runs', values.runs, 1, 3600),
-    seconds: parseCount('seconds', values.seconds, 0.1, 3600), warmup: parseCount('warmup', values.warmup, 0, 3600), docs: values.docs, json: values.json,
+    seconds: parseCount('seconds', values.seconds, 0.1, 3600), warmup: parseCount('warmup', values.warmup, 0, 3600),
+    docs: values.docs, json: values.json,
   }
 }
 

@@ -1,4 +1,5 @@
 /** The table of `npm run bench:loss`. */
+import { markdownTable } from '../tools/netlab/index.js'
 import { median, spread } from './statistics.js'
 
 /** One cell: a link, a direction, and what each server reached there. */
@@ -25,12 +26,11 @@ function ratio({ tas, linux }: LossRow): number {
 
 /** The table as Markdown, with the `conditions` it was measured under. */
 export function lossTable(rows: readonly LossRow[], goal: number, conditions: string): string {
-  const lines = rows.map((row) => {
+  const cells = rows.map((row) => {
     const { rate, rtt, loss, direction, tas, linux } = row
-    const verdict = ratio(row) >= goal ? '' : 'below the goal'
-    return `| ${[rate, rtt, loss, direction, figure(tas), figure(linux), ratio(row).toFixed(2), verdict].join(' | ')} |`
+    return [rate, rtt, loss, direction, figure(tas), figure(linux), ratio(row).toFixed(2), ratio(row) >= goal ? '' : 'below the goal']
   })
   const met = rows.filter((row) => ratio(row) >= goal).length
-  return ['| rate | round trip | loss | server | TAS, Mbit/s | Linux cubic, Mbit/s | ratio |  |', '|---|--:|--:|---|--:|--:|--:|---|',
-    ...lines, '', `${met} of ${rows.length} cells at ${goal} or better. ${conditions}`].join('\n')
+  const head = ['rate', 'round trip', 'loss', 'server', 'TAS, Mbit/s', 'Linux cubic, Mbit/s', 'ratio', '']
+  return markdownTable(head, cells, [`${met} of ${rows.length} cells at ${goal} or better. ${conditions}`])
 }

@@ -13,7 +13,7 @@ import { resultRow, SERVERS, type ResultRow, type Results, type ServerName } fro
 import { SCENARIOS, type Scenario } from './scenarios.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
-import { markdownTable, terminalTable } from './table.js'
+import { readmeTable, terminalTable } from './table.js'
 
 /** By run; null: not counted. */
 type Measured = Record<ServerName, (Measurement | null)[]>
@@ -108,7 +108,7 @@ async function write(results: Results, options: BenchOptions): Promise<void> {
     await writeFile(file, `${JSON.stringify(results, null, 2)}\n`)
     say(`wrote ${file}`)
   }
-  if (options.readme) await writeBetween('README.md', 'bench', markdownTable(results))
+  if (options.readme) await writeBetween('README.md', 'bench', readmeTable(results))
 }
 
 async function run(): Promise<number> {

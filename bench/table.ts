@@ -1,5 +1,6 @@
 /** The results as a table, for the terminal and for the README. */
 import Table from 'cli-table3'
+import { markdownTable } from '../tools/netlab/index.js'
 import { spreadOf, type ResultRow, type Results, type ServerName } from './results.js'
 import { settingsText } from './settings.js'
 
@@ -42,10 +43,6 @@ export function terminalTable(results: Results): string {
 }
 
 /** For the README, with the conditions below. */
-export function markdownTable(results: Results): string {
-  const line = (texts: readonly string[]): string => `| ${texts.join(' | ')} |`
-  const rule = '|---|---|--:|--:|--:|--:|---|---|'
-  const rows = results.rows.map(row => line(cells(row)))
-  const settings = settingsText(results.settings).split('\n').map(text => `${text}  `)
-  return [line(HEAD), rule, ...rows, '', ...settings].join('\n').trimEnd()
+export function readmeTable(results: Results): string {
+  return markdownTable(HEAD, results.rows.map(cells), settingsText(results.settings).split('\n'))
 }

@@ -1,12 +1,12 @@
 /** Runs experiments: `npm run experiments`. */
 import { resolve } from 'node:path'
 import { runProgram, sayAs } from '../bench/program.js'
-import { packageRoot } from '../tools/netlab/index.js'
+import { markdownTable, packageRoot } from '../tools/netlab/index.js'
 import { EXPERIMENTS } from './list.js'
 import { HELP, readOptions, type Options } from './options.js'
 import { jsonText, writeResult, writeVerdict } from './report/documents.js'
 import type { Experiment, Result } from './report/experiment.js'
-import { goalsText, tableText } from './report/markdown.js'
+import { goalsText } from './report/markdown.js'
 
 const say = sayAs('experiments')
 
@@ -16,7 +16,7 @@ function conditions({ quick, seed }: Options): string {
 
 function print({ number, title }: Experiment, { goals, tables }: Result): void {
   console.log(`\n${number}. ${title}\n\n${goalsText(goals)}`)
-  for (const table of tables) console.log(`\n${tableText(table)}`)
+  for (const { head, rows } of tables) console.log(`\n${markdownTable(head, rows)}`)
 }
 
 await runProgram('experiments', async () => {

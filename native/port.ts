@@ -121,7 +121,10 @@ export interface Port {
    */
   transmit(first: number, count: number): number
 
-  /** Sends one complete frame of `len` bytes, checksums filled in by the caller. Returns false if it did not go: the queue is full, or a TAP device is down. */
+  /**
+   * Sends one complete frame of `len` bytes, checksums filled in by the caller. Returns false if it did not go: the queue is full, or a
+   * TAP device is down.
+   */
   sendFrame(frame: Uint8Array, len: number): boolean
   /** Frames that the kernel dropped before they reached us since the last call. */
   takeDrops(): number

@@ -265,7 +265,8 @@ export class Service {
       },
     }
     this.control = new ControlServer({
-      system: nativeSystem, apps, connections: () => slow.listConnections(), log: this.log, listenFd, socketMode: options.socketMode, ownUid: process.getuid?.() ?? 0,
+      system: nativeSystem, apps, connections: () => slow.listConnections(), log: this.log, listenFd, socketMode: options.socketMode,
+      ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
       changed: () => loop.wake(), retire: (close) => workers.retire(close),
     })

@@ -1,11 +1,12 @@
 /** A whole TAS host on a fabric: slow path, worker, and one program. It is stepped only when frames have come or a deadline has. */
 import type { CongestionConfig, TcpConfig } from '../../service/slow/config.js'
 import { DEFAULT_CONGESTION, DEFAULT_TCP } from '../../service/slow/config.js'
+import type { Timer } from '../../service/slow/timers.js'
 import { SimHost } from '../../test/sim/host.js'
 import { type Fabric, macOf } from './fabric.js'
 import { FlowProgram, type Ledger } from './flowprogram.js'
 import type { Receiver } from './outputport.js'
-import type { Actor, Turn } from './timeline.js'
+import type { Actor } from './timeline.js'
 
 export interface NodeOptions {
   readonly ip: number
@@ -37,7 +38,7 @@ export class Node implements Actor, Receiver {
   readonly host: SimHost
   readonly program: FlowProgram
   private readonly fabric: Fabric
-  private readonly turn: Turn
+  private readonly turn: Timer
 
   constructor(fabric: Fabric, options: NodeOptions, ledger: Ledger) {
     const { ip, flows, bufBytes } = options
@@ -48,7 +49,10 @@ export class Node implements Actor, Receiver {
       state: { toSlowEntries: RING_ENTRIES, toFastEntries: RING_ENTRIES },
       config: {
         addresses: [{ ip, prefix: PREFIX }],
-        tcp: { ...DEFAULT_TCP, rxBufLen: bufBytes, txBufLen: bufBytes, rxBufMax: bufBytes, txBufMax: bufBytes, timeWaitUs: TIME_WAIT_US, ...options.tcp },
+        tcp: {
+          ...DEFAULT_TCP, rxBufLen: bufBytes, txBufLen: bufBytes, rxBufMax: bufBytes, txBufMax: bufBytes, timeWaitUs: TIME_WAIT_US,
+          ...options.tcp,
+        },
         cc: { ...DEFAULT_CONGESTION, ...options.cc },
       },
     })

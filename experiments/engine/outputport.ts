@@ -4,8 +4,9 @@
  *
  * Lean beside LinkModel (tools/linkem), which loses, copies and reorders as well: a simulated cluster has thousands of these.
  */
+import type { Timer } from '../../service/slow/timers.js'
 import { markCe } from '../../tools/linkem/ippacket.js'
-import type { Actor, Timeline, Turn } from './timeline.js'
+import type { Actor, Timeline } from './timeline.js'
 
 /** Where frames go: a switch or a host. */
 export interface Receiver {
@@ -48,7 +49,7 @@ export class OutputPort implements Actor {
   dropped = 0
   queueMax = 0
   private readonly timeline: Timeline
-  private readonly turn: Turn
+  private readonly turn: Timer
   private readonly to: Receiver
   /** A ring of frames that are queued or on the wire, with the times at which transmission begins and the last bit arrives. */
   private frames = new Array<Uint8Array | undefined>(INITIAL).fill(undefined)

@@ -3,9 +3,8 @@
 /** Jain's fairness index (DEC-TR-301, 1984): 1 if all shares are equal, 1/n if one has everything. NaN for none, 1 if all are 0. */
 export function jainIndex(shares: readonly number[]): number {
   if (shares.length === 0) return Number.NaN
-  const sum = shares.reduce((total, share) => total + share, 0)
-  const squares = shares.reduce((total, share) => total + share * share, 0)
-  return squares === 0 ? 1 : (sum * sum) / (shares.length * squares)
+  const squares = sum(shares.map((share) => share * share))
+  return squares === 0 ? 1 : sum(shares) ** 2 / (shares.length * squares)
 }
 
 /** The value that a share `p` (0 to 1) of `values` does not exceed, by linear interpolation between ranks. NaN for none. */
@@ -18,14 +17,13 @@ export function percentile(values: ArrayLike<number>, p: number): number {
   return sorted[below] + (sorted[above] - sorted[below]) * (rank - below)
 }
 
-export function median(values: ArrayLike<number>): number {
-  return percentile(values, 0.5)
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i]
-  return sum / values.length
+/** NaN for none. */
+export function mean(values: readonly number[]): number {
+  return sum(values) / values.length
 }
 
 /** Points of the cumulative distribution of `values`, `points` of them at most, for a plot. */
@@ -41,7 +39,5 @@ export function distribution(values: ArrayLike<number>, points: number): { reado
 export function logSlope(xs: readonly number[], ys: readonly number[]): number {
   const [lx, ly] = [xs.map(Math.log), ys.map(Math.log)]
   const [mx, my] = [mean(lx), mean(ly)]
-  const cov = lx.reduce((sum, x, i) => sum + (x - mx) * (ly[i] - my), 0)
-  const dev = lx.reduce((sum, x) => sum + (x - mx) ** 2, 0)
-  return cov / dev
+  return sum(lx.map((x, i) => (x - mx) * (ly[i] - my))) / sum(lx.map((x) => (x - mx) ** 2))
 }

@@ -1,10 +1,10 @@
 /** Results as files: a page for each experiment, whose tables are written between marks, its plots, its numbers. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { insertBetween } from '../../tools/netlab/documents.js'
+import { insertBetween, markdownTable } from '../../tools/netlab/documents.js'
 import { drawSvg } from '../plots/charts.js'
 import type { Experiment, Result } from './experiment.js'
-import { goalsText, tableText, verdict } from './markdown.js'
+import { goalsText, verdict } from './markdown.js'
 
 /** Numbers as JSON: digits beyond the sixth are noise and make files large. */
 export function jsonText(data: unknown): string {
@@ -18,7 +18,7 @@ export async function writeResult(folder: string, { name, title }: Experiment, r
   for (const chart of result.charts) await writeFile(join(folder, `${name}-${chart.name}.svg`), await drawSvg(chart))
   await writeFile(join(folder, `${name}.json`), jsonText({ title, conditions, goals: result.goals, data: result.data }))
   await editPage(join(folder, `${name}.md`), (page) => {
-    const tables = result.tables.map((table) => [table.name, tableText(table)] as const)
+    const tables = result.tables.map((table) => [table.name, markdownTable(table.head, table.rows)] as const)
     return [['goals', `${goalsText(result.goals)}\n\n${conditions}`] as const, ...tables]
       .reduce((text, [mark, content]) => insertBetween(text, mark, content), page)
   })

@@ -1,17 +1,11 @@
-/** Tables and lists as Markdown. */
-import type { Goal, Table } from './experiment.js'
-
-/** A table; numbers to the right. */
-export function tableText({ head, rows }: Pick<Table, 'head' | 'rows'>): string {
-  const isNumber = (column: number): boolean => rows.every((row) => /^[-\d.,\s%x]*$/.test(row[column] ?? ''))
-  const rule = head.map((_, column) => (isNumber(column) ? '--:' : '---'))
-  return [head, rule, ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n')
-}
+/** Figures and verdicts as texts. */
+import { markdownTable } from '../../tools/netlab/documents.js'
+import type { Goal } from './experiment.js'
 
 /** Stated figures, with what was found. */
 export function goalsText(goals: readonly Goal[]): string {
   const rows = goals.map(({ what, figure, isMet }) => [what, figure, verdict(isMet)])
-  return tableText({ head: ['stated', 'found', ''], rows })
+  return markdownTable(['stated', 'found', ''], rows)
 }
 
 export function verdict(isMet: boolean): string {

@@ -8,6 +8,9 @@ import { makeStar, type Star, starIp } from '../topology/star.js'
 export const SEGMENT_PAYLOAD_BYTES = 1448
 export const SEGMENT_FRAME_BYTES = 1514
 
+/** A bottleneck as in the paper of DCTCP (3.4 and 4): 10 Gbit/s, and K for it. */
+export const MARKING_PORT: PortOptions = { rateKbps: 10_000_000, delayUs: 25, queuePackets: 500, markPackets: 65 }
+
 /** Payload that a port can carry, kbit/s. */
 export function goodputKbps(rateKbps: number): number {
   return (SEGMENT_PAYLOAD_BYTES * 8000) / transmissionUs(SEGMENT_FRAME_BYTES, rateKbps)
@@ -47,9 +50,18 @@ export function tableRows(count: number): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(count + 1)))
 }
 
-/** Handshakes are one after the other, so that no queue grows: connections that are open are what long flows have. */
 const HANDSHAKE_US = 20
 const HANDSHAKES_END_US = 1_000
+
+/** Opens `count` flows one after the other, so that no queue grows. They are open afterwards, and send when `FlowProgram.begin` says so. */
+export function openFlows(fabric: Fabric, count: number, open: (index: number) => Flow): Flow[] {
+  const flows = Array.from({ length: count }, (_, i) => {
+    fabric.pass(HANDSHAKE_US)
+    return open(i)
+  })
+  fabric.pass(HANDSHAKES_END_US)
+  return flows
+}
 
 /** `senders` hosts have `flows` connections to host 0, which begin to send as `spreadUs` says, without end. */
 export function startBulk(options: BulkOptions): Bulk {
@@ -61,11 +73,7 @@ export function startBulk(options: BulkOptions): Bulk {
   })
   const { fabric, nodes } = star
   const senderOf = (index: number): Node => nodes[1 + (index % senders)]
-  const flows = Array.from({ length: count }, (_, i) => {
-    fabric.pass(HANDSHAKE_US)
-    return senderOf(i).program.open(starIp(0), Infinity)
-  })
-  fabric.pass(HANDSHAKES_END_US)
+  const flows = openFlows(fabric, count, (i) => senderOf(i).program.open(starIp(0), Infinity))
   const startUs = fabric.elapsedUs
   if (spreadUs !== null) flows.forEach((flow, i) => fabric.at(startUs + fabric.random.fraction() * spreadUs, () => senderOf(i).program.begin(flow)))
   return { star, fabric, flows, startUs, senderOf, bottleneck: star.ports[0] }

@@ -1,17 +1,17 @@
 /**
- * Experiment 6: a cluster of whole hosts in a fat tree, with the traffic of published measurements; completion times of flows by their size, as pFabric
- * (SIGCOMM 2013) and its successors show them, and what simulating more hosts costs.
+ * Experiment 6: a cluster of whole hosts in a fat tree, with the traffic of published measurements; completion times of flows by their
+ * size, as pFabric (SIGCOMM 2013) and its successors show them, and what simulating more hosts costs.
  */
 import type { CongestionControl } from '../../lib/memif/index.js'
 import type { Flow, PortOptions } from '../engine/index.js'
 import { transmissionUs } from '../engine/index.js'
-import { mean, percentile } from '../measure/statistics.js'
+import { mean, percentile, sum } from '../measure/statistics.js'
 import type { Chart, Point } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
 import { type FatTree, fatTreeIp, linksBetween, makeFatTree } from '../topology/fattree.js'
 import { allToAll, type Arrival, incastQueries } from '../workload/arrivals.js'
-import { cutAt, DATA_MINING, WEB_SEARCH } from '../workload/sizes.js'
+import { cutAt, DATA_MINING, type SizeDistribution, WEB_SEARCH } from '../workload/sizes.js'
 import { SEGMENT_FRAME_BYTES, SEGMENT_PAYLOAD_BYTES } from './bulk.js'
 
 const PORT: PortOptions = { rateKbps: 10_000_000, delayUs: 2, queuePackets: 300, markPackets: 65 }
@@ -41,12 +41,9 @@ interface Scenario {
   readonly arrivals: (hosts: number, tree: FatTree) => Arrival[]
 }
 
-function webSearch(flows: number, load = LOAD, longestBytes = LONGEST_BYTES): Scenario['arrivals'] {
-  return (hosts, { fabric }) => allToAll({ hosts, flows, load, rateKbps: PORT.rateKbps, sizes: cutAt(WEB_SEARCH, longestBytes) }, fabric.random)
-}
-
-function dataMining(flows: number): Scenario['arrivals'] {
-  return (hosts, { fabric }) => allToAll({ hosts, flows, load: LOAD, rateKbps: PORT.rateKbps, sizes: cutAt(DATA_MINING, LONGEST_BYTES) }, fabric.random)
+function everybody(distribution: SizeDistribution, flows: number, longestBytes = LONGEST_BYTES): Scenario['arrivals'] {
+  const sizes = cutAt(distribution, longestBytes)
+  return (hosts, { fabric }) => allToAll({ hosts, flows, load: LOAD, rateKbps: PORT.rateKbps, sizes }, fabric.random)
 }
 
 /** 40 answers at once of 20 kB: 2 MB in all would be the paper's, of which the last hop's queue holds a quarter. */
@@ -54,7 +51,7 @@ function queries(count: number): Scenario['arrivals'] {
   return (hosts, { fabric }) => incastQueries({ hosts, queries: count, responders: 40, answerBytes: 20_000, everyUs: 500 }, fabric.random)
 }
 
-const TRAFFIC = { 'web search': webSearch(400), 'data mining': dataMining(500), queries: queries(25) } as const
+const TRAFFIC = { 'web search': everybody(WEB_SEARCH, 400), 'data mining': everybody(DATA_MINING, 500), queries: queries(25) } as const
 
 interface FlowTime {
   readonly lenBytes: number
@@ -98,10 +95,6 @@ function startFlows({ fabric, nodes }: FatTree, k: number, arrivals: readonly Ar
     fabric.at(startUs + atUs, () => flows.push(nodes[from].program.send(fatTreeIp(k, to), lenBytes)))
   }
   return flows
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0)
 }
 
 function observe({ arrivals, control, k, name }: Scenario, seed: number): Run {
@@ -174,8 +167,8 @@ function slowdownChart(runs: readonly Run[]): Chart {
     return Array.from({ length: 101 }, (_, i): Point => ({ x: percentile(slowdowns, i / 100), y: i / 100, series: control, facet: scenario }))
   })
   return {
-    name: 'slowdown', title: 'Completion time of flows against what they take alone', legend: 'congestion control', mark: 'line', points, series: controls,
-    x: { title: 'slowdown', isLog: true }, y: { title: 'share of flows', min: 0, max: 1 },
+    name: 'slowdown', title: 'Completion time of flows against what they take alone', legend: 'congestion control', mark: 'line',
+    points, series: controls, x: { title: 'slowdown', isLog: true }, y: { title: 'share of flows', min: 0, max: 1 },
   }
 }
 
@@ -223,7 +216,7 @@ function withoutTimes(runs: readonly Run[]): object[] {
 
 function run({ quick, say, seed }: RunOptions): Result {
   const scenarios: Scenario[] = quick
-    ? [{ name: WEB_SEARCH.name, control: 'dctcp-win', k: 4, arrivals: webSearch(30, LOAD, 1_000_000) }]
+    ? [{ name: WEB_SEARCH.name, control: 'dctcp-win', k: 4, arrivals: everybody(WEB_SEARCH, 30, 1_000_000) }]
     : (['web search', 'data mining', 'queries'] as const).flatMap((name) => (['dctcp-win', 'dctcp-rate'] as const).map((control) => (
       { name, control, k: 8, arrivals: TRAFFIC[name] }
     )))
@@ -233,7 +226,7 @@ function run({ quick, say, seed }: RunOptions): Result {
   })
   const sizes = (quick ? [4] : [4, 6, 8, 10]).map((k) => {
     say(`${k ** 3 / 4} hosts`)
-    return observe({ name: 'growth', control: 'dctcp-win', k, arrivals: (hosts, tree) => webSearch(4 * hosts, LOAD, 1_000_000)(hosts, tree) }, seed)
+    return observe({ name: 'growth', control: 'dctcp-win', k, arrivals: (hosts, tree) => everybody(WEB_SEARCH, 4 * hosts, 1_000_000)(hosts, tree) }, seed)
   })
   return {
     goals: goalsOf(runs, sizes), tables: [timesTable(runs), networkTable(runs), costTable(sizes)],

@@ -3,23 +3,22 @@
  * the polls of one slow path take. Everything else is virtual.
  */
 import { DEFAULT_TIMELY } from '../../service/slow/config.js'
-import { Fabric, type Flow, hostPort, Ledger, Node, OutputPort, type PortOptions, Switch } from '../engine/index.js'
+import type { Fabric, Flow, Node, PortOptions } from '../engine/index.js'
 import { logSlope } from '../measure/statistics.js'
 import type { Chart } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { trimmed } from '../report/markdown.js'
-import { tableRows } from './bulk.js'
+import { makeStar } from '../topology/star.js'
+import { openFlows, tableRows } from './bulk.js'
 
 /** Not a bottleneck: all flows together need less. */
 const PORT: PortOptions = { rateKbps: 100_000_000, delayUs: 10, queuePackets: 100_000, markPackets: Infinity }
-const SENDER_IP = 0x0a000001
 /** Flows to one address: a fifth of the ephemeral ports, so that a free one is found at once. */
 const FLOWS_A_RECEIVER = 10_000
 /** A full segment every 60 ms of each flow in use. TIMELY, whose rate does not double at the beginning. */
 const RATE_KBPS = 200
 const CC = { algorithm: 'timely', timely: { ...DEFAULT_TIMELY, initKbps: RATE_KBPS, minKbps: RATE_KBPS, stepKbps: 0 } } as const
 const BUF_BYTES = 1 << 11
-const HANDSHAKE_US = 20
 const SETTLE_US = 100_000
 const MEASURED_US = 300_000
 /** A run before the first that counts: compilers warm up. */
@@ -70,23 +69,11 @@ interface Scene {
 
 /** One host with `count` connections to others. */
 function connect(count: number, seed: number): Scene {
-  const fabric = new Fabric(seed)
-  const ledger = new Ledger()
-  const routes = new Map<number, readonly OutputPort[]>()
-  const hub = new Switch((ip) => routes.get(ip) ?? [], 0)
-  const join = (ip: number, flows: number): Node => {
-    const node = new Node(fabric, { ip, flows: tableRows(flows), bufBytes: BUF_BYTES, cc: CC }, ledger)
-    routes.set(ip, [new OutputPort(fabric.timeline, PORT, node)])
-    fabric.connect(node.host, new OutputPort(fabric.timeline, hostPort(PORT), hub))
-    return node
-  }
-  const sender = join(SENDER_IP, count)
-  const receivers = Array.from({ length: Math.ceil(count / FLOWS_A_RECEIVER) }, (_, i) => join(SENDER_IP + 1 + i, Math.min(count, FLOWS_A_RECEIVER)))
-  const flows = Array.from({ length: count }, (_, i) => {
-    fabric.pass(HANDSHAKE_US)
-    return sender.program.open(receivers[i % receivers.length].ip, Infinity)
+  const { fabric, nodes: [sender, ...receivers] } = makeStar({
+    seed, hosts: 1 + Math.ceil(count / FLOWS_A_RECEIVER), port: PORT,
+    host: (index) => ({ flows: tableRows(index === 0 ? count : Math.min(count, FLOWS_A_RECEIVER)), bufBytes: BUF_BYTES, cc: CC }),
   })
-  fabric.pass(SETTLE_US)
+  const flows = openFlows(fabric, count, (i) => sender.program.open(receivers[i % receivers.length].ip, Infinity))
   return { fabric, sender, flows, meter: new Meter(sender) }
 }
 
@@ -96,7 +83,8 @@ function measure({ fabric, flows, meter, sender }: Scene, isActive: boolean): Ru
   const segments = sender.host.fastCount('txPackets')
   fabric.pass(MEASURED_US)
   return {
-    flows: flows.length, isActive, cpuMs: (meter.ms * 1e6) / MEASURED_US, polls: meter.polls, segments: sender.host.fastCount('txPackets') - segments,
+    flows: flows.length, isActive, cpuMs: (meter.ms * 1e6) / MEASURED_US, polls: meter.polls,
+    segments: sender.host.fastCount('txPackets') - segments,
   }
 }
 

@@ -3,17 +3,14 @@
  * loss-based control makes of the same port.
  */
 import type { CongestionControl } from '../../lib/memif/index.js'
-import type { PortOptions } from '../engine/index.js'
-import { mean, percentile, jainIndex } from '../measure/statistics.js'
+import { jainIndex, mean, percentile, sum } from '../measure/statistics.js'
 import { measureRates, sampleQueue, since, type Sample } from '../measure/sampler.js'
 import type { Chart, Point } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
-import { goodputKbps, startBulk } from './bulk.js'
+import { goodputKbps, MARKING_PORT, startBulk } from './bulk.js'
 
-/** K for 10 Gbit/s in the paper (3.4 and 4). */
-const MARK_PACKETS = 65
-const PORT: PortOptions = { rateKbps: 10_000_000, delayUs: 25, queuePackets: 500, markPackets: MARK_PACKETS }
+const MARK_PACKETS = MARKING_PORT.markPackets
 const BUF_BYTES = 1 << 20
 const SAMPLE_US = 20
 const PLOTTED_US = 8_000
@@ -57,7 +54,7 @@ interface Times {
 
 function observe(algorithm: Algorithm, flows: number, { warmUpUs, measuredUs }: Times, seed: number): Observed {
   const bulk = startBulk({
-    seed, port: PORT, senders: Math.min(flows, 10), flows, spreadUs: 2_000, bufBytes: BUF_BYTES,
+    seed, port: MARKING_PORT, senders: Math.min(flows, 10), flows, spreadUs: 2_000, bufBytes: BUF_BYTES,
     cc: { algorithm }, tcp: { ecn: usesMarks(algorithm) ? 'on' : 'off' },
   })
   const { bottleneck, fabric, startUs } = bulk
@@ -70,7 +67,7 @@ function observe(algorithm: Algorithm, flows: number, { warmUpUs, measuredUs }: 
   return {
     samples, fromUs: startUs + warmUpUs,
     run: {
-      algorithm, flows, jain: jainIndex(rates), utilization: rates.reduce((sum, rate) => sum + rate, 0) / goodputKbps(PORT.rateKbps),
+      algorithm, flows, jain: jainIndex(rates), utilization: sum(rates) / goodputKbps(MARKING_PORT.rateKbps),
       queue: {
         p5: percentile(queue, 0.05), p50: percentile(queue, 0.5), p95: percentile(queue, 0.95), max: percentile(queue, 1), mean: mean(queue),
       },
@@ -115,7 +112,7 @@ function timeChart(observed: readonly Observed[]): Chart {
     .map(({ atUs, value }) => ({ x: (atUs - fromUs) / 1000, y: value, series: run.algorithm, facet: flowsName(run.flows) })))
   return {
     name: 'queue', title: 'Queue of the bottleneck over time, 10 Gbit/s', legend: 'congestion control', mark: 'line', points,
-    series: ALGORITHMS, columns: 3, x: { title: 'time (ms)' }, y: { title: 'queue (packets)', min: 0, max: PORT.queuePackets },
+    series: ALGORITHMS, columns: 3, x: { title: 'time (ms)' }, y: { title: 'queue (packets)', min: 0, max: MARKING_PORT.queuePackets },
     rules: [{ value: MARK_PACKETS, name: 'K' }],
   }
 }
@@ -142,7 +139,7 @@ function run({ quick, say, seed }: RunOptions): Result {
   }))
   const runs = observed.map((each) => each.run)
   return {
-    goals: goalsOf(runs), tables: [tableOf(runs)], data: { port: PORT, ...times, runs },
+    goals: goalsOf(runs), tables: [tableOf(runs)], data: { port: MARKING_PORT, ...times, runs },
     charts: [timeChart(observed), distributionChart(observed)],
   }
 }

@@ -4,15 +4,13 @@
  */
 import type { CongestionConfig } from '../../service/slow/config.js'
 import { DEFAULT_DCTCP } from '../../service/slow/config.js'
-import type { PortOptions } from '../engine/index.js'
 import { measureRates, sampleQueue, since } from '../measure/sampler.js'
-import { distribution, jainIndex, median, percentile } from '../measure/statistics.js'
+import { distribution, jainIndex, percentile, sum } from '../measure/statistics.js'
 import type { Chart, Point } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
-import { goodputKbps, SEGMENT_PAYLOAD_BYTES, startBulk } from './bulk.js'
+import { goodputKbps, MARKING_PORT, SEGMENT_PAYLOAD_BYTES, startBulk } from './bulk.js'
 
-const PORT: PortOptions = { rateKbps: 10_000_000, delayUs: 25, queuePackets: 500, markPackets: 65 }
 const SENDERS = 20
 const SPREAD_US = 50_000
 const QUICK_SPREAD_US = 2_000
@@ -31,7 +29,7 @@ const STARVED_BELOW = 0.25
 
 /** What a flow's fair share is as a rate, which counts IP packets. */
 function fairRateKbps(flows: number): number {
-  return Math.floor((goodputKbps(PORT.rateKbps) / flows) * (IP_PACKET_BYTES / SEGMENT_PAYLOAD_BYTES))
+  return Math.floor((goodputKbps(MARKING_PORT.rateKbps) / flows) * (IP_PACKET_BYTES / SEGMENT_PAYLOAD_BYTES))
 }
 
 interface Contender {
@@ -84,7 +82,7 @@ function timesOf(flows: number, { isStated }: Contender, quick: boolean): { read
 function observe(contender: Contender, flows: number, { quick, seed }: RunOptions): Run {
   const { cc, name } = contender
   const bulk = startBulk({
-    seed, port: PORT, senders: SENDERS, flows, spreadUs: quick ? QUICK_SPREAD_US : SPREAD_US, bufBytes: BUF_BYTES,
+    seed, port: MARKING_PORT, senders: SENDERS, flows, spreadUs: quick ? QUICK_SPREAD_US : SPREAD_US, bufBytes: BUF_BYTES,
     cc: { minRtoUs: MIN_RTO_US, ...cc(flows) }, tcp: { ecn: 'on' },
   })
   const { bottleneck, fabric } = bulk
@@ -93,12 +91,12 @@ function observe(contender: Contender, flows: number, { quick, seed }: RunOption
   fabric.pass(warmUpUs)
   const before = { atUs: fabric.elapsedUs, dropped: bottleneck.dropped, sent: bottleneck.sentPackets }
   const rates = measureRates(fabric, bulk.flows, measuredUs)
-  const fairKbps = goodputKbps(PORT.rateKbps) / flows
+  const fairKbps = goodputKbps(MARKING_PORT.rateKbps) / flows
   const dropped = bottleneck.dropped - before.dropped
   const lengths = since(queue, before.atUs)
   return {
-    control: name, flows, jain: jainIndex(rates), median: median(rates) / fairKbps, p1: percentile(rates, 0.01) / fairKbps,
-    p99: percentile(rates, 0.99) / fairKbps, utilization: rates.reduce((sum, rate) => sum + rate, 0) / goodputKbps(PORT.rateKbps),
+    control: name, flows, jain: jainIndex(rates), median: percentile(rates, 0.5) / fairKbps, p1: percentile(rates, 0.01) / fairKbps,
+    p99: percentile(rates, 0.99) / fairKbps, utilization: sum(rates) / goodputKbps(MARKING_PORT.rateKbps),
     lostShare: dropped / (bottleneck.sentPackets - before.sent + dropped), queueP50: percentile(lengths, 0.5), queueP95: percentile(lengths, 0.95),
     measuredUs, shares: distribution(rates.map((rate) => rate / fairKbps), 101),
   }
@@ -123,7 +121,8 @@ function tableOf(runs: readonly Run[]): Table {
   return {
     name: 'shares',
     head: [
-      'control', 'flows', "Jain's index", 'median, of the fair share', '1 %', '99 %', 'throughput of what is possible', 'lost', 'queue, median', '95 %',
+      'control', 'flows', "Jain's index", 'median, of the fair share', '1 %', '99 %', 'throughput of what is possible', 'lost',
+      'queue, median', '95 %',
     ],
     rows: runs.map((run) => [
       run.control, String(run.flows), run.jain.toFixed(3), percentText(run.median, 0), percentText(run.p1, 0), percentText(run.p99, 0),
@@ -146,7 +145,8 @@ function sharesChart(runs: readonly Run[]): Chart {
   const points = runs.filter(({ flows }) => SOME.includes(flows)).flatMap(({ control, flows, shares }) => (
     shares.map(({ share, value }): Point => ({ x: Math.min(value, 3), y: share, series: control, facet: `${flows} flows` }))))
   return {
-    name: 'shares', title: 'What flows get of their fair share (beyond 3: drawn at 3)', legend: 'congestion control', mark: 'line', series: NAMES, points,
+    name: 'shares', title: 'What flows get of their fair share (beyond 3: drawn at 3)', legend: 'congestion control', mark: 'line',
+    series: NAMES, points,
     x: { title: 'rate / fair share', min: 0, max: 3 }, y: { title: 'share of flows', min: 0, max: 1 },
   }
 }
@@ -158,7 +158,7 @@ function run(options: RunOptions): Result {
       options.say(`${contender.name}, ${flows} flows`)
       return observe(contender, flows, options)
     }))
-  return { goals: goalsOf(runs), tables: [tableOf(runs)], charts: [jainChart(runs), sharesChart(runs)], data: { port: PORT, runs } }
+  return { goals: goalsOf(runs), tables: [tableOf(runs)], charts: [jainChart(runs), sharesChart(runs)], data: { port: MARKING_PORT, runs } }
 }
 
 export const incast: Experiment = { number: 3, name: 'incast', title: 'Fairness and incast: 50 to 2,000 flows into one port', run }

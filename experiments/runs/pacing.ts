@@ -4,7 +4,7 @@
  */
 import { readU16 } from '../../lib/wire/index.js'
 import type { PortOptions } from '../engine/index.js'
-import { percentile } from '../measure/statistics.js'
+import { mean, percentile } from '../measure/statistics.js'
 import type { Chart } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, rateText, trimmed } from '../report/markdown.js'
@@ -73,7 +73,7 @@ function observe(each: Case, seed: number, packets: number): Run {
   const shares = steady.map((times) => ((times.length - 1) * wantedUs) / (times[times.length - 1] - times[0]))
   const errors = steady.flatMap((times) => times.slice(1).map((time, i) => Math.abs(time - times[i] - wantedUs)))
   return {
-    ...each, achieved: shares.reduce((sum, share) => sum + share, 0) / each.flows, worst: Math.max(...shares.map((share) => Math.abs(share - 1))),
+    ...each, achieved: mean(shares), worst: Math.max(...shares.map((share) => Math.abs(share - 1))),
     gapErrorUs: { p50: percentile(errors, 0.5), p99: percentile(errors, 0.99), max: percentile(errors, 1) }, packets: errors.length,
   }
 }
@@ -108,7 +108,8 @@ function errorChart(runs: readonly Run[]): Chart {
     name: 'gaps', title: 'Time between segments: how far from what the rate asks for, one flow', legend: 'error', mark: 'dots',
     series: percentiles.map(([name]) => name),
     points: alone.flatMap(({ gapErrorUs, rateKbps }) => percentiles.map(([series, key]) => ({ x: rateKbps / 1000, y: gapErrorUs[key], series }))),
-    x: { title: 'rate set (Mbit/s)', isLog: true }, y: { title: 'error (us)', min: 0 }, rules: [{ value: CLOCK_US, name: "a tick of the worker's clock" }],
+    x: { title: 'rate set (Mbit/s)', isLog: true }, y: { title: 'error (us)', min: 0 },
+    rules: [{ value: CLOCK_US, name: "a tick of the worker's clock" }],
   }
 }
 

@@ -5,7 +5,7 @@
 import { DEFAULT_TIMELY } from '../../service/slow/config.js'
 import type { PortOptions } from '../engine/index.js'
 import type { Sample } from '../measure/sampler.js'
-import { jainIndex, mean, percentile } from '../measure/statistics.js'
+import { jainIndex, mean, percentile, sum } from '../measure/statistics.js'
 import type { Chart } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
@@ -75,9 +75,11 @@ function summary(rtts: Observed['rtts'], rates: Observed['rates'], fromUs: numbe
   const bins = rates.filter(({ atUs }) => atUs > fromUs).map(({ kbps }) => kbps)
   const totals = bins[0].map((_, flow) => mean(bins.map((kbps) => kbps[flow])))
   return {
-    rttUs: { p5: percentile(late, 0.05), p50: percentile(late, 0.5), p95: percentile(late, 0.95), p99: percentile(late, 0.99), max: percentile(late, 1) },
+    rttUs: {
+      p5: percentile(late, 0.05), p50: percentile(late, 0.5), p95: percentile(late, 0.95), p99: percentile(late, 0.99), max: percentile(late, 1),
+    },
     inBand: late.filter((rtt) => rtt >= tlowUs && rtt <= thighUs).length / late.length,
-    utilization: totals.reduce((sum, kbps) => sum + kbps, 0) / goodputKbps(PORT.rateKbps),
+    utilization: sum(totals) / goodputKbps(PORT.rateKbps),
     jain: jainIndex(totals), jainShort: mean(bins.map(jainIndex)),
   }
 }
@@ -101,7 +103,8 @@ function tableOf(runs: readonly Run[]): Table {
   return {
     name: 'rtt',
     head: [
-      'flows', 'RTT 5 % (us)', 'median', '95 %', '99 %', 'longest', 'between Tlow and Thigh', 'throughput of what is possible', "Jain's index", 'in 1 ms',
+      'flows', 'RTT 5 % (us)', 'median', '95 %', '99 %', 'longest', 'between Tlow and Thigh', 'throughput of what is possible',
+      "Jain's index", 'in 1 ms',
     ],
     rows: runs.map(({ flows, inBand, jain, jainShort, rttUs, utilization }) => [
       String(flows), trimmed(rttUs.p5), trimmed(rttUs.p50), trimmed(rttUs.p95), trimmed(rttUs.p99), trimmed(rttUs.max), percentText(inBand),

@@ -34,6 +34,7 @@ import {
   type RegionTable,
 } from '../../native/port.js'
 import { CopyJournal } from './copyjournal.js'
+import { delayAck, DelayedAcks } from './delayedack.js'
 import { Emitter } from './emit.js'
 import { FlowFifo } from './fifo.js'
 import { FlowTable } from './flowtable.js'
@@ -54,9 +55,6 @@ export interface FastPathParts {
   /** The counters region. */
   readonly counters: Float64Array
 }
-
-/** Longest wait of an acknowledgment (delayedack.ts): time for a busy application to answer, far below what a peer notices. */
-export const DELAYED_ACK_US = 2_000
 
 export class FastPath {
   readonly state: StateView
@@ -94,7 +92,7 @@ export class FastPath {
 
   readonly txReady: FlowFifo
   readonly acks: FlowFifo
-  readonly delayedAcks: FlowFifo
+  readonly delayedAcks: DelayedAcks
   readonly events: FlowFifo
   readonly slowEvents: FlowFifo
 
@@ -104,8 +102,6 @@ export class FastPath {
   readonly lastAck: Int32Array
   /** For each flow: when a segment without data that is not acceptable was last answered, low 32 bits of microseconds. */
   readonly answered32: Int32Array
-  /** For each flow: when a delayed acknowledgment is due, low 32 bits of microseconds. */
-  readonly ackDue32: Int32Array
   /** For each flow: SND.UNA that the application was last told. */
   readonly reportedUna: Int32Array
   /** For each flow: free bytes of the transmit buffer that the application waits for, or 0. */
@@ -146,13 +142,12 @@ export class FastPath {
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)
     this.acks = new FlowFifo(capacity)
-    this.delayedAcks = new FlowFifo(capacity)
+    this.delayedAcks = new DelayedAcks(flows, capacity)
     this.events = new FlowFifo(capacity)
     this.slowEvents = new FlowFifo(capacity)
     this.ackCount = new Uint8Array(flows)
     this.lastAck = new Int32Array(flows)
     this.answered32 = new Int32Array(flows)
-    this.ackDue32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)
     this.slowWhat = new Uint16Array(flows)
@@ -252,10 +247,7 @@ export class FastPath {
     const before = this.words[tcb + TCB_FLAGS]
     let flags = before
     if ((flags & FLAG_EVENT_LISTED) === 0 && this.events.push(flow)) flags |= FLAG_EVENT_LISTED
-    if ((flags & (FLAG_ACK_DELAYED | FLAG_ACK_LISTED)) === 0 && this.delayedAcks.push(flow)) {
-      this.ackDue32[flow] = (this.now32 + DELAYED_ACK_US) | 0
-      flags |= FLAG_ACK_DELAYED
-    }
+    if ((flags & (FLAG_ACK_DELAYED | FLAG_ACK_LISTED)) === 0 && delayAck(this, flow, tcb)) flags |= FLAG_ACK_DELAYED
     if (flags !== before) this.words[tcb + TCB_FLAGS] = flags
   }
 

@@ -3,7 +3,7 @@ import { SleepMark } from '../../lib/memif/index.js'
 import { Clock, nowUs, setTimerSlackNs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
 import type { ControlSocketSource } from './appsource.js'
 import * as counters from './counterindex.js'
-import type { Worker } from './worker.js'
+import { earlierWait, type Worker } from './worker.js'
 
 /** Shortest time between two looks at the kernel's drop counter. */
 const DROPS_INTERVAL_MS = 1_000
@@ -102,9 +102,8 @@ function block(parts: LoopParts, fds: Int32Array, clock: Clock): boolean {
   return hasCome
 }
 
-/** Until a paced segment is due, or what is held up may go on; -1 if there is neither. */
+/** Until a paced segment or an acknowledgment is due, or what is held up may go on; -1 if there is none of them. */
 function longestWaitUs(worker: Worker, us32: number): number {
-  const departureUs = worker.departureWaitUs(us32)
-  if (!worker.stalled) return departureUs
-  return departureUs < 0 ? STALLED_RETRY_US : Math.min(departureUs, STALLED_RETRY_US)
+  const waitUs = worker.dueWaitUs(us32)
+  return worker.stalled ? earlierWait(waitUs, STALLED_RETRY_US) : waitUs
 }

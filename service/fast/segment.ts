@@ -103,7 +103,8 @@ export function parseSegment(segment: Segment, bytes: Uint8Array, words: Int32Ar
     return PARSED
   }
   segment.hasTimestamps = false
-  return headerLen === TCP_BYTES || parseOptions(segment, bytes, eth + ETHERNET_BYTES + IP_BYTES + TCP_BYTES, eth + ETHERNET_BYTES + IP_BYTES + headerLen) ? PARSED : PARSED_MALFORMED
+  const tcp = eth + ETHERNET_BYTES + IP_BYTES
+  return headerLen === TCP_BYTES || parseOptions(segment, bytes, tcp + TCP_BYTES, tcp + headerLen) ? PARSED : PARSED_MALFORMED
 }
 
 /** Looks for timestamps and SACK blocks in an option list (RFC 9293, 3.2). Returns false if it is malformed. */

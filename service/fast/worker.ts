@@ -25,6 +25,12 @@ export interface WorkerParts extends FastPathParts {
   readonly vlanStrip?: boolean
 }
 
+/** Of two waits, -1 being for ever. */
+export function earlierWait(a: number, b: number): number {
+  if (a < 0) return b
+  return b < 0 ? a : Math.min(a, b)
+}
+
 export class Worker {
   private readonly fast: FastPath
   private readonly slow: SlowLink
@@ -69,7 +75,7 @@ export class Worker {
     work += this.receive()
     if (fast.loop.pending > 0 || fast.loopback.marked > 0) work += this.receiveLocal()
     work += take(this.steps.bumps, 0)
-    if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output(false)
+    if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output()
     fast.count(counters.PASSES, 1)
     if (work > 0) fast.count(counters.BUSY_PASSES, 1)
     return work
@@ -131,8 +137,10 @@ export class Worker {
     )
   }
 
-  /** Everything that leaves the worker; with `allAcks` also acknowledgments that are not due. The copies come first: who reads an event finds the bytes in place. */
-  private output(allAcks: boolean): number {
+  /**
+   * Everything that leaves the worker; `isLast` before it blocks. The copies come first: who reads an event finds the bytes in place.
+   */
+  private output(isLast = false): number {
     const { fast } = this
     this.copy()
     beginReceiveMoves(fast)
@@ -140,7 +148,7 @@ export class Worker {
     let work = take(this.steps.events, 0)
     this.contexts.publish()
     take(this.steps.segments, 0)
-    take(this.steps.dueAcks, allAcks ? 1 : 0)
+    take(this.steps.dueAcks, isLast ? 1 : 0)
     work += flushPort(fast)
     finishTransmitMoves(fast)
     work += this.commands.finishEndings()
@@ -151,9 +159,9 @@ export class Worker {
     return work
   }
 
-  /** Sends every acknowledgment that was waiting for data to carry it. Before the worker blocks. */
+  /** Sends the acknowledgments that no answer will carry. Before the worker blocks. */
   flushDelayedAcks(): void {
-    if (this.fast.delayedAcks.length > 0) this.output(true)
+    if (this.fast.delayedAcks.silent.length > 0) this.output(true)
   }
 
   /**
@@ -172,12 +180,17 @@ export class Worker {
     return this.hasListed()
   }
 
-  /**
-   * Microseconds from `us32`, the monotonic clock's low bits, until the next paced segment is due: 0 if one is due now, -1 if none waits.
-   * That is how long the process may block: without paced flows there is no time-out that could hide a wake-up that was lost.
-   */
+  /** Microseconds from `us32`, the monotonic clock's low bits, until the next paced segment is due: 0 if one is due now, -1 if none waits. */
   departureWaitUs(us32: number): number {
     return this.fast.pacing.wheel.waitUs(us32)
+  }
+
+  /**
+   * Microseconds from `us32` until a paced segment or a delayed acknowledgment is due, -1 if none waits. That is how long the process may
+   * block: without them there is no time-out that could hide a wake-up that was lost.
+   */
+  dueWaitUs(us32: number): number {
+    return earlierWait(this.departureWaitUs(us32), this.fast.delayedAcks.waitUs(us32))
   }
 
   /** Fetches what the kernel dropped before it reached us. A system call: now and then, not in each pass. */

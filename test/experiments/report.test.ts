@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { readOptions } from '../../experiments/options.js'
 import { EXPERIMENTS } from '../../experiments/list.js'
 import { type Chart, drawSvg } from '../../experiments/plots/charts.js'
-import { goalsText, percentText, rateText, tableText } from '../../experiments/report/markdown.js'
+import { goalsText, percentText, rateText } from '../../experiments/report/markdown.js'
 import { jsonText } from '../../experiments/report/documents.js'
 
 const CHART: Chart = {
@@ -32,10 +32,6 @@ describe('charts', () => {
 })
 
 describe('text', () => {
-  it('tables -> numbers to the right', () => {
-    expect(tableText({ head: ['name', 'rate'], rows: [['a', '1.5 %'], ['b', '20 %']] })).toBe('| name | rate |\n| --- | --: |\n| a | 1.5 % |\n| b | 20 % |')
-  })
-
   it('goals -> met or not', () => {
     const text = goalsText([{ what: 'w', figure: 'f', isMet: true }, { what: 'v', figure: 'g', isMet: false }])
     expect(text).toContain('| w | f | met |')

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Timeline, type Turn } from '../../experiments/engine/index.js'
+import { Timeline } from '../../experiments/engine/index.js'
+import type { Timer } from '../../service/slow/timers.js'
 import { SeededRandom } from '../../tools/linkem/index.js'
 
 /** Actors that note when they acted. */
-function scene(count: number): { readonly timeline: Timeline; readonly turns: Turn[]; readonly acted: [number, number][] } {
+function scene(count: number): { readonly timeline: Timeline; readonly turns: Timer[]; readonly acted: [number, number][] } {
   const timeline = new Timeline(100)
   const acted: [number, number][] = []
   const turns = Array.from({ length: count }, (_, i) => timeline.add({ act: (nowUs) => void acted.push([i, nowUs]) }))
@@ -11,13 +12,13 @@ function scene(count: number): { readonly timeline: Timeline; readonly turns: Tu
 }
 
 describe('timeline', () => {
-  it('actors due at different times -> in order, those of one moment in the order in which they were made', () => {
+  it('actors due at different times -> in order, those of one moment in the order in which they said so', () => {
     const { acted, timeline, turns } = scene(4)
     timeline.set(turns[3], 110)
     timeline.set(turns[0], 120.5)
     timeline.set(turns[2], 110)
     timeline.run(200)
-    expect(acted).toEqual([[2, 110], [3, 110], [0, 120.5]])
+    expect(acted).toEqual([[3, 110], [2, 110], [0, 120.5]])
     expect(timeline.nowUs).toBe(200)
   })
 
@@ -46,13 +47,15 @@ describe('timeline', () => {
     const random = new SeededRandom(7)
     const { acted, timeline, turns } = scene(60)
     const due = turns.map(() => Infinity)
+    const saidAt = turns.map(() => 0)
     for (let i = 0; i < 2000; i++) {
       const which = random.below(turns.length)
       due[which] = random.chance(0.2) ? Infinity : 100 + random.below(500)
+      saidAt[which] = i
       timeline.set(turns[which], due[which])
     }
     timeline.run(1000)
     const wanted = due.map((dueUs, i): [number, number] => [i, dueUs]).filter(([, dueUs]) => dueUs < Infinity)
-    expect(acted).toEqual(wanted.sort(([i, a], [j, b]) => a - b || i - j))
+    expect(acted).toEqual(wanted.sort(([i, a], [j, b]) => a - b || saidAt[i] - saidAt[j]))
   })
 })

@@ -5,6 +5,7 @@ import {
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
+import { DELAYED_ACK_US } from '../../service/fast/delayedack.js'
 import { FastHarness, IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './harness.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -38,9 +39,9 @@ describe('in-order data', () => {
     const h = new FastHarness()
     h.addFlow()
     h.receive({ data: 'ping' })
-    h.pass(1999)
+    h.pass(DELAYED_ACK_US - 1)
     expect(h.sent()).toEqual([])
-    h.pass(10)
+    h.pass(1)
     expect(h.sent()).toMatchObject([{ seq: ISS1, ack: IRS1 + 4, flags: TCP_ACK, payloadLen: 0 }])
   })
 
@@ -50,6 +51,30 @@ describe('in-order data', () => {
     h.receive({ data: 'ping' })
     h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
+  })
+
+  it('an application that answers -> what comes next waits anew, and blocking does not end that; it stops answering -> as before', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'ping' })
+    h.write(flow, filled(4, 65), { read: IRS1 + 4 })
+    h.pass(0)
+    h.sent()
+    h.nowUs += DELAYED_ACK_US - 20
+    h.receive({ seq: IRS1 + 4, data: 'more', ack: ISS1 + 4 })
+    expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(-1)
+    h.pass(10)
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toEqual([])
+    expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(DELAYED_ACK_US)
+    h.pass(DELAYED_ACK_US - 1)
+    expect([h.sent(), h.worker.dueWaitUs(h.nowUs | 0)]).toEqual([[], 1])
+    h.pass(1)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 8, payloadLen: 0 }])
+    h.receive({ seq: IRS1 + 8, data: 'last' })
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 12, payloadLen: 0 }])
+    expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(-1)
   })
 
   it('two full segments in a burst -> one acknowledgment at once, one event', () => {
@@ -76,7 +101,7 @@ describe('in-order data', () => {
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 2 * 536 }])
   })
 
-  it('a full segment in each pass -> every second is acknowledged at once, none later than 2 ms', () => {
+  it('a full segment in each pass -> every second is acknowledged at once, none much later', () => {
     const h = new FastHarness()
     h.addFlow({ rxLog2: 16 })
     for (let i = 0; i < 4; i++) {
@@ -84,7 +109,7 @@ describe('in-order data', () => {
       expect(h.sent()).toHaveLength(i % 2)
     }
     h.receive({ seq: IRS1 + 4 * 1448, data: filled(1448) })
-    h.pass(2_000)
+    h.pass(DELAYED_ACK_US)
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 5 * 1448 }])
   })
 

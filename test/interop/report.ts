@@ -1,5 +1,7 @@
 /** What was run against what, as the table of docs/interop.md. */
 
+import { markdownTable } from '../../tools/netlab/index.js'
+
 /** One row: a peer or a link, and how its cases ended. */
 export interface ReportRow {
   readonly peer: string
@@ -18,6 +20,5 @@ function result({ passed, failures, skipped }: ReportRow): string {
 
 /** As Markdown, with the conditions below. */
 export function reportTable(rows: readonly ReportRow[], conditions: readonly string[]): string {
-  const lines = rows.map(row => `| ${row.peer} | ${row.what} | ${result(row)} |`)
-  return ['| peer | what | passed |', '|---|---|---|', ...lines, '', ...conditions.map(line => `${line}  `)].join('\n').trimEnd()
+  return markdownTable(['peer', 'what', 'passed'], rows.map((row) => [row.peer, row.what, result(row)]), conditions)
 }

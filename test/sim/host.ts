@@ -275,8 +275,8 @@ export class SimHost {
   }
 
   nextDeadlineUs(): number {
-    const departureUs = this.worker.departureWaitUs(this.nowUs | 0)
-    return Math.min(this.slow.nextDeadlineUs(), departureUs < 0 ? Infinity : this.nowUs + departureUs) - this.clockUs
+    const dueUs = this.worker.dueWaitUs(this.nowUs | 0)
+    return Math.min(this.slow.nextDeadlineUs(), dueUs < 0 ? Infinity : this.nowUs + dueUs) - this.clockUs
   }
 
   /** Timers of the slow path that are set: the earliest, Infinity if there is none. */

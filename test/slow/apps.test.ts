@@ -22,7 +22,7 @@ describe('registration', () => {
     expect(host.worker.read().map(({ type, app, context }) => [type, app, context])).toEqual(
       [[TO_FAST_APP_ADD, id, 0], [TO_FAST_CONTEXT_ADD, id, 0], [TO_FAST_CONTEXT_ADD, id, 1]])
     expect([host.count('apps'), host.count('contexts')]).toEqual([1, 2])
-    expect(host.worker.rings).toBe(3)
+    expect(host.worker.rings).toBe(1)
   })
 
   it('a region too small, too large, not whole pages -> RegistryError EINVAL', () => {

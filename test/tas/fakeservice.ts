@@ -153,7 +153,7 @@ export class FakeService implements LocalService {
 
   private wakeContext(context: number): void {
     const { sleepingWord, wake } = this.contexts[context]
-    if (Atomics.load(this.words, sleepingWord) !== 0) wake.wake()
+    if (Atomics.load(this.words, sleepingWord) % 2 === 1) wake.wake()
   }
 
   listenOpen(handle: number, status = 0, port = 80): void {

@@ -7,7 +7,7 @@ async function turns(count: number): Promise<void> {
 }
 
 function sleeping(service: FakeService): boolean {
-  return service.words[service.contexts[0].sleepingWord] === 1
+  return service.words[service.contexts[0].sleepingWord] % 2 === 1
 }
 
 test('attach: idle -> sleeps; an event -> callback, answer handed over, sleeps again', async () => {

@@ -49,7 +49,7 @@ function serve(contextFd: number) {
       kin.push()
       kin.publish()
     },
-    sleeping: () => Atomics.load(words, placeContext(shape, 0).sleepingWord) === 1,
+    sleeping: () => Atomics.load(words, placeContext(shape, 0).sleepingWord) % 2 === 1,
     end: () => closeFd(ours),
     close(): void {
       for (const bell of bells) bell.close()

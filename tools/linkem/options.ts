@@ -51,21 +51,27 @@ function readSwitch(text: string): boolean {
 
 const ROWS: readonly Row[] = [
   { name: 'rate', value: 'RATE', meaning: 'bits in a second (default: no limit)', read: (text) => ({ rateKbps: readRate(text) }) },
-  { name: 'overhead', value: 'BYTES', meaning: 'counted by --rate for each frame beside its own bytes; "ethernet": 24, and 60 at least for a frame (default: 0)',
+  { name: 'overhead', value: 'BYTES',
+    meaning: 'counted by --rate for each frame beside its own bytes; "ethernet": 24, and 60 at least for a frame (default: 0)',
     read: readOverhead },
   { name: 'delay', value: 'TIME', meaning: 'time on the wire (default: 0)', read: (text) => ({ delayUs: readTime(text) }) },
-  { name: 'jitter', value: 'TIME', meaning: 'delay is up to this longer or shorter; order is kept (default: 0)', read: (text) => ({ jitterUs: readTime(text) }) },
+  { name: 'jitter', value: 'TIME', meaning: 'delay is up to this longer or shorter; order is kept (default: 0)',
+    read: (text) => ({ jitterUs: readTime(text) }) },
   { name: 'queue', value: 'LENGTH', meaning: 'packets, or bytes with a unit, that wait before --rate; more are dropped (default: 1000)',
     read: (text) => ({ queue: readQueue(text) }) },
-  { name: 'ecn', value: 'LENGTH', meaning: 'mark ECN-capable packets that find this much waiting (default: never)', read: (text) => ({ ecn: readQueue(text) }) },
+  { name: 'ecn', value: 'LENGTH', meaning: 'mark ECN-capable packets that find this much waiting (default: never)',
+    read: (text) => ({ ecn: readQueue(text) }) },
   { name: 'loss', value: 'P', meaning: 'lose packets at random', read: (text) => ({ loss: readProbability(text) }) },
-  { name: 'burst-loss', value: 'P,R[,1-H[,1-K]]', meaning: 'lose packets in bursts (Gilbert-Elliott): good to bad, bad to good, loss in bad (1), in good (0)',
+  { name: 'burst-loss', value: 'P,R[,1-H[,1-K]]',
+    meaning: 'lose packets in bursts (Gilbert-Elliott): good to bad, bad to good, loss in bad (1), in good (0)',
     read: (text) => ({ burstLoss: readBurstLoss(text) }) },
   { name: 'reorder', value: 'P,TIME', meaning: 'hold packets back by up to TIME, others overtake them', read: readReorder },
   { name: 'duplicate', value: 'P', meaning: 'deliver packets twice', read: (text) => ({ duplicate: readProbability(text) }) },
-  { name: 'corrupt', value: 'P', meaning: 'change one bit of IPv4 packets, where a checksum shows it', read: (text) => ({ corrupt: readProbability(text) }) },
+  { name: 'corrupt', value: 'P', meaning: 'change one bit of IPv4 packets, where a checksum shows it',
+    read: (text) => ({ corrupt: readProbability(text) }) },
   { name: 'mtu', value: 'BYTES', meaning: 'drop longer IP packets (default: none)', read: (text) => ({ mtu: readBytes(text, MTU_MIN, 65_535) }) },
-  { name: 'icmp', value: 'on|off', meaning: 'answer those with DF with ICMP "fragmentation needed" (default: on)', read: (text) => ({ icmp: readSwitch(text) }) },
+  { name: 'icmp', value: 'on|off', meaning: 'answer those with DF with ICMP "fragmentation needed" (default: on)',
+    read: (text) => ({ icmp: readSwitch(text) }) },
 ]
 
 /** Name of the option that sets each setting, for complaints about contradictions. */
@@ -144,9 +150,11 @@ function makeCommand(gathered: Gathered): Command {
   return command
     .option('--seed <N>', 'everything random follows from it (default: 1)', reading('--seed', readSeed))
     .option('--capture <FILE>', 'write all packets of both sides, with their fate, to a pcapng file')
-    .option('--snaplen <BYTES>', 'bytes of each packet that are written (default: all)', reading('--snaplen', (text) => readBytes(text, 1, DEFAULT_SNAP_BYTES)))
+    .option('--snaplen <BYTES>', 'bytes of each packet that are written (default: all)',
+      reading('--snaplen', (text) => readBytes(text, 1, DEFAULT_SNAP_BYTES)))
     .option('--buffer <BYTES>', 'memory for packets under way (default: 64MiB)', reading('--buffer', (text) => readBytes(text, 1 << 20, 4e9)))
-    .option('--spin <TIME>', 'look at the clock for so long before each departure: exact, but costs CPU time (default: 0)', reading('--spin', readTime))
+    .option('--spin <TIME>', 'look at the clock for so long before each departure: exact, but costs CPU time (default: 0)',
+      reading('--spin', readTime))
     .option('--json', 'print what there is to say as lines of JSON')
     .helpOption('-h, --help', 'print this and exit')
     .helpCommand(false)

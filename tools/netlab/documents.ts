@@ -1,7 +1,16 @@
-/** Tables in documents: written by the program that measured them, between two marks. */
+/** Tables in documents, as Markdown: written by the program that measured them, between two marks. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from './paths.js'
+
+const NUMBER = /^[-+\d.,\s%x±k]*$/
+
+/** A table with a line for each of `rows`, columns of numbers to the right, and `notes` below it, each on a line of its own. */
+export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[], notes: readonly string[] = []): string {
+  const rule = head.map((_, column) => (rows.every((row) => NUMBER.test(row[column] ?? '')) ? '--:' : '---'))
+  const lines = [head, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`)
+  return notes.length === 0 ? lines.join('\n') : [...lines, '', ...notes.map((note) => `${note}  `)].join('\n').trimEnd()
+}
 
 /** `page` with `text` between its marks `<!-- NAME:begin -->` and `<!-- NAME:end -->`. Throws Error if it has none. */
 export function insertBetween(page: string, name: string, text: string): string {

@@ -22,7 +22,8 @@ function explain(socket: string, error: unknown): Error {
 
 /** One question and its answer. Throws Error if the service refuses, hangs up or says something else. */
 function askPage(control: number, isFirst: boolean, buffer: Uint8Array): Readonly<Record<string, unknown>> {
-  if (!sendMessage(control, encodeControl({ op: 'connections', first: isFirst })) || waitReadable(Int32Array.of(control), 1, ANSWER_TIMEOUT_US) === 0) {
+  const isSent = sendMessage(control, encodeControl({ op: 'connections', first: isFirst }))
+  if (!isSent || waitReadable(Int32Array.of(control), 1, ANSWER_TIMEOUT_US) === 0) {
     throw new Error('the service does not answer')
   }
   const received = receiveMessage(control, buffer)
