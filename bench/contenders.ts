@@ -22,6 +22,8 @@ export interface ContenderOptions {
   readonly pinned: boolean
   /** Congestion control of the C server's connections; the kernel's default without. */
   readonly congestion?: string
+  /** The first of its ports (servers/ports.ts). */
+  readonly port?: number
   /** More options of tas. */
   readonly tasArgs?: readonly string[]
 }
@@ -33,9 +35,14 @@ function pin(pinned: boolean, command: string, args: readonly string[]): { comma
   return { command: 'taskset', args: ['-c', `0-${last}`, command, ...args] }
 }
 
-async function startOnTas({ lab, cleanup, folder, pinned, tasArgs }: ContenderOptions): Promise<Contender> {
+function portArgs({ port }: ContenderOptions): string[] {
+  return port === undefined ? [] : [`--port=${port}`]
+}
+
+async function startOnTas(options: ContenderOptions): Promise<Contender> {
+  const { lab, cleanup, folder, pinned, tasArgs } = options
   const service = await startService(lab, { folder, args: tasArgs ?? [], pinnedTo: pinned ? `0-${availableParallelism() - 2}` : null })
-  const { command, args } = pin(pinned, process.execPath, [compiled('bench/servers/tas.js')])
+  const { command, args } = pin(pinned, process.execPath, [compiled('bench/servers/tas.js'), ...portArgs(options)])
   const app = startProcess('server on TAS', { command, args, env: service.env }, cleanup)
   await app.line(/ready/)
   return {
@@ -49,9 +56,10 @@ async function startOnTas({ lab, cleanup, folder, pinned, tasArgs }: ContenderOp
 }
 
 async function startOnKernel(
-  { lab, pinned }: ContenderOptions, name: string, program: string, programArgs: readonly string[],
+  options: ContenderOptions, name: string, program: string, programArgs: readonly string[],
 ): Promise<Contender> {
-  const server: Process = lab.tas.start(name, pin(pinned, program, programArgs))
+  const { lab, pinned } = options
+  const server: Process = lab.tas.start(name, pin(pinned, program, [...programArgs, ...portArgs(options)]))
   await server.line(/ready/)
   return {
     address: KERNEL_ADDRESS,

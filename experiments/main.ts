@@ -1,7 +1,7 @@
 /** Runs experiments: `npm run experiments`. */
 import { resolve } from 'node:path'
 import { runProgram, sayAs } from '../bench/program.js'
-import { markdownTable, packageRoot } from '../tools/netlab/index.js'
+import { markdownTable, namespacesRefused, packageRoot } from '../tools/netlab/index.js'
 import { EXPERIMENTS } from './list.js'
 import { HELP, readOptions, type Options } from './options.js'
 import { jsonText, writeResult, writeVerdict } from './report/documents.js'
@@ -25,11 +25,18 @@ await runProgram('experiments', async () => {
     process.stdout.write(HELP)
     return 0
   }
+  let code = 0
   for (const experiment of options.chosen) {
     const { cpuUsage } = process
     const before = cpuUsage()
     say(`${experiment.number}. ${experiment.title}`)
-    const result = experiment.run({ quick: options.quick, seed: options.seed, say: (text) => say(`  ${text}`) })
+    const refused = experiment.needsNetwork === true ? await namespacesRefused() : null
+    if (refused !== null) {
+      say(`  not run: ${refused}`)
+      code = 1
+      continue
+    }
+    const result = await experiment.run({ quick: options.quick, seed: options.seed, say: (text) => say(`  ${text}`) })
     say(`  ${((cpuUsage().user - before.user) / 1e6).toFixed(0)} s of CPU`)
     if (options.json) process.stdout.write(jsonText({ name: experiment.name, goals: result.goals, data: result.data }))
     else print(experiment, result)
@@ -38,5 +45,5 @@ await runProgram('experiments', async () => {
     await writeResult(folder, experiment, result, conditions(options))
     await writeVerdict(folder, experiment, result)
   }
-  return 0
+  return code
 })

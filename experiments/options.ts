@@ -13,8 +13,8 @@ export interface Options {
 
 export const HELP = `usage: npm run experiments -- [options]
 
-Whole TAS hosts behind simulated switches, under virtual time: the experiments of docs/experiments. A full run takes about a minute for each
-and writes plots, numbers and tables into docs/experiments.
+Whole TAS hosts behind simulated switches, under virtual time, and TAS beside Linux on an emulated link: the experiments of
+docs/experiments. A full run takes some minutes for each and writes plots, numbers and tables into docs/experiments.
 
   --only LIST    numbers or names, such as 1,3 or dctcp   (all)      --quick       a few seconds each; writes nothing unless --out says where
   --seed N       (1)                                                 --out FOLDER  plots, numbers, and tables where pages with marks are
@@ -22,9 +22,9 @@ and writes plots, numbers and tables into docs/experiments.
 `
 
 function choose(list: string, all: readonly Experiment[]): Experiment[] {
-  return list.split(',').map((wanted) => {
-    const found = all.find(({ name, number }) => name === wanted || String(number) === wanted)
-    if (found !== undefined) return found
+  return list.split(',').flatMap((wanted) => {
+    const found = all.filter(({ name, number }) => name === wanted || String(number) === wanted)
+    if (found.length > 0) return found
     throw new BenchUsageError(`--only: "${wanted}": want ${all.map(({ name, number }) => `${number} (${name})`).join(', ')}`)
   })
 }

@@ -47,6 +47,8 @@ struct results {
   uint64_t early_end;
   uint64_t mismatch;
   uint64_t unfinished;
+  /* Of each connection, in bulk modes; otherwise NULL. */
+  uint64_t *connection_bytes;
   /* errno of the first failed connection attempt or broken connection, 0 if none. */
   int first_errno;
 };

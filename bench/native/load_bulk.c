@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -22,16 +23,11 @@ static void on_event(struct connection *connection, uint32_t events) {
   if (engine_measuring()) results.requests++;
 }
 
-/* Bytes that have reached the other side: what waits in the send queue has not. */
-static uint64_t arrived(void) {
-  uint64_t total = 0;
-  for (unsigned i = 0; i < options.connections; i++) {
-    const struct connection *connection = engine_connection(i);
-    int queued = 0;
-    if (options.mode == MODE_BULK_OUT && connection->fd >= 0) ioctl(connection->fd, SIOCOUTQ, &queued);
-    total += connection->sent + connection->received - (uint64_t)queued;
-  }
-  return total;
+/* Bytes of a connection that have reached the other side: what waits in the send queue has not. */
+static uint64_t arrived(const struct connection *connection) {
+  int queued = 0;
+  if (options.mode == MODE_BULK_OUT && connection->fd >= 0) ioctl(connection->fd, SIOCOUTQ, &queued);
+  return connection->sent + connection->received - (uint64_t)queued;
 }
 
 void run_bulk(void) {
@@ -41,7 +37,12 @@ void run_bulk(void) {
   /* The warm-up apart, so that bytes are counted from its end. */
   engine_run(now_ns() + (uint64_t)(options.warmup * 1e9));
   options.warmup = 0;
-  uint64_t before = arrived();
+  uint64_t *each = results.connection_bytes = calloc(options.connections, sizeof *each);
+  if (each == NULL) die(1, "out of memory");
+  for (unsigned i = 0; i < options.connections; i++) each[i] = arrived(engine_connection(i));
   engine_measure();
-  results.bytes = arrived() - before;
+  for (unsigned i = 0; i < options.connections; i++) {
+    each[i] = arrived(engine_connection(i)) - each[i];
+    results.bytes += each[i];
+  }
 }

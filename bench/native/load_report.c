@@ -34,6 +34,15 @@ static void report_errors(void) {
   printf(",\"first\":\"%s\"}", results.first_errno == 0 ? "" : strerror(results.first_errno));
 }
 
+/* Bytes of each connection, where the mode counts them. */
+static void report_connections(void) {
+  printf(",\"connectionBytes\":[");
+  for (unsigned i = 0; results.connection_bytes != NULL && i < options.connections; i++) {
+    printf("%s%llu", i == 0 ? "" : ",", (unsigned long long)results.connection_bytes[i]);
+  }
+  printf("]");
+}
+
 void report_results(void) {
   double seconds = results.seconds > 0 ? results.seconds : 1;
   printf("{\"event\":\"result\",\"mode\":\"%s\",\"connections\":%u,\"size\":%zu,\"depth\":%u", MODE_NAMES[options.mode],
@@ -44,6 +53,7 @@ void report_results(void) {
   printf(",\"seconds\":%.4f,\"requestsPerSecond\":%.1f,\"gbitPerSecond\":%.4f", results.seconds,
     (double)results.requests / seconds, (double)results.bytes * 8 / seconds / 1e9);
   report_latency();
+  report_connections();
   report_errors();
   puts("}");
 }

@@ -37,5 +37,7 @@ export interface Experiment {
   /** Of its page and its files. */
   readonly name: string
   readonly title: string
-  run(options: RunOptions): Result
+  /** Real kernels take part: network namespaces must be permitted, and time is real. */
+  readonly needsNetwork?: boolean
+  run(options: RunOptions): Result | Promise<Result>
 }

@@ -4,7 +4,8 @@ import {
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
-import { connectionFields, introduce, setContext } from './appevents.js'
+import { AppEvent } from './appevent.js'
+import { introduce, introduction, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
 import { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EINVAL } from './errno.js'
@@ -41,7 +42,10 @@ export function openListener(stack: Stack, context: AppContext, request: ListenR
     context.app.listeners.add(listener)
     stack.stats.add('listeners')
   }
-  context.send({ type: EV_LISTEN_OPEN, handle, status, localIp: ip, ports: port & 0xffff })
+  const answer = new AppEvent(EV_LISTEN_OPEN, handle, status)
+  answer.localIp = ip
+  answer.ports = port & 0xffff
+  context.send(answer)
 }
 
 function checkedAdd(stack: Stack, listener: Listener): number {
@@ -66,9 +70,7 @@ export function establishAccepted(stack: Stack, connection: Connection): void {
   listener.halfOpen.delete(connection)
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsAccepted')
-  const { remoteIp, localIp, remotePort, localPort } = connection
-  const ports = (remotePort << 16) | localPort
-  listener.context.send({ type: EV_LISTEN_NEWCONN, handle: listener.handle, remoteIp, localIp, ports })
+  announce(listener, connection)
   const accept = listener.accepts.shift()
   const rcvAdv = seqAdd(connection.rcvNxt, synWindow(stack))
   if (accept === undefined) {
@@ -77,6 +79,14 @@ export function establishAccepted(stack: Stack, connection: Connection): void {
   } else {
     handOver(stack, connection, rcvAdv, give(stack, connection, accept.context, accept.handle))
   }
+}
+
+function announce({ context, handle }: Listener, { remoteIp, localIp, remotePort, localPort }: Connection): void {
+  const event = new AppEvent(EV_LISTEN_NEWCONN, handle)
+  event.remoteIp = remoteIp
+  event.localIp = localIp
+  event.ports = (remotePort << 16) | localPort
+  context.send(event)
 }
 
 /** A handle waits in accept: it gets the connection that has waited longest, now or later. */
@@ -98,12 +108,20 @@ function give(stack: Stack, connection: Connection, context: AppContext, handle:
   connection.context = context
   connection.handle = handle
   connection.isAppKnown = true
-  const event = { ...connectionFields(stack, connection), type: EV_LISTEN_ACCEPT, listener: listener?.handle ?? 0 }
+  const event = introduction(stack, connection, EV_LISTEN_ACCEPT)
+  event.listener = listener?.handle ?? 0
   if (listener !== null) connection.options = listener.options
   connection.listener = null
   const contextId = introduce(stack, connection, context, event)
   tellUrgent(connection)
   return contextId
+}
+
+/** The answer to an accept that gets no connection. */
+export function refuseAccept(context: AppContext, handle: number, listener: number, status: number): void {
+  const event = new AppEvent(EV_LISTEN_ACCEPT, handle, status)
+  event.listener = listener
+  context.send(event)
 }
 
 /** A handle waits in accept no longer. Returns false if it did not. */
@@ -132,7 +150,7 @@ export function closeListener(stack: Stack, listener: Listener, status = 0): voi
   for (const connection of [...listener.waiting]) abortConnection(stack, connection, 0)
   for (const accept of listener.accepts.splice(0)) {
     accept.context.accepting.delete(accept.handle)
-    accept.context.send({ type: EV_LISTEN_ACCEPT, handle: accept.handle, listener: handle, status: ECANCELED })
+    refuseAccept(accept.context, accept.handle, handle, ECANCELED)
   }
-  context.send({ type: EV_LISTEN_CLOSED, handle, status })
+  context.send(new AppEvent(EV_LISTEN_CLOSED, handle, status))
 }

@@ -2,6 +2,7 @@
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
+import { AppEvent } from './appevent.js'
 import { asksForEcn } from './congestion/algorithms.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
@@ -31,7 +32,7 @@ export function openConnection(stack: Stack, context: AppContext, request: OpenR
   const connection = prepare(stack, context, request)
   if (typeof connection === 'number') {
     stack.stats.add('connectionsFailed')
-    context.send({ type: EV_CONN_OPEN, handle: request.handle, status: connection })
+    context.send(new AppEvent(EV_CONN_OPEN, request.handle, connection))
     return
   }
   stack.connections.add(connection)

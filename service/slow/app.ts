@@ -1,9 +1,8 @@
 /** An application and its contexts, as the slow path sees them. */
 import {
-  AS_BUFFER, AS_CONTEXT, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP,
-  AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TX_BUFFER, AS_TYPE, APP_SLOW_ENTRY_WORDS, buffersOffset, CONTEXTS_MAX, Doorbell,
-  placeContext, RingConsumer, RingProducer, type AppRegionShape, type Wakeable,
+  buffersOffset, CONTEXTS_MAX, Doorbell, placeContext, RingConsumer, RingProducer, type AppRegionShape, type Wakeable,
 } from '../../lib/memif/index.js'
+import type { AppEvent } from './appevent.js'
 import { BufferAllocator } from './buffers.js'
 import type { Connection } from './connection.js'
 import { type ConnOptions, DEFAULT_OPTIONS, withOption } from './connoptions.js'
@@ -14,29 +13,6 @@ import type { AppRegion } from './workers.js'
 
 /** Word of the consumer's count in a ring's header (lib/memif/ring.ts). */
 const RING_HEAD_WORD = 16
-
-/** A message to an application; fields that are not given are 0. */
-export interface AppEvent {
-  readonly type: number
-  readonly handle: number
-  readonly status?: number
-  readonly listener?: number
-  readonly remoteIp?: number
-  readonly localIp?: number
-  /** Remote port in the high, local port in the low 16 bits. */
-  readonly ports?: number
-  readonly flow?: number
-  /** Generation in the low, worker in the high 16 bits. */
-  readonly genWorker?: number
-  readonly buffer?: number
-  readonly txBuffer?: number
-  readonly sizes?: number
-  readonly rxBase?: number
-  readonly txBase?: number
-  readonly context?: number
-  /** Words from AS_OPTION, which is AS_PART, on: in place of the fields that stand there. */
-  readonly values?: readonly number[]
-}
 
 /** Options for the open request of `handle` that follows. */
 export interface StagedOptions {
@@ -140,24 +116,7 @@ export class AppContext {
   private write(event: AppEvent): boolean {
     const entry = this.events.reserve()
     if (entry < 0) return false
-    const words = this.events.words
-    words.fill(0, entry, entry + APP_SLOW_ENTRY_WORDS)
-    words[entry + AS_TYPE] = event.type
-    words[entry + AS_HANDLE] = event.handle
-    words[entry + AS_STATUS] = event.status ?? 0
-    words[entry + AS_LISTENER] = event.listener ?? 0
-    words[entry + AS_REMOTE_IP] = event.remoteIp ?? 0
-    words[entry + AS_LOCAL_IP] = event.localIp ?? 0
-    words[entry + AS_PORTS] = event.ports ?? 0
-    words[entry + AS_FLOW] = event.flow ?? -1
-    words[entry + AS_GEN_WORKER] = event.genWorker ?? 0
-    words[entry + AS_BUFFER] = event.buffer ?? 0
-    words[entry + AS_TX_BUFFER] = event.txBuffer ?? 0
-    words[entry + AS_SIZES] = event.sizes ?? 0
-    words[entry + AS_RX_BASE] = event.rxBase ?? 0
-    words[entry + AS_TX_BASE] = event.txBase ?? 0
-    words[entry + AS_CONTEXT] = event.context ?? 0
-    if (event.values) words.set(event.values, entry + AS_OPTION)
+    event.write(this.events.words, entry)
     this.events.push()
     this.pushed = (this.pushed + 1) | 0
     this.stats.add('appEvents')

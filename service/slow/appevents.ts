@@ -2,29 +2,32 @@
 import {
   CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO, INFO_NAMES, INFO_PART_WORDS, INFO_PARTS, TO_FAST_FLOW_CONTEXT, type InfoValues,
 } from '../../lib/memif/index.js'
-import type { AppContext, AppEvent } from './app.js'
+import type { AppContext } from './app.js'
+import { AppEvent } from './appevent.js'
 import type { Connection } from './connection.js'
 import { effectiveMss } from './mss.js'
 import type { Stack } from './stack.js'
 
-/** The fields by which an application knows a connection with its flow. */
-export function nameOf({ handle, flow, gen, worker }: Connection): Required<Pick<AppEvent, 'handle' | 'flow' | 'genWorker'>> {
-  return { handle, flow, genWorker: (worker << 16) | gen }
+/** An event about a connection that the application knows: with its flow. */
+export function eventAbout({ handle, flow, gen, worker }: Connection, type: number, status = 0): AppEvent {
+  const event = new AppEvent(type, handle, status)
+  event.flow = flow
+  event.genWorker = (worker << 16) | gen
+  return event
 }
 
-/** The fields that introduce it (AS_REMOTE_IP to AS_TX_BASE). */
-export function connectionFields(stack: Stack, connection: Connection): Omit<AppEvent, 'type'> {
-  return {
-    ...nameOf(connection),
-    remoteIp: connection.remoteIp,
-    localIp: connection.localIp,
-    ports: (connection.remotePort << 16) | connection.localPort,
-    buffer: connection.buffer,
-    txBuffer: connection.txBuffer,
-    sizes: connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16),
-    rxBase: (connection.irs + 1) | 0,
-    txBase: (connection.iss + 1) | 0,
-  }
+/** The event that introduces a connection: with its addresses and buffers (AS_REMOTE_IP to AS_TX_BASE). */
+export function introduction(stack: Stack, connection: Connection, type: number): AppEvent {
+  const event = eventAbout(connection, type)
+  event.remoteIp = connection.remoteIp
+  event.localIp = connection.localIp
+  event.ports = (connection.remotePort << 16) | connection.localPort
+  event.buffer = connection.buffer
+  event.txBuffer = connection.txBuffer
+  event.sizes = connection.rxLog2 | (connection.txLog2 << 8) | (effectiveMss(stack, connection) << 16)
+  event.rxBase = (connection.irs + 1) | 0
+  event.txBase = (connection.iss + 1) | 0
+  return event
 }
 
 /**
@@ -51,14 +54,30 @@ export function setContext(stack: Stack, connection: Connection, context: AppCon
 
 /** EV_CONN_CLOSED; `sent` is called when it is in the ring. */
 export function sendClosed(connection: Connection, status: number, sent: (() => void) | null = null): void {
-  connection.context?.send({ ...nameOf(connection), type: EV_CONN_CLOSED, status }, sent)
+  connection.context?.send(eventAbout(connection, EV_CONN_CLOSED, status), sent)
 }
 
-/** EV_CONN_INFO in all its parts, to the context that asked. `about` is AS_HANDLE, AS_FLOW and AS_GEN_WORKER as asked for. */
-export function sendInfo(context: AppContext, about: Pick<AppEvent, 'handle' | 'flow' | 'genWorker'>, info: InfoValues): void {
+/** What a request about a connection says of it: AS_HANDLE, AS_FLOW and AS_GEN_WORKER, which its answer repeats. */
+export interface Asked {
+  readonly handle: number
+  readonly flow: number
+  readonly genWorker: number
+}
+
+/** The answer to a request about a connection. */
+export function answerTo({ handle, flow, genWorker }: Asked, type: number, status = 0): AppEvent {
+  const event = new AppEvent(type, handle, status)
+  event.flow = flow
+  event.genWorker = genWorker
+  return event
+}
+
+/** EV_CONN_INFO in all its parts, to the context that asked. */
+export function sendInfo(context: AppContext, asked: Asked, info: InfoValues): void {
   const values = INFO_NAMES.map((name) => info[name] | 0)
   for (let part = 0; part < INFO_PARTS; part++) {
-    const words = values.slice(part * INFO_PART_WORDS, (part + 1) * INFO_PART_WORDS)
-    context.send({ ...about, type: EV_CONN_INFO, values: [part, ...words] })
+    const event = answerTo(asked, EV_CONN_INFO)
+    event.values = [part, ...values.slice(part * INFO_PART_WORDS, (part + 1) * INFO_PART_WORDS)]
+    context.send(event)
   }
 }

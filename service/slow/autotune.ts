@@ -11,7 +11,7 @@ import {
   MOVE_TX_STATE, TCB_ACKED_BYTES, TCB_RCV_NXT, TCB_SND_END, TO_FAST_FLOW_RX_BUFFER,
 } from '../../lib/memif/index.js'
 import type { App } from './app.js'
-import { nameOf } from './appevents.js'
+import { eventAbout } from './appevents.js'
 import { grownRx, grownTx, initialTx } from './buffersize.js'
 import type { Connection, Grant } from './connection.js'
 import { ackedSince } from './flowstate.js'
@@ -58,8 +58,12 @@ export const TX_BUFFER: Side = {
   move: 'txMove', place: 'txBuffer', log2: 'txLog2', moveState: MOVE_TX_STATE, moveBuffer: MOVE_TX_BUFFER, moveLog2: MOVE_TX_LOG2,
   grown: grownTx,
   mayOrder: ({ context }) => context !== null && !context.isBlocked,
-  order: (_, connection, { place, log2 }) =>
-    connection.context?.send({ ...nameOf(connection), type: EV_CONN_TX_BUFFER, txBuffer: place, sizes: log2 << 8 }),
+  order: (_, connection, { place, log2 }) => {
+    const event = eventAbout(connection, EV_CONN_TX_BUFFER)
+    event.txBuffer = place
+    event.sizes = log2 << 8
+    connection.context?.send(event)
+  },
 }
 
 /** WHAT_RX_LIMITED, WHAT_TX_LIMITED: the buffer is too small. */

@@ -1,7 +1,8 @@
 /** How a handshake ends: as a connection of its application, or with an error. */
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
-import { connectionFields, introduce } from './appevents.js'
+import { AppEvent } from './appevent.js'
+import { introduce, introduction } from './appevents.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
 import { handOver } from './handover.js'
@@ -51,7 +52,7 @@ export function failOpening(stack: Stack, connection: Connection, error: number)
   stack.stats.add('connectionsFailed')
   const status = reportedError(stack, connection, error)
   releaseHandshake(stack, connection)
-  context?.send({ type: EV_CONN_OPEN, handle, status })
+  context?.send(new AppEvent(EV_CONN_OPEN, handle, status))
 }
 
 /**
@@ -65,8 +66,7 @@ export function establishOpened(stack: Stack, connection: Connection, rcvAdv: nu
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsOpened')
   if (context === null) return closeOrphan(stack, connection, rcvAdv)
-  const event = { ...connectionFields(stack, connection), type: EV_CONN_OPEN }
-  handOver(stack, connection, rcvAdv, introduce(stack, connection, context, event))
+  handOver(stack, connection, rcvAdv, introduce(stack, connection, context, introduction(stack, connection, EV_CONN_OPEN)))
 }
 
 /** The application has closed it before it was open: our FIN follows at once (RFC 9293, 3.10.4, SYN-RECEIVED). */

@@ -2,13 +2,14 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
   AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO,
-  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_ACCEPT, EV_LISTEN_OPEN, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
+  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_OPEN, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
   REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
 } from '../../lib/memif/index.js'
-import { acceptNext, cancelAccept, closeListener, openListener } from './accept.js'
+import { acceptNext, cancelAccept, closeListener, openListener, refuseAccept } from './accept.js'
 import { openConnection } from './active.js'
 import type { AppContext } from './app.js'
-import { introduce, nameOf, sendInfo, setContext } from './appevents.js'
+import { AppEvent } from './appevent.js'
+import { answerTo, type Asked, eventAbout, introduce, sendInfo, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
 import { EINVAL, ENOTCONN } from './errno.js'
 import { abortHandshake } from './handshakeend.js'
@@ -66,7 +67,7 @@ function listenOpen(stack: Stack, context: AppContext): boolean {
   const port = entry[AS_PORTS]
   const { options, status } = context.takeStaged(handle)
   if (status !== 0) {
-    context.send({ type: EV_LISTEN_OPEN, handle, status })
+    context.send(new AppEvent(EV_LISTEN_OPEN, handle, status))
     return true
   }
   openListener(stack, context, {
@@ -87,7 +88,7 @@ function listenAccept(stack: Stack, context: AppContext): boolean {
   const listener = context.listeners.get(entry[AS_LISTENER])
   const isHandleFree = !context.accepting.has(handle)
   if (listener && isHandleFree) acceptNext(stack, listener, context, handle)
-  else context.send({ type: EV_LISTEN_ACCEPT, handle, listener: entry[AS_LISTENER], status: EINVAL })
+  else refuseAccept(context, handle, entry[AS_LISTENER], EINVAL)
   // A listener may be closed while the request is on its way; the same handle twice is a mistake.
   return isHandleFree
 }
@@ -96,7 +97,7 @@ function connOpen(stack: Stack, context: AppContext): boolean {
   const handle = entry[AS_HANDLE]
   const { options, status } = context.takeStaged(handle)
   if (context.opening.has(handle) || status !== 0) {
-    context.send({ type: EV_CONN_OPEN, handle, status: status || EINVAL })
+    context.send(new AppEvent(EV_CONN_OPEN, handle, status || EINVAL))
     return status !== 0
   }
   const ports = entry[AS_PORTS]
@@ -132,20 +133,26 @@ function connOption(stack: Stack, context: AppContext): boolean {
   }
   const connection = named(stack, context)
   const status = connection === null ? ENOTCONN : changeOption(stack, connection, option, values)
-  context.send({ type: EV_CONN_OPTION, handle, flow, genWorker: entry[AS_GEN_WORKER], status, values: [option] })
+  const answer = answerTo(asked(), EV_CONN_OPTION, status)
+  answer.values = [option]
+  context.send(answer)
   return connection === null ? isLate(stack, context) : status !== EINVAL
 }
 
 /** The answer goes to the context that asks: if it does not read, no more of its requests are served. */
 function connInfo(stack: Stack, context: AppContext): boolean {
-  const about = { handle: entry[AS_HANDLE], flow: entry[AS_FLOW], genWorker: entry[AS_GEN_WORKER] }
   const connection = named(stack, context)
   if (connection !== null) {
-    sendInfo(context, about, connectionInfo(stack, connection))
+    sendInfo(context, asked(), connectionInfo(stack, connection))
     return true
   }
-  context.send({ ...about, type: EV_CONN_INFO, status: ENOTCONN })
+  context.send(answerTo(asked(), EV_CONN_INFO, ENOTCONN))
   return isLate(stack, context)
+}
+
+/** What the request says of a connection. */
+function asked(): Asked {
+  return { handle: entry[AS_HANDLE], flow: entry[AS_FLOW], genWorker: entry[AS_GEN_WORKER] }
 }
 
 /** The connection that the request names, if it is this application's. */
@@ -173,7 +180,7 @@ function closeUnopened(stack: Stack, context: AppContext, isAbort: boolean): boo
     closeJustOpened(stack, context, handle, isAbort)
     return true
   }
-  context.send({ type: EV_CONN_CLOSED, handle })
+  context.send(new AppEvent(EV_CONN_CLOSED, handle))
   return true
 }
 
@@ -201,12 +208,11 @@ function connMove(stack: Stack, context: AppContext): boolean {
   const connection = named(stack, context)
   if (connection === null) return isLate(stack, context)
   const target = context.app.context(entry[AS_CONTEXT])
-  const event = { ...nameOf(connection), type: EV_CONN_MOVED }
   if (target === null) {
-    context.send({ ...event, status: EINVAL })
+    context.send(eventAbout(connection, EV_CONN_MOVED, EINVAL))
     return false
   }
   connection.context = target
-  if (introduce(stack, connection, target, event) !== CONTEXT_NONE) setContext(stack, connection, target)
+  if (introduce(stack, connection, target, eventAbout(connection, EV_CONN_MOVED)) !== CONTEXT_NONE) setContext(stack, connection, target)
   return true
 }

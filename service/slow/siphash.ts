@@ -40,12 +40,20 @@ function readLow(bytes: Uint8Array, at: number): number {
   return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
 }
 
-function initial(key: Uint8Array): State {
-  const k = [readLow(key, 0), readLow(key, 4), readLow(key, 8), readLow(key, 12)]
-  return Int32Array.of(
-    k[0] ^ 0x70736575, k[1] ^ 0x736f6d65, k[2] ^ 0x6e646f6d, k[3] ^ 0x646f7261,
-    k[0] ^ 0x6e657261, k[1] ^ 0x6c796765, k[2] ^ 0x79746573, k[3] ^ 0x74656462,
-  )
+/** One state serves all: a typed array of its own for each hash costs more than the hash. */
+const state: State = new Int32Array(8)
+
+const INITIAL = [0x70736575, 0x736f6d65, 0x6e646f6d, 0x646f7261, 0x6e657261, 0x6c796765, 0x79746573, 0x74656462] as const
+
+function begin(v: State, key: Uint8Array): void {
+  for (let i = 0; i < 8; i++) v[i] = readLow(key, (i & 3) * 4) ^ INITIAL[i]
+}
+
+/** Word `at` of the message's last block: bytes that are left, zeros, the length. */
+function readLast(message: Uint8Array, at: number): number {
+  let word = 0
+  for (let i = 0; i < 4; i++) if (at + i < message.length) word |= message[at + i] << (8 * i)
+  return word
 }
 
 function absorb(v: State, low: number, high: number): void {
@@ -59,13 +67,11 @@ function absorb(v: State, low: number, high: number): void {
 
 /** Hash of `message` under the 16-byte `key`: low and high word, signed. */
 export function siphash(key: Uint8Array, message: Uint8Array): readonly [low: number, high: number] {
-  const v = initial(key)
-  const blocks = message.length >>> 3
-  for (let i = 0; i < blocks; i++) absorb(v, readLow(message, i * 8), readLow(message, i * 8 + 4))
-  const last = new Uint8Array(8)
-  last.set(message.subarray(blocks * 8))
-  last[7] = message.length
-  absorb(v, readLow(last, 0), readLow(last, 4))
+  const v = state
+  begin(v, key)
+  const lastAt = message.length & ~7
+  for (let at = 0; at < lastAt; at += 8) absorb(v, readLow(message, at), readLow(message, at + 4))
+  absorb(v, readLast(message, lastAt), readLast(message, lastAt + 4) | (message.length << 24))
   v[4] ^= 0xff
   for (let i = 0; i < 4; i++) round(v)
   return [v[0] ^ v[2] ^ v[4] ^ v[6], v[1] ^ v[3] ^ v[5] ^ v[7]]

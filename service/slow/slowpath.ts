@@ -6,6 +6,7 @@ import {
   TO_SLOW_FLOW_REMOVED, TO_SLOW_PACKET, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
+import { AppEvent } from './appevent.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
 import { ChallengeLimit } from './challengelimit.js'
@@ -164,7 +165,7 @@ export class SlowPath {
     if (connection.isOpening) {
       const { context, handle } = connection
       abortHandshake(stack, connection)
-      context?.send({ type: EV_CONN_OPEN, handle, status: ENETDOWN })
+      context?.send(new AppEvent(EV_CONN_OPEN, handle, ENETDOWN))
       return
     }
     if (connection.isAppKnown) sendClosed(connection, ENETDOWN)

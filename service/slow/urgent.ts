@@ -5,7 +5,7 @@
 import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
 import { seqAdd, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'
 import { isAcceptable } from './acceptable.js'
-import { nameOf } from './appevents.js'
+import { eventAbout } from './appevents.js'
 import type { Connection } from './connection.js'
 import { rcvWindow } from './flowstate.js'
 import type { Stack } from './stack.js'
@@ -34,7 +34,9 @@ export function tellUrgent(connection: Connection): void {
   if (rcvUp === null) return
   connection.owesUrgent = true
   if (!connection.isAppKnown || context === null) return
-  context.send({ ...nameOf(connection), type: EV_CONN_URGENT, values: [0, rcvUp] }, () => {
+  const event = eventAbout(connection, EV_CONN_URGENT)
+  event.values = [0, rcvUp]
+  context.send(event, () => {
     connection.owesUrgent = false
     if (connection.rcvUp !== rcvUp && connection.phase === 'worker') tellUrgent(connection)
   })

@@ -33,6 +33,8 @@ export interface LoadResult {
   readonly seconds: number
   readonly requestsPerSecond: number
   readonly gbitPerSecond: number
+  /** Of each connection, in bulk modes; otherwise empty. */
+  readonly connectionBytes: readonly number[]
   readonly latencyUs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number
     readonly max: number; readonly mean: number }
   readonly errors: { readonly total: number; readonly connectFailed: number; readonly connectTimeout: number

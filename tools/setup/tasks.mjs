@@ -16,14 +16,16 @@ const PROGRAMS = {
   interop: join('test', 'interop', 'main.js'),
 }
 
+/** Those of which only a part needs a network: that part says so where it is forbidden. */
+const MIXED_PROGRAMS = { experiments: join('experiments', 'main.js') }
+
 /** Those that need no network and so no privileges. */
 const PLAIN_PROGRAMS = {
-  experiments: join('experiments', 'main.js'),
   sim: join('test', 'sim', 'seeds', 'main.js'),
   fuzz: join('test', 'sim', 'fuzz', 'main.js'),
 }
 
-export const TASKS = ['build', 'test', ...Object.keys(PROGRAMS), ...Object.keys(PLAIN_PROGRAMS)]
+export const TASKS = ['build', 'test', ...[PROGRAMS, MIXED_PROGRAMS, PLAIN_PROGRAMS].flatMap(Object.keys)]
 
 /**
  * Runs a command with our terminal and returns its exit code. Signals are the command's to handle:
@@ -85,10 +87,10 @@ export async function runTask(task, args) {
   if (task === 'build') return 0
   if (task === 'test') return runTests(args)
   if (task in PLAIN_PROGRAMS) return runInForeground([process.execPath, join(root, 'dist', PLAIN_PROGRAMS[task]), ...args])
-  const command = [process.execPath, join(root, 'dist', PROGRAMS[task]), ...args]
+  const command = [process.execPath, join(root, 'dist', PROGRAMS[task] ?? MIXED_PROGRAMS[task]), ...args]
   // Asking for help must not need privileges.
   if (args.includes('--help')) return runInForeground(command)
   const privileges = await findPrivileges()
-  if (privileges.kind === 'none') throw new SetupError(`setup: ${privileges.reason}`)
+  if (privileges.kind === 'none' && !(task in MIXED_PROGRAMS)) throw new SetupError(`setup: ${privileges.reason}`)
   return runPrivileged(privileges, command)
 }
