@@ -190,7 +190,7 @@ export const OPTION_TABLE = {
     meaning: 'Strip 802.1Q tags from received frames and handle them as untagged, whatever the VLAN. Otherwise frames with a tag ' +
       'are not for TAS.' }),
   fpPollIntervalTas: integer({ ...fp, name: 'fp-poll-interval-tas', value: 'INT', unit: 'us', departure: pollDeparture,
-    meaning: 'How long a worker polls without finding anything before it blocks.' }, DEPARTURES.pollUs, 0, UINT32_MAX),
+    meaning: 'How long a worker, or the slow path, polls without finding anything before it blocks.' }, DEPARTURES.pollUs, 0, UINT32_MAX),
   fpPollIntervalApp: integer({ ...fp, name: 'fp-poll-interval-app', value: 'INT', unit: 'us',
     departure: pollDeparture,
     meaning: 'How long an application context polls without finding anything before it blocks.' },

@@ -11,7 +11,7 @@ import {
   slowCounter,
   type Wakeable,
 } from '../lib/memif/index.js'
-import { EventFd, FdWatcher, nowUs, punchHole, setName, TimerFd } from '../native/index.js'
+import { EventFd, FdWatcher, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
 import { UsageError } from './errors.js'
@@ -236,18 +236,19 @@ export class Service {
     const busy = slowCounter('busyUs')
     const loop = new SlowProcess({
       slow, nowUs, timer, mark: new SleepMark(memory.doorbells, DOORBELL_SLOW),
+      spin: new SpinPolicy(this.options.fpPollIntervalTas), yieldCpu,
       busy: (us) => void (counters.counters[busy] += us), soon: (turn) => void setImmediate(turn), failed: this.failed,
     })
-    const watch = (source: { readonly fd: number; drain(): void }): void => {
+    const watch = (source: { readonly fd: number; drain(): void }, then: () => void): void => {
       const watcher = new FdWatcher(source.fd, () => {
         source.drain()
-        loop.wake()
+        then()
       })
       this.undo.add('a watcher', () => watcher.close())
     }
     this.undo.add('the timer', () => timer.close())
-    watch(timer)
-    watch(slowWake)
+    watch(timer, () => loop.expire())
+    watch(slowWake, () => loop.wake())
     return loop
   }
 

@@ -3,9 +3,11 @@
  * lib/memif/doorbell.ts until an eventfd, a timer or a socket wakes it. Idle, it uses no CPU.
  *
  *   wake -> clear mark -> poll, bounded -> still busy? go on at the next turn of the event loop
- *                                       -> nothing: set mark, look once more, arm the timer, sleep
+ *                                       -> nothing: spin a little if it has been worth it lately
+ *                                       -> still nothing: set mark, look once more, arm the timer, sleep
  */
 import type { SleepMark } from '../lib/memif/index.js'
+import type { SpinPolicy } from '../native/index.js'
 
 /** What is run: SlowPath of service/slow. */
 export interface Pollable {
@@ -32,6 +34,9 @@ export interface SlowProcessEnv {
   /** A turn took so many microseconds. */
   readonly busy: (us: number) => void
   readonly nowUs: () => number
+  readonly spin: SpinPolicy
+  /** Offers the CPU. Returns how long that took, microseconds. */
+  readonly yieldCpu: () => number
   /** Runs `turn` once input and output had their turn (setImmediate). */
   readonly soon: (turn: () => void) => void
   /** Called with whatever `poll` throws; the loop stands still then. */
@@ -46,6 +51,7 @@ export class SlowProcess {
   private readonly env: SlowProcessEnv
   private readonly turn = (): void => this.run()
   private scheduled = false
+  private isAsleep = false
   private stopped = true
 
   constructor(env: SlowProcessEnv) {
@@ -64,11 +70,20 @@ export class SlowProcess {
     this.env.timer.disarm()
   }
 
-  /** Something may have happened (eventfd, timer, control message): poll soon. May be called at any time. */
+  /** The timer has expired: poll soon. What comes at a time that is known is not worth spinning for. */
+  expire(): void {
+    this.env.spin.endUnanswered()
+    this.isAsleep = false
+    this.wake()
+  }
+
+  /** Something may have happened (eventfd, control message): poll soon. May be called at any time. */
   wake(): void {
     if (this.scheduled || this.stopped) return
     this.scheduled = true
     this.env.mark.clear()
+    if (this.isAsleep) this.env.spin.end(this.env.nowUs(), false)
+    this.isAsleep = false
     this.env.soon(this.turn)
   }
 
@@ -78,7 +93,7 @@ export class SlowProcess {
     const { nowUs, busy } = this.env
     const startUs = nowUs()
     try {
-      if (this.pollUntilIdle()) this.sleep()
+      if (this.pollUntilIdle() && !this.spinUntilWork()) this.sleep()
       else this.wake()
       busy(nowUs() - startUs)
     } catch (error) {
@@ -95,8 +110,24 @@ export class SlowProcess {
     return false
   }
 
+  /** A connection that is opened or closed needs the slow path several times within a hundred microseconds, and each sleep takes 40. */
+  private spinUntilWork(): boolean {
+    const { slow, spin, nowUs, yieldCpu } = this.env
+    if (!spin.begin(nowUs())) return false
+    for (;;) {
+      const tookUs = yieldCpu()
+      const us = nowUs()
+      if (slow.hasWork() || slow.nextDeadlineUs() <= us) {
+        spin.end(us, true)
+        return true
+      }
+      if (!spin.again(us, tookUs)) return false
+    }
+  }
+
   private sleep(): void {
     const { slow, mark, timer, nowUs } = this.env
+    this.isAsleep = true
     mark.set()
     if (slow.hasWork()) {
       this.wake()

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { SlowProcess } from '../../service/slowprocess.js'
+import { SpinPolicy } from '../../native/index.js'
+import { SlowProcess, type SlowProcessEnv } from '../../service/slowprocess.js'
+
+const SPIN_US = 50
 
 /** A slow path of which the test says how much work is left, under an event loop that the test turns. */
 class Bench {
@@ -12,31 +15,50 @@ class Bench {
   timeUs = 1000
   failure: unknown = null
   polls = 0
+  offers = 0
+  /** How often the CPU is offered until there is work. */
+  workAfterOffers = Infinity
   busyUs = 0
-  readonly process = new SlowProcess({
-    slow: {
-      poll: () => {
-        this.polls++
-        this.timeUs += 2
-        if (this.failure !== null) throw this.failure
-        if (this.work === 0) return 0
-        this.work--
-        return 1
+  private readonly spin: SpinPolicy
+  readonly process: SlowProcess
+
+  constructor(spinUs = 0) {
+    this.spin = new SpinPolicy(spinUs)
+    this.process = new SlowProcess(this.env())
+  }
+
+  private env(): SlowProcessEnv {
+    return {
+      slow: {
+        poll: () => {
+          this.polls++
+          this.timeUs += 2
+          if (this.failure !== null) throw this.failure
+          if (this.work === 0) return 0
+          this.work--
+          return 1
+        },
+        hasWork: () => {
+          this.work += this.late
+          this.late = 0
+          return this.work > 0
+        },
+        nextDeadlineUs: () => this.deadlineUs,
       },
-      hasWork: () => {
-        this.work += this.late
-        this.late = 0
-        return this.work > 0
-      },
-      nextDeadlineUs: () => this.deadlineUs,
-    },
-    mark: { set: () => this.trace.push('set'), clear: () => this.trace.push('clear') },
-    timer: { arm: (us) => this.trace.push(`arm ${us}`), disarm: () => this.trace.push('disarm') },
-    busy: (us) => (this.busyUs += us),
-    nowUs: () => this.timeUs,
-    soon: (turn) => this.turns.push(turn),
-    failed: (error) => this.trace.push(`failed ${String(error)}`),
-  })
+      mark: { set: () => this.trace.push('set'), clear: () => this.trace.push('clear') },
+      timer: { arm: (us) => this.trace.push(`arm ${us}`), disarm: () => this.trace.push('disarm') },
+      busy: (us) => (this.busyUs += us), spin: this.spin, yieldCpu: () => this.offerCpu(),
+      nowUs: () => this.timeUs,
+      soon: (turn) => this.turns.push(turn),
+      failed: (error) => this.trace.push(`failed ${String(error)}`),
+    }
+  }
+
+  private offerCpu(): number {
+    if (++this.offers === this.workAfterOffers) this.work = 1
+    this.timeUs += 10
+    return 10
+  }
 
   /** One turn of the event loop; returns whether there was anything to do. */
   turn(): boolean {
@@ -117,5 +139,44 @@ describe('slow process', () => {
     bench.process.stop()
     bench.turn()
     expect(bench.polls).toBe(0)
+  })
+
+  it('nothing to do, after a short wait -> offers the CPU for the poll interval, then sleeps', () => {
+    const bench = new Bench(SPIN_US)
+    bench.process.start()
+    bench.turn()
+    expect(bench.offers).toBe(SPIN_US / 10)
+    expect(bench.trace).toEqual(['clear', 'set', 'disarm'])
+  })
+
+  it('work comes while it offers the CPU -> polled at the next turn, without a sleep', () => {
+    const bench = new Bench(SPIN_US)
+    bench.workAfterOffers = 2
+    bench.process.start()
+    bench.turn()
+    expect([bench.offers, bench.trace]).toEqual([2, ['clear', 'clear']])
+    expect(bench.turn()).toBe(true)
+    expect(bench.work).toBe(0)
+  })
+
+  it('a deadline passes while it offers the CPU -> polled', () => {
+    const bench = new Bench(SPIN_US)
+    bench.deadlineUs = 1020
+    bench.process.start()
+    bench.turn()
+    expect([bench.offers, bench.trace]).toEqual([2, ['clear', 'clear']])
+  })
+
+  it('woken late, or by its timer -> sleeps at once next time', () => {
+    for (const wake of ['wake', 'expire'] as const) {
+      const bench = new Bench(SPIN_US)
+      bench.process.start()
+      bench.turn()
+      bench.offers = 0
+      bench.timeUs += wake === 'wake' ? 1000 : 100
+      bench.process[wake]()
+      bench.turn()
+      expect(bench.offers).toBe(0)
+    }
   })
 })
