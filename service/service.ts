@@ -248,7 +248,7 @@ export class Service {
     }
     this.undo.add('the timer', () => timer.close())
     watch(timer, () => loop.expire())
-    watch(slowWake, () => loop.wake())
+    watch(slowWake, () => loop.ring())
     return loop
   }
 

@@ -45,6 +45,8 @@ export interface SlowProcessEnv {
 
 /** Most polls in one turn of the event loop: control sockets and signals get theirs in between. */
 const POLLS_PER_TURN = 64
+/** A turn that went on because there was work again and again ends after so long. */
+const TURN_US = 1_000
 
 /** The loop. Nothing happens before `start`. */
 export class SlowProcess {
@@ -70,21 +72,32 @@ export class SlowProcess {
     this.env.timer.disarm()
   }
 
-  /** The timer has expired: poll soon. What comes at a time that is known is not worth spinning for. */
+  /** The timer has expired: polls now. What comes at a time that is known is not worth spinning for. From the event loop only. */
   expire(): void {
     this.env.spin.endUnanswered()
     this.isAsleep = false
-    this.wake()
+    this.ring()
   }
 
-  /** Something may have happened (eventfd, control message): poll soon. May be called at any time. */
+  /** Somebody has rung: polls now. From the event loop only. */
+  ring(): void {
+    if (this.scheduled || this.stopped) return
+    this.wakeUp()
+    this.run()
+  }
+
+  /** Something may have happened: polls soon. May be called at any time. */
   wake(): void {
     if (this.scheduled || this.stopped) return
+    this.wakeUp()
     this.scheduled = true
+    this.env.soon(this.turn)
+  }
+
+  private wakeUp(): void {
     this.env.mark.clear()
     if (this.isAsleep) this.env.spin.end(this.env.nowUs(), false)
     this.isAsleep = false
-    this.env.soon(this.turn)
   }
 
   private run(): void {
@@ -93,13 +106,22 @@ export class SlowProcess {
     const { nowUs, busy } = this.env
     const startUs = nowUs()
     try {
-      if (this.pollUntilIdle() && !this.spinUntilWork()) this.sleep()
+      if (this.workUntilIdle(startUs)) this.sleep()
       else this.wake()
       busy(nowUs() - startUs)
     } catch (error) {
       this.stop()
       this.env.failed(error)
     }
+  }
+
+  /** Returns false if others in the event loop are to have their turn first. */
+  private workUntilIdle(startUs: number): boolean {
+    while (this.pollUntilIdle()) {
+      if (!this.spinUntilWork()) return true
+      if (this.env.nowUs() - startUs > TURN_US) return false
+    }
+    return false
   }
 
   /** Returns false if there was still work when the turn was over. */

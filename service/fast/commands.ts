@@ -228,6 +228,7 @@ export class Commands {
     fast.wantedFree[flow] = 0
     fast.lastAck[flow] = fast.words[tcb + TCB_RCV_NXT]
     fast.delayedAcks.answers[flow] = 0
+    fast.quickAcks[flow] = 0
     fast.reportedUna[flow] = fast.words[tcb + TCB_SND_UNA]
     fast.reassembly.reset(flow, tcb)
     fast.sackBlocks.reset(flow)

@@ -98,6 +98,8 @@ export class FastPath {
 
   /** For each flow: acknowledgments to send now. */
   readonly ackCount: Uint8Array
+  /** For each flow: further acknowledgments that go out at once after a loss (emit.ts). */
+  readonly quickAcks: Uint8Array
   /** For each flow: RCV.NXT when we last sent an acknowledgment. */
   readonly lastAck: Int32Array
   /** For each flow: when a segment without data that is not acceptable was last answered, low 32 bits of microseconds. */
@@ -146,6 +148,7 @@ export class FastPath {
     this.events = new FlowFifo(capacity)
     this.slowEvents = new FlowFifo(capacity)
     this.ackCount = new Uint8Array(flows)
+    this.quickAcks = new Uint8Array(flows)
     this.lastAck = new Int32Array(flows)
     this.answered32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)

@@ -52,6 +52,8 @@ const VLAN_TAG_AT = 12
 const ANSWER_INTERVAL_US = 100_000
 /** How long TS.Recent is good for: it may have wrapped since (RFC 7323, 5.5). */
 const TS_RECENT_MS = 24 * 24 * 3_600_000
+/** Acknowledgments that go out at once after data that came out of order or twice: as many as Linux sends. */
+const QUICK_ACKS = 16
 
 /** Takes an 802.1Q tag that still stands in frame `index` out of it: the addresses move up to the type. */
 function takeTagOut(port: ReceivePort, index: number): void {
@@ -198,6 +200,7 @@ export class Receiver {
     const { fast } = this
     if ((fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0) return
     fast.words[tcb + TCB_FLAGS] |= FLAG_GAP
+    fast.quickAcks[flow] = QUICK_ACKS
     fast.reassembly.noteTwice(flow, from, to)
     this.listReports(flow, tcb)
   }
@@ -296,7 +299,7 @@ export class Receiver {
     fast.listArrival(flow, tcb)
   }
 
-  /** RCV.NXT reached `end`: what waited behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once. */
+  /** RCV.NXT reached `end`: what waited behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once, and for a while (emit.ts). */
   private closeGap(flow: number, tcb: number, end: number): void {
     const { fast } = this
     const next = fast.reassembly.advance(flow, tcb, end)
@@ -311,6 +314,7 @@ export class Receiver {
     const end = (start + len) | 0
     fast.count(counters.RX_OUT_OF_ORDER, 1)
     fast.words[tcb + TCB_FLAGS] |= FLAG_GAP
+    fast.quickAcks[flow] = QUICK_ACKS
     if ((segment.flags & TCP_FIN) !== 0) fast.reassembly.noteFin(flow, end)
     segment.flags &= ~TCP_FIN
     // The copy is noted in the journal before the TCB counts the bytes. It harms nothing if they are known or find no place.

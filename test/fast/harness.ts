@@ -311,6 +311,11 @@ export class FastHarness {
     return this.worker.pass(this.nowUs | 0, (this.nowUs / 1000) | 0)
   }
 
+  /** Whether something of the flow waits behind a gap, or came twice and is not reported. */
+  hasGap(flow: number): boolean {
+    return this.worker['fast'].reassembly.isWaiting(flow)
+  }
+
   /** What the worker has sent since the last call; checksums are checked on the way. */
   sent(): Sent[] {
     return this.frames.splice(0).map(({ frame, gso }) => {

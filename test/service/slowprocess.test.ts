@@ -149,33 +149,46 @@ describe('slow process', () => {
     expect(bench.trace).toEqual(['clear', 'set', 'disarm'])
   })
 
-  it('work comes while it offers the CPU -> polled at the next turn, without a sleep', () => {
+  it('work comes while it offers the CPU -> polled at once, without a sleep', () => {
     const bench = new Bench(SPIN_US)
     bench.workAfterOffers = 2
     bench.process.start()
     bench.turn()
-    expect([bench.offers, bench.trace]).toEqual([2, ['clear', 'clear']])
-    expect(bench.turn()).toBe(true)
-    expect(bench.work).toBe(0)
+    expect([bench.offers, bench.work, bench.trace]).toEqual([2 + SPIN_US / 10, 0, ['clear', 'set', 'disarm']])
   })
 
-  it('a deadline passes while it offers the CPU -> polled', () => {
+  it('a deadline passes while it offers the CPU -> polled; others have their turn after a millisecond', () => {
     const bench = new Bench(SPIN_US)
     bench.deadlineUs = 1020
     bench.process.start()
     bench.turn()
-    expect([bench.offers, bench.trace]).toEqual([2, ['clear', 'clear']])
+    expect(bench.polls).toBeGreaterThan(10)
+    expect(bench.timeUs).toBeLessThan(1000 + 1_100)
+    expect(bench.trace).toEqual(['clear', 'clear'])
+    bench.deadlineUs = Number.POSITIVE_INFINITY
+    expect(bench.turn()).toBe(true)
+    expect(bench.trace).toEqual(['clear', 'clear', 'set', 'disarm'])
   })
 
-  it('woken late, or by its timer -> sleeps at once next time', () => {
-    for (const wake of ['wake', 'expire'] as const) {
+  it('rung while asleep -> polled at once; while a turn is planned -> then', () => {
+    const bench = new Bench()
+    bench.process.start()
+    bench.process.ring()
+    expect(bench.polls).toBe(0)
+    bench.turn()
+    bench.work = 1
+    bench.process.ring()
+    expect([bench.work, bench.turns.length, bench.trace.at(-2)]).toEqual([0, 0, 'set'])
+  })
+
+  it('rung late, or woken by its timer -> sleeps at once next time', () => {
+    for (const wake of ['ring', 'expire'] as const) {
       const bench = new Bench(SPIN_US)
       bench.process.start()
       bench.turn()
       bench.offers = 0
-      bench.timeUs += wake === 'wake' ? 1000 : 100
+      bench.timeUs += wake === 'ring' ? 1000 : 100
       bench.process[wake]()
-      bench.turn()
       expect(bench.offers).toBe(0)
     }
   })
