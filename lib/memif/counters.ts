@@ -51,7 +51,7 @@ export const SLOW_COUNTERS = [
   'icmpErrors', 'icmpErrorsIgnored', 'pathMtuTold', 'pathMtuGuessed', 'pathMtuRaised',
   'fragments', 'dropFragments', 'datagramsReassembled', 'reassemblyTimeouts',
   'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
-  'bufferGrowths', 'bufferTrims',
+  'bufferGrowths', 'bufferTrims', 'mtuProbes', 'mtuProbesLost',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

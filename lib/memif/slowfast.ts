@@ -41,6 +41,9 @@ export const SF_ACK_EDGES = 7
 /** TSecr, 0 without timestamps. */
 export const SF_ACK_TSECR = 15
 
+/** Answer to TO_FAST_FLOW_MTU_PROBE: SF_FLOW, SF_GEN, SF_SEQ; SF_LEN is 0 if it was not possible. Without room for it nothing is sent. */
+export const TO_SLOW_MTU_PROBE = 6
+
 /** Bits of SF_WHAT. One message may carry several. */
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
@@ -111,6 +114,11 @@ export const TO_FAST_FLOW_RX_BUFFER = 32
 export const TO_FAST_FLOW_MSS = 34
 /** SF_FLOW, SF_GEN, SF_VALUE: bits of the TCB's flags word to set, SF_CLEAR: to clear before; only those of FLAGS_SLOW (tcb.ts). */
 export const TO_FAST_FLOW_FLAGS = 35
+/**
+ * SF_FLOW, SF_GEN, SF_VALUE, SF_CLEAR: send the next SF_VALUE bytes as one segment, whatever the MSS, if at least three full ones are there
+ * to follow and it fits the peer's window and a congestion window of SF_CLEAR bytes. Answered TO_SLOW_MTU_PROBE.
+ */
+export const TO_FAST_FLOW_MTU_PROBE = 36
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30
 
@@ -126,5 +134,5 @@ export const SF_SEQ = 4
 export const SF_LEN = 5
 /** A number whose meaning the message type gives. */
 export const SF_VALUE = 4
-/** Bits to clear. */
+/** Bits to clear, or a second number. */
 export const SF_CLEAR = 5

@@ -7,7 +7,8 @@
  *   SYNs | other TCP | ARP | all else                  tokens of the kind
  *
  * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
- * its queue stays short, and flow events do not wait long behind junk.
+ * its queue stays short, and flow events do not wait long behind junk. Tokens come for several milliseconds at once: what a flood brings up
+ * then comes in one go, and wakes the slow path once where it woke it each millisecond.
  */
 import { ETHERNET_BYTES } from './segment.js'
 
@@ -20,6 +21,8 @@ const OTHER = 4
 const AGAIN = 5
 const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6)
 const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024)
+/** Milliseconds between two refills while there is no lack of packets. */
+const REFILL_EVERY_MS = 4
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
 const REFILL_MAX_MS = 1_000
 
@@ -80,7 +83,8 @@ export class Admission {
 
   /** Whether `refill` is due before the next stranger is asked about. */
   isStale(nowMs: number): boolean {
-    return nowMs !== this.filledMs
+    const sinceMs = (nowMs - this.filledMs) | 0
+    return sinceMs < 0 || sinceMs >= REFILL_EVERY_MS
   }
 
   /** Whether the frame of `len` bytes at byte `eth`, which belongs to no flow, may go up now. */

@@ -47,6 +47,7 @@ import {
   TO_FAST_FLOW_FIN,
   TO_FAST_FLOW_FLAGS,
   TO_FAST_FLOW_MSS,
+  TO_FAST_FLOW_MTU_PROBE,
   TO_FAST_FLOW_PROBE,
   TO_FAST_FLOW_REMOVE,
   TO_FAST_FLOW_RX_BUFFER,
@@ -75,7 +76,7 @@ import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
 import type { SlowLink } from './slowlink.js'
-import { probe, retransmit } from './transmit.js'
+import { probe, probeMtu, retransmit } from './transmit.js'
 
 /** Commands in one pass: a packet among them may need two copy descriptors, of which there are 64 beyond the burst. */
 const COMMANDS_PER_PASS = 32
@@ -199,6 +200,7 @@ export class Commands {
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
     else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = entries[entry + SF_VALUE]
     else if (type === TO_FAST_FLOW_RX_BUFFER) orderReceiveMove(fast, flow)
+    else if (type === TO_FAST_FLOW_MTU_PROBE) this.probeMtu(flow, tcb, entries[entry + SF_VALUE], entries[entry + SF_CLEAR])
     else if (type === TO_FAST_FLOW_UPDATE) {
       words[tcb + TCB_FLAGS] &= ~FLAG_CWND_LIMITED
       updateRate(fast, flow, tcb)
@@ -207,6 +209,14 @@ export class Commands {
       fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
       fast.listEvent(flow, tcb)
     }
+  }
+
+  /** What is sent the slow path must hear of: it looks for its loss. */
+  private probeMtu(flow: number, tcb: number, len: number, cwnd: number): void {
+    if (!this.slow.hasRoom) return
+    const seq = this.fast.words[tcb + TCB_SND_NXT]
+    const isSent = probeMtu(this.fast, flow, tcb, len, cwnd)
+    this.slow.probed(flow, tcb, seq, isSent ? len : 0)
   }
 
   /** The slow path has filled the TCB; from here on it is ours. */

@@ -132,6 +132,11 @@ export class Emitter {
     else this.uncommon(flow, tcb, slot, at, len, tcpFlags, flags)
   }
 
+  /** The segment emitted last leaves as one packet, however long it is. */
+  keepWhole(): void {
+    this.desc[(this.fast.txEnd - 1) * TX_DESC_WORDS + TX_GSO] = 0
+  }
+
   /** What a segment needs besides on a flow with ECN or with a gap; the rest stands in the slot, IP header at word `at`. */
   private uncommon(flow: number, tcb: number, slot: number, at: number, len: number, tcpFlags: number, flags: number): void {
     if ((flags & FLAG_ECN) !== 0) this.ecn(tcb, at, len > 0 && (tcpFlags & SEGMENT_NEW_DATA) !== 0, flags)

@@ -15,16 +15,19 @@ import {
   SF_APP,
   SF_FLOW,
   SF_GEN,
+  SF_LEN,
   SF_PACKET_FLAGS,
   SF_PACKET_GSO,
   SF_PACKET_LEN,
   SF_PACKET_POS,
+  SF_SEQ,
   SF_TYPE,
   SF_WHAT,
   TCB_FLAGS,
   TCB_GEN_U16,
   TO_SLOW_ACK,
   TO_SLOW_FLOW,
+  TO_SLOW_MTU_PROBE,
   TO_SLOW_PACKET,
 } from '../../lib/memif/index.js'
 import { RX_LOOPBACK } from '../../native/port.js'
@@ -142,6 +145,19 @@ export class SlowLink {
     for (let i = 0; i < segment.sackBlocks * 2; i++) words[entry + SF_ACK_EDGES + i] = segment.sackEdges[i]
     words[entry + SF_ACK_TSECR] = segment.hasTimestamps ? segment.tsEcr : 0
     up.pushMessage(entry)
+  }
+
+  /** Whether there is room for an answer. */
+  get hasRoom(): boolean {
+    return this.up.reserve(0) >= 0
+  }
+
+  /** Answers an order to probe the path's MTU with the range that was sent; `len` 0: none. Only while there is room. */
+  probed(flow: number, tcb: number, seq: number, len: number): void {
+    const entry = this.begin(TO_SLOW_MTU_PROBE, flow, this.genOf(tcb), 0)
+    this.fast.words[entry + SF_SEQ] = seq
+    this.fast.words[entry + SF_LEN] = len
+    this.up.pushMessage(entry)
   }
 
   /** Answers an order about flow `flow` of generation `gen`, or about application `app`. Returns false if there is no room now. */

@@ -39,6 +39,8 @@ import { SEGMENT_NEW_DATA, TCP_FIN, TCP_PSH } from './segment.js'
 const SUPER_SEGMENT_BYTES = 65_535 - 20 - 60
 /** Header slots that data leaves free for acknowledgments. */
 const SLOTS_FOR_ACKS = 64
+/** Full segments that must be there to follow a probe of the path's MTU: DupThresh (RFC 5681, 3.2). */
+const PROBE_FOLLOWERS = 3
 /** Segments of one flow before another has its turn. */
 const TURN_SEGMENTS = 4
 
@@ -180,6 +182,27 @@ export function retransmit(fast: FastPath, flow: number, tcb: number, seq: numbe
     if (data > 0 && (words[tcb + TCB_FLAGS] & FLAG_PACED) !== 0) chargeUnpaced(fast, flow, tcb, data)
     at = (at + data + fin) | 0
   }
+}
+
+/**
+ * A probe of the path's MTU (RFC 4821, 7.4): the next `len` bytes as one packet, followed by what shows its loss. `cwnd` is the congestion
+ * window; that of the TCB may leave out what the probe needs. Returns whether it was sent.
+ */
+export function probeMtu(fast: FastPath, flow: number, tcb: number, len: number, cwnd: number): boolean {
+  const words = fast.words
+  const nxt = words[tcb + TCB_SND_NXT]
+  const needed = len + PROBE_FOLLOWERS * fast.halves[tcb * 2 + TCB_MSS_U16]
+  const window = Math.min(words[tcb + TCB_SND_WND], cwnd)
+  const isOpen = (words[tcb + TCB_FLAGS] & FLAG_IN_RECOVERY) === 0 && nxt === words[tcb + TCB_SND_MAX] && fast.emitter.room > SLOTS_FOR_ACKS
+  const fits = window >= needed && window - ((nxt - words[tcb + TCB_SND_UNA]) | 0) >= len
+  if (!isOpen || !fits || ((words[tcb + TCB_SND_END] - nxt) | 0) < needed) return false
+  watch(fast, flow, tcb, words[tcb + TCB_FLAGS])
+  sent(fast, tcb, nxt, (nxt + len) | 0, 0)
+  fast.emitter.segment(flow, tcb, nxt, len, SEGMENT_NEW_DATA)
+  fast.emitter.keepWhole()
+  if ((words[tcb + TCB_FLAGS] & FLAG_PACED) !== 0) chargeUnpaced(fast, flow, tcb, len)
+  fast.listTx(flow, tcb)
+  return true
 }
 
 /**

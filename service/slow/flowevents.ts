@@ -1,10 +1,11 @@
 /** What workers report about their flows. */
 import {
-  SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, WHAT_ACTIVE, WHAT_CWND_LIMITED,
+  SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, SF_LEN, SF_SEQ, WHAT_ACTIVE, WHAT_CWND_LIMITED,
   WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
 import { onLimited, onMoved, onRxUsed, RX_BUFFER, TX_BUFFER } from './autotune.js'
 import { onCongestionEcho, onWindowLimited } from './congestion/control.js'
+import { onMtuProbe } from './pathmtu.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
@@ -42,6 +43,12 @@ export function onAckMessage(stack: Stack, words: Int32Array, entry: number): vo
     edges: Array.from({ length: count * 2 }, (_, i) => words[entry + SF_ACK_EDGES + i]),
   })
   if (isProgress) onProgress(stack, connection)
+}
+
+/** TO_SLOW_MTU_PROBE: `entry` is the message in `words`. */
+export function onProbeMessage(stack: Stack, words: Int32Array, entry: number): void {
+  const connection = stack.flows.find(words[entry + SF_FLOW], words[entry + SF_GEN])
+  if (connection?.phase === 'worker') onMtuProbe(stack, connection, words[entry + SF_SEQ], words[entry + SF_LEN])
 }
 
 /** TO_SLOW_FLOW_REMOVED. */

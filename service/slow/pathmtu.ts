@@ -3,33 +3,41 @@
  *
  *   told      fragmentation needed, verified (icmperrors.ts) -> that size. If data of the size in use may have come through
  *             before, only when what the error quotes is still not acknowledged at the next timeout (RFC 5927, 7.2).
- *   found     segments of full size time out again and again -> the next of STEPS, and so on down to the least MTU.
- *   raised    ten minutes later larger packets are tried: a path may have grown (RFC 1191, 6.3). The first timeout before
- *             any of them is acknowledged takes it back.
+ *   found     segments of full size time out, and the retransmission too, or shorter ones are seen to arrive beside them -> the next
+ *             of STEPS, and so on down to the least MTU (RFC 4821, 7.7). Once that comes through, probes look for what is between.
+ *   raised    ten minutes later larger packets are looked for: a path may have grown (RFC 1191, 6.3). By probes, whose loss costs nothing
+ *             (mtuprobe.ts); to a peer without SACK with data, and the first timeout before any is acknowledged takes it back.
  *
  * What is known is kept for each destination, where new connections find it. Every packet has DF set, also at the least MTU:
  * below it (552 bytes, as Linux's min_pmtu; --ip-mtu-min) a path is not usable. Clearing DF there instead would give whoever guesses
  * right the power to make us fragment, with 16-bit identifications at full speed (RFC 4963), for links that are
  * hardly to be found.
  */
-import { TCB_ACKED_BYTES, TCB_SND_UNA, TO_FAST_FLOW_MSS } from '../../lib/memif/index.js'
+import { FLAG_SACK, TCB_ACKED_BYTES, TCB_SND_UNA, TO_FAST_FLOW_MSS } from '../../lib/memif/index.js'
 import { formatIpv4Address, type QuotedSegment, seqAdd, seqDiff } from '../../lib/wire/index.js'
 import { initialWindow } from './congestion/bounds.js'
 import type { Connection } from './connection.js'
 import { inFlight, mssOf } from './flowstate.js'
 import { effectiveMss, HEADERS_BYTES, mssFor, pathMtuOf } from './mss.js'
+import { MtuProbing, onProbeOrdered, stepProbing, stopProbe } from './mtuprobe.js'
 import { resendAll } from './recovery/recovery.js'
+import { SACKED } from './recovery/scoreboard.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 
 /** MTUs of links that there are (RFC 1191, 7.1): for routers that tell none. */
 const PLATEAUS: readonly number[] = [32_000, 17_914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68]
-/** MTUs to try where nobody tells any: jumbo frames, Ethernet, tunnels over it, RFC 8899's BASE_PLPMTU, Linux's tcp_base_mss with headers. */
-const STEPS: readonly number[] = [9000, 4352, 1500, 1400, 1200, 1064, 576]
+/** MTUs to go down to where nobody tells any: RFC 8899's BASE_PLPMTU (5.1.2), IPv4's 576, about half of it and so on (RFC 4821, 7.7). */
+const STEPS: readonly number[] = [1200, 576, 296, 148]
+/** MTUs to go up to with data, to peers without SACK: Ethernet, tunnels over it, jumbo frames. */
+const STEPS_UP: readonly number[] = [1200, 1400, 1500, 4352, 9000]
 
-/** Timeouts of the same data after which its size is doubted (RFC 8899, 5.1.2: MAX_PROBES; Linux: tcp_retries1). */
-const TIMEOUTS_BEFORE_DOUBT = 3
-/** RFC 1191, 6.3: larger packets are tried ten minutes after they were found too large, and a minute after some came through. */
+/**
+ * Timeouts of the same data after which its size is doubted; one is enough where shorter segments arrive. RFC 4821, 7.7 would wait for R1
+ * (RFC 1122, 4.2.3.5: three), but here a wrong guess lasts a second and not ten minutes.
+ */
+const TIMEOUTS_BEFORE_DOUBT = 2
+/** RFC 1191, 6.3; RFC 8899, 5.1.1, PMTU_RAISE_TIMER: when larger packets are looked for again; and those tried with data, once some came through. */
 const AGE_US = 600_000_000
 const RAISE_AGAIN_US = 60_000_000
 /** First time until a look whether a guess was right; doubles. */
@@ -50,6 +58,8 @@ export interface PathState {
   sinceUs: number
   ackedBefore: number
   waitUs: number
+  /** Longer packets are looked for. */
+  probing: MtuProbing | null
   readonly timer: Timer
 }
 
@@ -71,6 +81,7 @@ export function beginPath(stack: Stack, connection: Connection): void {
 
 /** The flow is gone. */
 export function endPath(stack: Stack, connection: Connection): void {
+  endProbing(stack, connection)
   stack.timers.cancel(connection.path?.timer)
   connection.path = null
   connection.pendingMtu = null
@@ -78,7 +89,8 @@ export function endPath(stack: Stack, connection: Connection): void {
 
 function makePath(stack: Stack, connection: Connection, mtu: number, isGuess: boolean): PathState {
   const path = {
-    mtu, fallbackMtu: 0, isGuess, isShared: false, sinceUs: stack.nowUs, ackedBefore: 0, waitUs: 0, timer: new Timer(() => look(stack, connection)),
+    mtu, fallbackMtu: 0, isGuess, isShared: false, sinceUs: stack.nowUs, ackedBefore: 0, waitUs: 0, probing: null,
+    timer: new Timer(() => look(stack, connection)),
   }
   connection.path = path
   return path
@@ -89,6 +101,8 @@ function makePath(stack: Stack, connection: Connection, mtu: number, isGuess: bo
  * verified to be under way. Returns whether that can be true.
  */
 export function onTooBig(stack: Stack, connection: Connection, quoted: QuotedSegment, nextHopMtu: number): boolean {
+  const probing = connection.path?.probing ?? null
+  if (probing !== null && isProbe(probing, quoted)) return onProbeTooBig(probing, nextHopMtu)
   const current = pathMtuOf(stack, connection)
   const told = nextHopMtu === 0 ? plateauBelow(Math.min(quoted.totalLen, current)) : nextHopMtu
   const mtu = Math.max(told, stack.config.tcp.minPathMtu)
@@ -101,6 +115,18 @@ export function onTooBig(stack: Stack, connection: Connection, quoted: QuotedSeg
     takeTold(stack, connection, mtu)
     resend(stack, connection)
   }
+  return true
+}
+
+function isProbe({ state, start, mtu }: MtuProbing, { seq, totalLen }: QuotedSegment): boolean {
+  return state === 'sent' && seq === start && totalLen === mtu
+}
+
+/** It is a probe that was too long: nothing becomes smaller, but the search has an end (RFC 8899, 4.6.1). */
+function onProbeTooBig({ search, mtu }: MtuProbing, nextHopMtu: number): boolean {
+  const told = nextHopMtu === 0 ? plateauBelow(mtu) : nextHopMtu
+  if (told === 0 || told >= mtu) return false
+  search.limit(told)
   return true
 }
 
@@ -135,9 +161,10 @@ function takeTold(stack: Stack, connection: Connection, mtu: number): void {
 export function onPathTimeout(stack: Stack, connection: Connection): void {
   const { path, pendingMtu } = connection
   connection.pendingMtu = null
+  if (path !== null && path.probing !== null) stopProbe(stack, connection, path.probing)
   if (pendingMtu !== null && isConfirmed(stack, connection, pendingMtu)) return takeTold(stack, connection, pendingMtu.mtu)
   if (path !== null && path.fallbackMtu > 0 && !mayHaveWorked(stack, connection)) return fallBack(stack, connection, path)
-  if (connection.backoff < TIMEOUTS_BEFORE_DOUBT) return
+  if (connection.backoff < TIMEOUTS_BEFORE_DOUBT && !hasOnlyShortArrived(stack, connection)) return
   const mtu = stepBelow(stack, connection)
   if (mtu === 0) return
   stack.stats.add('pathMtuGuessed')
@@ -147,6 +174,14 @@ export function onPathTimeout(stack: Stack, connection: Connection): void {
 function isConfirmed(stack: Stack, connection: Connection, { mtu, seq, atUs }: PendingMtu): boolean {
   const isUnacked = seqDiff(seq, stack.flows.word(connection, TCB_SND_UNA)) >= 0
   return isUnacked && stack.nowUs - atUs <= PENDING_US && mtu < pathMtuOf(stack, connection)
+}
+
+/** Whether something has arrived behind what times out, and nothing of it as long as a full segment: a black hole for long ones. */
+function hasOnlyShortArrived(stack: Stack, connection: Connection): boolean {
+  const { recovery } = connection
+  if (recovery === null || recovery.board.bytes(SACKED) === 0) return false
+  const mss = mssOf(stack, connection)
+  return recovery.board.runs.every(({ kind, start, end }) => kind !== SACKED || seqDiff(end, start) < mss)
 }
 
 /**
@@ -173,6 +208,7 @@ function fallBack(stack: Stack, connection: Connection, path: PathState): void {
 
 /** From now on segments are those of `mtu`, also where they are sent again. */
 function change(stack: Stack, connection: Connection, mtu: number, isGuess: boolean): void {
+  endProbing(stack, connection)
   const path = connection.path ?? makePath(stack, connection, mtu, isGuess)
   path.mtu = mtu
   path.isGuess = isGuess
@@ -182,6 +218,10 @@ function change(stack: Stack, connection: Connection, mtu: number, isGuess: bool
   path.ackedBefore = seqAdd(stack.flows.word(connection, TCB_ACKED_BYTES), inFlight(stack, connection))
   path.waitUs = CONFIRM_US
   stack.timers.set(path.timer, stack.nowUs + path.waitUs)
+  orderMss(stack, connection, path)
+}
+
+function orderMss(stack: Stack, connection: Connection, { mtu, isGuess }: PathState): void {
   const mss = effectiveMss(stack, connection)
   stack.log.debug({ to: formatIpv4Address(connection.remoteIp), mtu, mss, isGuess }, 'path MTU')
   stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection, mss, 0)
@@ -200,6 +240,7 @@ function share(stack: Stack, connection: Connection): void {
 function look(stack: Stack, connection: Connection): void {
   const { path } = connection
   if (path === null || connection.phase !== 'worker') return
+  if (path.probing !== null) return goOnProbing(stack, connection, path, path.probing)
   if (path.isShared) return raise(stack, connection, path)
   if (mayHaveWorked(stack, connection)) return settle(stack, connection, path)
   // Nothing of this size was acknowledged: a guess may just be a peer that is away, and then it says nothing of the path.
@@ -213,21 +254,86 @@ function look(stack: Stack, connection: Connection): void {
 function settle(stack: Stack, connection: Connection, path: PathState): void {
   const wasRaised = path.fallbackMtu > 0
   path.fallbackMtu = 0
-  if (path.mtu >= stack.output.mtu) {
-    stack.pathMtus.delete(connection.remoteIp)
-    return endPath(stack, connection)
-  }
+  if (isWhole(stack, connection, path)) return
   share(stack, connection)
   if (wasRaised) stack.timers.set(path.timer, stack.nowUs + RAISE_AGAIN_US)
+  else if (canProbe(stack, connection)) beginProbing(stack, connection, path)
 }
 
-/** Tries larger packets: all the interface carries where a router will tell, otherwise the next step up. */
+/** Whether the path carries all that the interface does: then nothing is kept of it. */
+function isWhole(stack: Stack, connection: Connection, { mtu }: PathState): boolean {
+  if (mtu < stack.output.mtu) return false
+  stack.pathMtus.delete(connection.remoteIp)
+  endPath(stack, connection)
+  return true
+}
+
+/** It is time to look for larger packets. */
 function raise(stack: Stack, connection: Connection, path: PathState): void {
-  const before = path.mtu
+  if (canProbe(stack, connection)) return raiseByProbes(stack, connection, path)
+  // All the interface carries where a router will tell, otherwise the next step up.
   const full = stack.output.mtu
-  const next = path.isGuess ? STEPS.findLast((mtu) => mtu > before && mtu < full) ?? full : full
-  if (next <= before) return endPath(stack, connection)
+  raiseWithData(stack, connection, path, path.isGuess ? STEPS_UP.find((mtu) => mtu > path.mtu && mtu < full) ?? full : full)
+}
+
+/** Another connection to the destination may have looked meanwhile. */
+function raiseByProbes(stack: Stack, connection: Connection, path: PathState): void {
+  const known = stack.pathMtus.find(connection.remoteIp, stack.nowUs)
+  if (known === null) beginProbing(stack, connection, path)
+  else if (known.mtu > path.mtu) raiseWithData(stack, connection, path, known.mtu)
+  else stack.timers.set(path.timer, known.untilUs)
+}
+
+function raiseWithData(stack: Stack, connection: Connection, path: PathState, mtu: number): void {
+  const before = path.mtu
+  if (mtu <= before) return endPath(stack, connection)
   stack.stats.add('pathMtuRaised')
-  change(stack, connection, next, path.isGuess)
+  change(stack, connection, mtu, path.isGuess)
   path.fallbackMtu = before
+}
+
+// ---- probes ----
+
+function canProbe({ flows }: Stack, connection: Connection): boolean {
+  return flows.hasFlag(connection, FLAG_SACK)
+}
+
+function beginProbing(stack: Stack, connection: Connection, path: PathState): void {
+  const mostMtu = Math.min(stack.output.mtu, connection.peerMss + HEADERS_BYTES)
+  // The peer takes no longer segments: nothing depends on the path any more.
+  if (mostMtu <= path.mtu) return endPath(stack, connection)
+  path.probing = new MtuProbing(path.mtu, mostMtu)
+  goOnProbing(stack, connection, path, path.probing)
+}
+
+function goOnProbing(stack: Stack, connection: Connection, path: PathState, probing: MtuProbing): void {
+  const { search } = probing
+  const waitUs = search.next() === 0 ? 0 : stepProbing(stack, connection, probing)
+  if (search.found > path.mtu) {
+    stack.stats.add('pathMtuRaised')
+    path.mtu = search.found
+    orderMss(stack, connection, path)
+    if (isWhole(stack, connection, path)) return
+    share(stack, connection)
+  }
+  if (search.next() === 0) {
+    endProbing(stack, connection)
+    return share(stack, connection)
+  }
+  stack.timers.set(path.timer, stack.nowUs + waitUs)
+}
+
+function endProbing(stack: Stack, connection: Connection): void {
+  const { path } = connection
+  if (path === null || path.probing === null) return
+  stopProbe(stack, connection, path.probing)
+  path.probing = null
+}
+
+/** A worker has answered an order to probe: see onProbeOrdered. */
+export function onMtuProbe(stack: Stack, connection: Connection, seq: number, lenBytes: number): void {
+  const { path } = connection
+  if (path === null || path.probing === null) return
+  const waitUs = onProbeOrdered(stack, connection, path.probing, seq, lenBytes)
+  if (waitUs >= 0) stack.timers.set(path.timer, stack.nowUs + waitUs)
 }

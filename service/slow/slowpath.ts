@@ -3,7 +3,7 @@ import type { Port } from '../../native/index.js'
 import {
   EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
   SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, TO_SLOW_PACKET, type StateView,
+  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
@@ -16,7 +16,7 @@ import { Algorithms } from './congestion/algorithms.js'
 import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
-import { onAckMessage, onFlowEvent, onRemoved } from './flowevents.js'
+import { onAckMessage, onFlowEvent, onProbeMessage, onRemoved } from './flowevents.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
 import { rawWord } from './handover.js'
@@ -207,6 +207,7 @@ export class SlowPath {
     if (type === TO_SLOW_PACKET) this.receivePacket(worker, entry, flow, gen)
     else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
+    else if (type === TO_SLOW_MTU_PROBE) onProbeMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
     else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
   }

@@ -46,11 +46,19 @@ const KINDS: readonly (readonly [string, Uint8Array, number, number])[] = [
 ]
 
 describe('packets of no flow', () => {
-  it.each(KINDS)('%s without end -> a burst, then its rate each millisecond', (_, bytes, burst, perMs) => {
+  it.each(KINDS)('%s without end -> a burst, then its rate, four milliseconds of it at once', (_, bytes, burst, perMs) => {
     const admission = new Admission(16)
     expect(admitted(admission, bytes, 10_000, 5)).toBe(burst)
-    for (let ms = 6; ms < 20; ms++) expect(admitted(admission, bytes, 100, ms)).toBe(perMs)
+    const each = [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17].map((ms) => admitted(admission, bytes, 100, ms))
+    expect(each).toEqual([0, 0, 0, 4 * perMs, 0, 0, 0, 4 * perMs, 0, 0, 0, 4 * perMs])
     expect(admitted(admission, bytes, 10_000, 60_000)).toBe(burst)
+  })
+
+  it('a packet now and then -> tokens for all the time that has passed', () => {
+    const admission = new Admission(16)
+    const [, bytes] = KINDS[0]
+    admitted(admission, bytes, 10_000, 5)
+    expect([admitted(admission, bytes, 100, 15), admitted(admission, bytes, 100, 18), admitted(admission, bytes, 100, 20)]).toEqual([60, 0, 30])
   })
 
   it.each(KINDS)('a flood of %s -> all other kinds pass', (name, bytes) => {
@@ -109,9 +117,9 @@ describe('packets of no flow', () => {
     const admission = new Admission(16)
     const [, bytes] = KINDS[0]
     admitted(admission, bytes, 10_000, 0x7fffffff | 0)
-    expect(admitted(admission, bytes, 100, (0x7fffffff + 1) | 0)).toBe(6)
+    expect(admitted(admission, bytes, 100, (0x7fffffff + 4) | 0)).toBe(24)
     admitted(admission, bytes, 10_000, -1)
-    expect(admitted(admission, bytes, 100, 0)).toBe(6)
+    expect(admitted(admission, bytes, 100, 3)).toBe(24)
   })
 
   it('the slow path lags -> no new tokens; it has caught up -> tokens for the time since then', () => {
@@ -120,7 +128,7 @@ describe('packets of no flow', () => {
     admitted(admission, bytes, 10_000, 5)
     admission.refill(105, false)
     expect(admitted(admission, bytes, 100, 105)).toBe(0)
-    expect(admitted(admission, bytes, 100, 107)).toBe(12)
+    expect(admitted(admission, bytes, 100, 109)).toBe(24)
   })
 })
 

@@ -6,12 +6,12 @@ import {
   EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_LOG2_SHIFT, EVENT_SND_UNA, FLAG_LOOPBACK, FLAG_TIMESTAMPS, FLOW_HANDED,
   NEIGHBOR_WORDS, PacketRingConsumer, PacketRingProducer, RingConsumer, RingProducer, SF_ACK_BLOCKS,
   SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN,
-  SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
+  SF_LEN, SF_PACKET_LEN, SF_PACKET_POS, SF_SEQ, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RATE_KBPS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
   TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
-  TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
+  TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import {
@@ -390,6 +390,18 @@ export class FastHarness {
     }
     this.toSlow.release()
     return acks
+  }
+
+  /** Answers to orders to probe the path's MTU: first sequence number and length of each probe, length 0 if none was sent. */
+  toldProbes(): [number, number][] {
+    const probes: [number, number][] = []
+    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
+      const w = this.toSlow.words
+      if (w[entry + SF_TYPE] === TO_SLOW_MTU_PROBE) probes.push([w[entry + SF_SEQ], w[entry + SF_LEN]])
+      this.toSlow.pass(entry)
+    }
+    this.toSlow.release()
+    return probes
   }
 
   /** Packets that the slow path finds now. */

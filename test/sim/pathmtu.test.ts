@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { emitEthernet, emitIcmp, emitIpv4, readWord } from '../../lib/wire/index.js'
 import { SimHost } from './host.js'
-import { SimNetwork } from './network.js'
+import { DEFAULT_TCP } from '../../service/slow/config.js'
+import { GOOD_LINK, SimNetwork } from './network.js'
 import { Program } from './programs.js'
 
 const SERVER_IP = 0x0a000001
@@ -14,11 +15,16 @@ const PORT = 80
 class NarrowNetwork extends SimNetwork {
   mtu = 1500
   dropped = 0
+  /** Longest IP packet that was carried since this was last set to 0. */
+  longest = 0
   /** Says so of those that it does not carry (RFC 792: fragmentation needed). */
   tells = true
 
   override send(from: SimHost, frame: Uint8Array): void {
-    if (frame.length - 14 <= this.mtu) return super.send(from, frame)
+    if (frame.length - 14 <= this.mtu) {
+      this.longest = Math.max(this.longest, frame.length - 14)
+      return super.send(from, frame)
+    }
     this.dropped++
     if (this.tells) from.receive(tooBig(frame, this.mtu))
   }
@@ -75,5 +81,92 @@ describe('path with a smaller MTU', () => {
     const { server, tookUs } = transfer(mtu, false)
     expect(server.slowCount('pathMtuGuessed')).toBeGreaterThan(0)
     expect(tookUs).toBeLessThan(40_000_000)
+  })
+})
+
+/** Buffers of a length that does not change: so much is in flight, an eighth of a second of the link. */
+const BUFFER_BYTES = 1 << 15
+/** Bytes of a transfer that goes on for half a minute at 2 Mbit/s. */
+const LONG_BYTES = 7_000_000
+
+/** What a path did in each second of a long transfer, and how often the sender's counters had counted by then. */
+interface Second {
+  readonly longest: number
+  readonly timeouts: number
+  readonly recoveries: number
+}
+
+/** A long transfer; `change` may change the path before each second. */
+function stream(change: (net: NarrowNetwork, second: number) => void): { server: SimHost; seconds: Second[] } {
+  const net = new NarrowNetwork(7, { ...GOOD_LINK, delayUs: 5_000, rateKbps: 2_000 })
+  const tcp = { ...DEFAULT_TCP, rxBufLen: BUFFER_BYTES, txBufLen: BUFFER_BYTES, rxBufMax: BUFFER_BYTES, txBufMax: BUFFER_BYTES }
+  const server = new SimHost(net, { ip: SERVER_IP, config: { tcp } })
+  const client = new SimHost(net, { ip: CLIENT_IP, config: { tcp } })
+  const serving = new Program(server.connectApp('server').tas.createContext())
+  const calling = new Program(client.connectApp('client').tas.createContext())
+  for (const [host, program] of [[server, serving], [client, calling]] as const) {
+    const step = host.step.bind(host)
+    host.step = (nowUs) => step(nowUs) + program.step()
+  }
+  const response = net.random.bytes(LONG_BYTES)
+  serving.listen(PORT, () => response)
+  expect(net.run(() => serving.listening, 1_000_000)).toBe(true)
+  const call = calling.connect(SERVER_IP, PORT, net.random.bytes(10))
+  const seconds: Second[] = []
+  while (!call.closed && seconds.length < 120) {
+    change(net, seconds.length)
+    net.longest = 0
+    net.run(() => call.closed, 1_000_000)
+    seconds.push({ longest: net.longest, timeouts: server.slowCount('rtoTimeouts'), recoveries: server.slowCount('fastRecoveries') })
+  }
+  expect([call.status, Buffer.compare(Uint8Array.from(call.received), response)]).toEqual([0, 0])
+  return { server, seconds }
+}
+
+/** Timeouts and recoveries of the seconds from `from` on beyond those before. */
+function repairsSince(seconds: readonly Second[], from: number): number {
+  const last = seconds[seconds.length - 1]
+  return last.timeouts + last.recoveries - seconds[from].timeouts - seconds[from].recoveries
+}
+
+describe('path whose MTU changes during a transfer', () => {
+  it('silently smaller -> a black hole, then probes find its size; their loss is no timeout and no congestion (RFC 4821, 7.5)', () => {
+    const { server, seconds } = stream((net, second) => {
+      if (second === 2) [net.mtu, net.tells] = [1300, false]
+    })
+    const { longest } = seconds[seconds.length - 1]
+    expect(longest).toBeGreaterThan(1300 - 16)
+    expect(longest).toBeLessThanOrEqual(1300)
+    expect(seconds[3].longest).toBe(1200)
+    expect(seconds[3].timeouts).toBeLessThanOrEqual(2)
+    expect(server.slowCount('mtuProbesLost')).toBeGreaterThanOrEqual(9)
+    expect(repairsSince(seconds, 4)).toBe(0)
+  })
+
+  it('silently smaller for three seconds -> soon as large as before', () => {
+    const { server, seconds } = stream((net, second) => {
+      net.tells = false
+      net.mtu = second === 2 || second === 3 || second === 4 ? 1300 : 1500
+    })
+    expect([seconds[3].longest, seconds[9].longest]).toEqual([1200, 1500])
+    expect(server.slowCount('mtuProbes')).toBeLessThanOrEqual(3)
+    expect(repairsSince(seconds, 4)).toBe(0)
+  })
+
+  it('larger while probes look for the size it had -> they find more than that', () => {
+    const { seconds } = stream((net, second) => {
+      net.tells = false
+      net.mtu = second >= 2 && second < 12 ? 1300 : 1500
+    })
+    expect(seconds[seconds.length - 1].longest).toBeGreaterThan(1400)
+    expect(repairsSince(seconds, 4)).toBe(0)
+  })
+
+  it('smaller, and a router says so -> its size at once, and no probes before ten minutes (RFC 8899, 5.1.1)', () => {
+    const { server, seconds } = stream((net, second) => {
+      if (second === 2) net.mtu = 1300
+    })
+    expect(seconds.slice(3).every(({ longest }) => longest <= 1300)).toBe(true)
+    expect([seconds[4].longest, server.slowCount('mtuProbes')]).toEqual([1300, 0])
   })
 })

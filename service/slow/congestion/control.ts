@@ -232,8 +232,13 @@ function take(stack: Stack, connection: Connection, { cwndBytes, mss, rateKbps, 
 function setWindow(stack: Stack, connection: Connection, bytes: number): boolean {
   const before = connection.cwnd
   connection.cwnd = Math.min(bytes, 2 * 2 ** connection.txLog2)
-  stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
+  writeWindow(stack, connection)
   return connection.cwnd !== before
+}
+
+/** The window into the TCB, where the worker sees it with its next update; less while a probe of the path's MTU needs room (mtuprobe.ts). */
+export function writeWindow(stack: Stack, connection: Connection): void {
+  stack.flows.setWord(connection, TCB_CWND, Math.min(connection.cwnd, connection.path?.probing?.windowBytes ?? Infinity))
 }
 
 /** Alone while the window is recovery's, which tells the worker when it is done. Returns whether it is another than before. */

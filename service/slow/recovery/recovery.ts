@@ -10,14 +10,15 @@
  * told range by range. RFC 5681, 6582, 6675, 6937, 8985, 3042 (limited transmit: what duplicates say has left the network is replaced).
  */
 import {
-  FLAG_IN_RECOVERY, FLAG_SACK, TCB_CWND, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
+  FLAG_IN_RECOVERY, FLAG_SACK, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
   TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
-import { lossReduces, timeoutReduces, undoReduction } from '../congestion/control.js'
+import { lossReduces, timeoutReduces, undoReduction, writeWindow } from '../congestion/control.js'
 import type { Connection } from '../connection.js'
 import { minRttUs, mssOf, srttUs } from '../flowstate.js'
 import { timestampValue } from '../handshaketime.js'
+import { takeProbeLoss } from '../mtuprobe.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
 import { beginReduction, reductionBudget } from './prr.js'
@@ -177,7 +178,7 @@ function forgetReordering(connection: Connection): void {
 function end(stack: Stack, connection: Connection, recovery: Recovery): void {
   stack.timers.cancel(recovery.reorderTimer)
   connection.recovery = null
-  stack.flows.setWord(connection, TCB_CWND, connection.cwnd)
+  writeWindow(stack, connection)
   setSteered(stack, connection, false)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
 }
@@ -189,7 +190,8 @@ function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery,
   })
   setReorderTimer(stack, connection, recovery, nextUs)
   const isNew = recovery.state === 'disorder' || recovery.state === 'probe'
-  if (isNew && recovery.board.bytes(LOST) > 0) enterRecovery(stack, connection, recovery)
+  const isLoss = isNew && recovery.board.bytes(LOST) > 0 && !takeProbeLoss(stack, connection, recovery.board)
+  if (isLoss) enterRecovery(stack, connection, recovery)
   else if (recovery.state === 'loss' && hasAdvanced && connection.cwnd < connection.ssthresh) {
     // Slow start after a timeout (RFC 5681, 3.1).
     connection.cwnd = Math.min(connection.cwnd + deliveredBytes, connection.ssthresh)
