@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import { emitEthernet, emitIcmp, emitIpv4, readWord } from '../../lib/wire/index.js'
 import { SimHost } from './host.js'
+import { SeededRandom } from '../../tools/linkem/index.js'
 import { DEFAULT_TCP } from '../../service/slow/config.js'
-import { GOOD_LINK, SimNetwork } from './network.js'
+import { GOOD_LINK, type LinkFaults, SimNetwork } from './network.js'
 import { Program } from './programs.js'
 
 const SERVER_IP = 0x0a000001
@@ -96,9 +97,11 @@ interface Second {
   readonly recoveries: number
 }
 
-/** A long transfer; `change` may change the path before each second. */
-function stream(change: (net: NarrowNetwork, second: number) => void): { server: SimHost; seconds: Second[] } {
-  const net = new NarrowNetwork(7, { ...GOOD_LINK, delayUs: 5_000, rateKbps: 2_000 })
+/** A long transfer over a link with `faults`; `change` may change the path before each second. */
+function stream(
+  change: (net: NarrowNetwork, second: number) => void, seed = 7, faults: Partial<LinkFaults> = {},
+): { server: SimHost; seconds: Second[] } {
+  const net = new NarrowNetwork(seed, { ...GOOD_LINK, delayUs: 5_000, rateKbps: 2_000, ...faults })
   const tcp = { ...DEFAULT_TCP, rxBufLen: BUFFER_BYTES, txBufLen: BUFFER_BYTES, rxBufMax: BUFFER_BYTES, txBufMax: BUFFER_BYTES }
   const server = new SimHost(net, { ip: SERVER_IP, config: { tcp } })
   const client = new SimHost(net, { ip: CLIENT_IP, config: { tcp } })
@@ -160,6 +163,18 @@ describe('path whose MTU changes during a transfer', () => {
     })
     expect(seconds[seconds.length - 1].longest).toBeGreaterThan(1400)
     expect(repairsSince(seconds, 4)).toBe(0)
+  })
+
+  it.each([1, 2, 3, 4, 5, 6])('again and again, told or not, on a link that loses and reorders (seed %i) -> every byte; probes among them', (seed) => {
+    const random = new SeededRandom(seed)
+    const faults = { loss: seed % 2 === 0 ? 0.005 : 0, reorder: 0.01, reorderUs: 3_000, duplicate: 0.001 }
+    const { server } = stream((net, second) => {
+      if (second % 7 !== 2) return
+      // First a black hole, then anything.
+      net.mtu = second === 2 ? 1300 : [1500, 1480, 1400, 1300, 1006, 700][random.below(6)]
+      net.tells = second !== 2 && random.below(3) === 0
+    }, seed, faults)
+    expect(server.slowCount('mtuProbes')).toBeGreaterThan(0)
   })
 
   it('smaller, and a router says so -> its size at once, and no probes before ten minutes (RFC 8899, 5.1.1)', () => {
