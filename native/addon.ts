@@ -85,6 +85,7 @@ export interface Addon {
   regionsRemove(table: NativeHandle, index: number): void
 
   listenUnix(path: string): number
+  claimName(name: string): number
   acceptUnix(fd: number): number
   connectUnix(path: string): number
   socketPair(): [number, number]

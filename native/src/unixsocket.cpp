@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -65,6 +66,19 @@ Napi::Value listenUnix(const Napi::CallbackInfo& info) {
   if (chmod(path.c_str(), 0666) != 0) throwSystem(env, errno, "chmod", path);
   if (fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) throwSystem(env, errno, "fcntl", path);
   if (listen(fd.get(), kBacklog) != 0) throwSystem(env, errno, "listen", path);
+  return Napi::Number::New(env, fd.release());
+}
+
+// claimName(name): number
+Napi::Value claimName(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string name = stringArg(info, 0, "name");
+  // A leading zero byte: the abstract namespace of unix(7), which leaves no file.
+  const std::string path = std::string(1, '\0') + name;
+  const sockaddr_un address = addressOf(env, path);
+  UniqueFd fd(openSocket(env, name));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) != 0) throwSystem(env, errno, "bind", name);
   return Napi::Number::New(env, fd.release());
 }
 
@@ -212,6 +226,7 @@ Napi::Value peerCredentials(const Napi::CallbackInfo& info) {
 
 void initUnixSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New(env, listenUnix));
+  exports.Set("claimName", Napi::Function::New(env, claimName));
   exports.Set("acceptUnix", Napi::Function::New(env, acceptUnix));
   exports.Set("connectUnix", Napi::Function::New(env, connectUnix));
   exports.Set("socketPair", Napi::Function::New(env, socketPair));
