@@ -17,7 +17,7 @@ type Given<T> = [T] extends [boolean] ? boolean : [T] extends [number] ? number 
  * `nic` and `ipAddr` are needed. `logLevel` is 'warn' by default.
  */
 export type EmbeddedOptions = {
-  readonly [Key in Exclude<OptionKey, ServiceOption>]?: Given<NonNullable<OptionValues[Key]>>
+  readonly [Key in Exclude<OptionKey, ServiceOption>]?: Given<NonNullable<OptionValues[Key]>> | undefined
 } & { readonly nic: string; readonly ipAddr: string | readonly string[] }
 
 /** Warnings and errors only, unless the program wants more: stderr is the program's. */
