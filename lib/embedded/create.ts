@@ -77,18 +77,33 @@ function assemble(options: Options, congestionModule: Algorithm | null, log: Log
   const { state, region } = createState(options, WORKERS, undo)
   regions.add(STATE_REGION, region.buffer)
   undo.add('the state region\'s mapping', () => unmap(regions, STATE_REGION, region))
-  let end: (reason: string) => void = () => undefined
+  let end = (): void => undefined
   const stack = new Stack({
     state, port, regions, mac, log, ...environment(port, regions), ...slowRandomness(),
     config: slowConfig(options, WORKERS), vlanStrip: options.fpVlanStrip,
-    appEnded: (_app, reason) => end(reason),
+    appEnded: () => end(),
     ...(congestionModule === null ? {} : { congestionModule }),
   })
   const driver = new LoopDriver(stack, port.fd)
   undo.add('watchers', () => driver.close())
   const link = addProgram(stack, driver, options, regions, log, undo)
   end = () => link.end()
-  return Tas.attach(link)
+  const tas = Tas.attach(link)
+  closeAtExit(tas, undo)
+  return tas
+}
+
+/** A program that ends without `close` leaves as one that leaves a service: peers are told. */
+function closeAtExit(tas: Tas, undo: UndoStack): void {
+  const leave = (): void => {
+    try {
+      tas.close()
+    } catch {
+      // What the program ends for may be the stack's own failure: the exit code is the program's all the same.
+    }
+  }
+  process.on('exit', leave)
+  undo.add('the exit handler', () => process.off('exit', leave))
 }
 
 /** What the stack is given by this machine. */

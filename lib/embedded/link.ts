@@ -5,9 +5,6 @@ import { codeOf, TasError } from '../tas/errors.js'
 import type { LoopDriver } from './loop.js'
 import type { Sleeper, Stack } from './stack.js'
 
-/** The stack ends with the library's link to it, and nothing comes after: nobody is to be told. */
-const NOTHING_TO_WATCH: Watcher = { ref: () => undefined, unref: () => undefined, close: () => undefined }
-
 export interface LinkParts {
   readonly stack: Stack
   /** Runs the stack from Node's event loop; null where there is none (simulation): contexts cannot be attached then. */
@@ -28,6 +25,8 @@ export class EmbeddedLink implements ServiceLink {
   gone = false
   private readonly parts: LinkParts
   private readonly stack: Stack
+  private readonly contexts: EmbeddedContext[] = []
+  private onGone: (() => void) | null = null
   private isClosed = false
 
   constructor(parts: LinkParts) {
@@ -41,19 +40,33 @@ export class EmbeddedLink implements ServiceLink {
     this.workers = [stack.workerBell]
   }
 
-  /** The slow path has put the program out (its memory is damaged): contexts are told as if a service had ended. */
+  /**
+   * The slow path has put the program out, whose memory is damaged: contexts are told as if a service had ended. Called from within the
+   * stack, so that handlers run later.
+   */
   end(): void {
     this.gone = true
+    for (const context of this.contexts) context.end()
+    setImmediate(() => this.onGone?.())
   }
 
   look(): void {}
 
-  watchGone(): Watcher {
-    return NOTHING_TO_WATCH
+  watchGone(onGone: () => void): Watcher {
+    this.onGone = onGone
+    return {
+      ref: () => undefined,
+      unref: () => undefined,
+      close: () => {
+        this.onGone = null
+      },
+    }
   }
 
   createContext(): ContextLink {
-    return new EmbeddedContext(this.parts)
+    const context = new EmbeddedContext(this.parts)
+    this.contexts.push(context)
+    return context
   }
 
   nowUs(): number {
@@ -87,6 +100,7 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
   woken = false
   /** It sleeps in the event loop. */
   isResting = false
+  private isEnded = false
   private readonly stack: Stack
   private readonly driver: LoopDriver | null
   private onWake: (() => void) | null = null
@@ -112,8 +126,13 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
     })
   }
 
+  /** Nothing will wake it any more. */
+  end(): void {
+    this.woken = this.isEnded = true
+  }
+
   sleep(timeoutUs: number): void {
-    this.woken = false
+    this.woken = this.isEnded
     this.stack.sleep(this, timeoutUs)
   }
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   Cleanup, compiled, cpuSeconds, createLab, loadFailure, missing, namespacesRefused, nativeProgram, pause, PEER_ADDRESS, PREFIX_LENGTH, startLoad,
-  TAS_ADDRESS, TAS_INTERFACE, tapRefused, TICKS_PER_SECOND, uniqueName, type Lab, type Process,
+  TAS_ADDRESS, TAS_INTERFACE, tapRefused, TICKS_PER_SECOND, uniqueName, until, type Lab, type Process,
 } from '../../tools/netlab/index.js'
-import { Peer } from './peer.js'
+import { Peer, PeerError } from './peer.js'
 import { testRandom } from './random.js'
 
 const TAP = 'tas-tap1'
@@ -172,6 +172,16 @@ describeEmbedded('embedded TAS', reason, ON_LINK, (hosts) => {
     expect(Math.round((cpuSeconds([server.pid]) - before) * TICKS_PER_SECOND)).toBeLessThanOrEqual(TICKS_MAX)
     await load.process.stop()
     await server.stop('SIGKILL')
+  })
+
+  test('exits without close, a connection open (second SIGTERM) -> the peer hears a reset', async () => {
+    const { peer } = hosts()
+    const server = await startEcho(hosts(), ON_LINK, 'echo.js')
+    const socket = await peer.call('connect', TAS_ADDRESS, PORT)
+    server.kill('SIGTERM')
+    await until('its listener is closed', () => peer.call('connect', TAS_ADDRESS, PORT).then(() => false, (error: PeerError) => error.code === 'ECONNREFUSED'))
+    expect(await server.stop()).toEqual({ code: 130, signal: null })
+    expect(await peer.call('closed', socket)).toBe('ECONNRESET')
   })
 
   test('SIGKILL with a connection open -> nobody answers; started again -> the connection is reset', async () => {

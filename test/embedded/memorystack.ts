@@ -70,8 +70,9 @@ export function memoryStack(options: MemoryStackOptions): MemoryStack {
   const regions = new BothRegions()
   const counters = new Float64Array(COUNTERS_BYTES / 8)
   const port = new MemoryPort({ burst: 16, offload: false, memory: (region) => regions.get(region), onTransmit })
+  let end = silent
   const stack = new Stack({
-    ...given, state: newState(regions), port, regions, loop: new LoopPort({ beside: port, regions: regions.native }), counters,
+    appEnded: () => end(), ...given, state: newState(regions), port, regions, loop: new LoopPort({ beside: port, regions: regions.native }), counters,
     config: configOf(ip, bufLen), vlanStrip: false, log: { debug: silent, info: silent, warn: silent, error: silent },
   })
   return {
@@ -79,7 +80,9 @@ export function memoryStack(options: MemoryStackOptions): MemoryStack {
     connect(driver, closed) {
       const region = new SharedArrayBuffer(REGION_BYTES)
       const app = stack.slow.apps.addApp({ buffer: region, fd: -1 }, 'program', 1)
-      return Tas.attach(new EmbeddedLink({ stack, driver, region, app, closed }))
+      const link = new EmbeddedLink({ stack, driver, region, app, closed })
+      end = () => link.end()
+      return Tas.attach(link)
     },
   }
 }

@@ -1,7 +1,7 @@
 /** An embedded TAS beside a host that runs as service and worker: nobody on the network can tell them apart. */
 import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { CONN_OPEN, createEvents, type TasEvent } from '../../lib/tas/index.js'
+import { CONN_OPEN, createEvents, LISTEN_CLOSED, type TasEvent } from '../../lib/tas/index.js'
 import { EmbeddedHost } from './embeddedhost.js'
 import { SimHost } from './host.js'
 import { GOOD_LINK, SimNetwork, type LinkFaults } from './network.js'
@@ -97,6 +97,21 @@ describe('embedded TAS and a service', () => {
 })
 
 describe('block of an embedded TAS', () => {
+  it('the program damages its own request ring -> block returns, what is open ends as with a service that has ended', () => {
+    const net = new SimNetwork(1)
+    const embedded = new EmbeddedHost(net, EMBEDDED_IP)
+    const context = embedded.tas.createContext()
+    const events = createEvents(4)
+    context.listen(PORT)
+    while (context.poll(events) === 0) embedded.passTime(1)
+    embedded.damageRequests(context.id)
+    embedded.onBlock = () => { throw new Error('blocks for ever') }
+    context.block()
+    expect(context.poll(events)).toBe(1)
+    expect(events[0]).toMatchObject({ type: LISTEN_CLOSED, code: 'ESERVICEGONE' })
+    expect(() => context.listen(PORT)).toThrow('ESERVICEGONE')
+  })
+
   it('nobody answers for an hour -> sleeps to each deadline of the handshake, tells the failure', () => {
     const net = new SimNetwork(1)
     const embedded = new EmbeddedHost(net, EMBEDDED_IP)

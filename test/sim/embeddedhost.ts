@@ -1,5 +1,5 @@
 /** An embedded TAS on a simulated network: the stack and the link of lib/embedded over a port in memory, under virtual time. */
-import { slowCounter, type SlowCounter } from '../../lib/memif/index.js'
+import { placeContext, readAppRegionHeader, slowCounter, type SlowCounter } from '../../lib/memif/index.js'
 import type { Stack } from '../../lib/embedded/stack.js'
 import type { Tas } from '../../lib/tas/index.js'
 import { isGroupMac, sameMac } from '../../lib/wire/index.js'
@@ -91,6 +91,14 @@ export class EmbeddedHost implements NetworkHost {
     if (this.isClosed) return Infinity
     const waitUs = this.stack.waitUs()
     return waitUs < 0 ? Infinity : this.clock.nowUs + waitUs
+  }
+
+  /** As a program that writes over its own memory: more requests than the ring of `context` holds, and a ring for the slow path. */
+  damageRequests(context: number): void {
+    const { words, slow } = this.tas.link
+    const { kout } = placeContext(readAppRegionHeader(words), context)
+    Atomics.add(words, kout.firstWord, 2 * kout.capacity)
+    slow.wake()
   }
 
   slowCount(name: SlowCounter): number {
