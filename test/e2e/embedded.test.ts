@@ -105,7 +105,19 @@ const ON_LINK: Kind = { nic: TAS_INTERFACE, peerIn: 'peer' }
 const ON_TAP: Kind = { nic: `tap:${TAP}`, peerIn: 'tas' }
 
 describeEmbedded('embedded TAS on an interface', reason, ON_LINK, serves(ON_LINK))
-describeEmbedded('embedded TAS on a TAP device', noTap, ON_TAP, serves(ON_TAP))
+describeEmbedded('embedded TAS on a TAP device', noTap, ON_TAP, (hosts) => {
+  serves(ON_TAP)(hosts)
+
+  test('another program wants the device, with another address -> refused in one line', async () => {
+    const { lab } = hosts()
+    const server = await startEcho(hosts(), ON_TAP, 'echo.js')
+    const args = [compiled('examples/echo.js'), '--nic', ON_TAP.nic, '--ip-addr', '10.77.0.9/24']
+    const second = lab.tas.start('echo.js', { command: process.execPath, args })
+    expect((await second.exited).code).toBe(1)
+    expect(second.errorLines).toEqual([expect.stringMatching(/^EBUSY: --nic: "tas-tap1": an interface of that name is there and in use/)])
+    await server.stop()
+  })
+})
 
 describeEmbedded('embedded TAS', reason, ON_LINK, (hosts) => {
   test('opens a connection to Linux: bytes, end -> all of them, exit code 0', async () => {
