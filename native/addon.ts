@@ -86,6 +86,7 @@ export interface Addon {
 
   listenUnix(path: string): number
   claimName(name: string): number
+  claimantUid(name: string): number
   acceptUnix(fd: number): number
   connectUnix(path: string): number
   socketPair(): [number, number]

@@ -35,6 +35,11 @@ export function claimName(name: string): number {
   return addon().claimName(name)
 }
 
+/** User of the process that has taken `name`; -1 if nobody has, or that cannot be told. */
+export function claimantUid(name: string): number {
+  return addon().claimantUid(name)
+}
+
 /** Accepts a connection, non-blocking. Returns its descriptor, or -1 if nobody waits. */
 export function acceptUnix(fd: number): number {
   return addon().acceptUnix(fd)

@@ -15,7 +15,9 @@ export interface ServiceMemory {
 }
 
 /** Creates the state region, let go by `undo`. Who we are is written into it by the slow path. */
-export function createState(options: StateRegionOptions, workers: number, undo: UndoStack): { readonly state: StateView; readonly region: CreatedRegion } {
+export function createState(
+  options: StateRegionOptions, workers: number, undo: UndoStack,
+): { readonly state: StateView; readonly region: CreatedRegion } {
   const shape = stateRegionShape(options, workers)
   const region = createRegion('tas-state', placeState(shape).totalBytes)
   undo.add('the state region', () => closeFd(region.fd))

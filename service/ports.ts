@@ -1,5 +1,5 @@
 /** Opens what frames come from and go to, with this process's privilege: the workers need none. */
-import { claimName, closeFd, interfaceInfo, PacketPort, Regions, TapPort, type TapPortOptions } from '../native/index.js'
+import { claimantUid, claimName, closeFd, interfaceInfo, PacketPort, Regions, TapPort, type TapPortOptions } from '../native/index.js'
 import { EnvironmentError, errorCode, errorText } from './errors.js'
 import type { Options } from './options.js'
 import { formatAddress } from './optionvalues.js'
@@ -127,21 +127,30 @@ function workerPort({ nic, fpNoXsumoffload, vlan }: Options): WorkerPort {
 /** Fast-path workers. A TAP device has one queue, and several AF_PACKET workers need steering, which comes later. */
 export const WORKERS = 1
 
+/** Whether a name is taken by somebody who is trusted with packets: another user could take names only to keep us from starting. */
+function isHeldByTas(name: string): boolean {
+  const uid = claimantUid(name)
+  return uid === 0 || uid === process.getuid?.()
+}
+
+function claimAddress(address: string, { nic, vlan }: Options, undo: UndoStack): void {
+  const name = `tasjs/${nic.name}/${vlan}/${address}`
+  try {
+    const fd = claimName(name)
+    undo.add(`the claim to ${address}`, () => closeFd(fd))
+  } catch (error) {
+    if (errorCode(error) !== 'EADDRINUSE') throw error
+    if (!isHeldByTas(name)) return
+    throw new EnvironmentError(`--ip-addr: ${address}: another TAS has this address on "${nic.name}"; want another address`, { cause: error })
+  }
+}
+
 /**
  * Takes our addresses on the interface, given back by `undo` or by the end of this process: two that answer for one address would reset
- * each other's connections. Holds among the programs of one network namespace. Throws EnvironmentError if another has one of them.
+ * each other's connections. Holds among root's and this user's programs of one network namespace. Throws EnvironmentError if another has one.
  */
-function claimAddresses({ ipAddr, nic: { name }, vlan }: Options, undo: UndoStack): void {
-  for (const { address } of ipAddr) {
-    const text = formatAddress(address)
-    try {
-      const fd = claimName(`tasjs/${name}/${vlan}/${text}`)
-      undo.add(`the claim to ${text}`, () => closeFd(fd))
-    } catch (error) {
-      if (errorCode(error) !== 'EADDRINUSE') throw error
-      throw new EnvironmentError(`--ip-addr: ${text}: another TAS has this address on "${name}"; want another address`, { cause: error })
-    }
-  }
+function claimAddresses(options: Options, undo: UndoStack): void {
+  for (const { address } of options.ipAddr) claimAddress(formatAddress(address), options, undo)
 }
 
 /** Opens the ports of slow path and workers, closed by `undo`. Throws EnvironmentError that says what is missing. */

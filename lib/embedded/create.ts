@@ -4,7 +4,8 @@ import { COUNTERS_BYTES, writeCountersHeader } from '../memif/index.js'
 import { TasError } from '../tas/errors.js'
 import { Tas } from '../tas/tas.js'
 import {
-  Clock, closeFd, createRegion, type CreatedRegion, LoopPort, nowUs, punchHole, Regions, setTimerSlackNs, unmapRegion, waitReadable, yieldCpu, type Port,
+  Clock, closeFd, createRegion, type CreatedRegion, LoopPort, nowUs, type Port, punchHole, Regions, setTimerSlackNs, unmapRegion, waitReadable,
+  yieldCpu,
 } from '../../native/index.js'
 import { loadModule } from '../../service/congestionmodule.js'
 import { EnvironmentError, errorCode, UsageError } from '../../service/errors.js'

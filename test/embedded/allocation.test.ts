@@ -37,7 +37,8 @@ function pollAll(context: Context, events: TasEvent[]): number {
 /** Two contexts with a connection to each other on a TAS in this thread, and the first message under way. */
 function connectedContexts(): Context[] {
   const { stack, port, connect } = memoryStack({
-    ip: OWN_IP, bufLen: 1 << 14, mac: Uint8Array.of(2, 0, 0, 0, 0, 1), random: { u32: () => 1 }, secret: new Uint8Array(16), clock: new Clock(), nowUs,
+    ip: OWN_IP, bufLen: 1 << 14, mac: Uint8Array.of(2, 0, 0, 0, 0, 1),
+    random: { u32: () => 1 }, secret: new Uint8Array(16), clock: new Clock(), nowUs,
     yieldCpu, block: () => { throw new Error('nobody blocks here') }, onTransmit: () => undefined,
   })
   // The port in memory makes lists; nothing comes by it here.

@@ -4,7 +4,9 @@ import { LoopDriver } from '../../lib/embedded/loop.js'
 import {
   CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, type Connection, type Tas, type TasEvent,
 } from '../../lib/tas/index.js'
-import { ARP_BYTES, ARP_REPLY, ARP_REQUEST, emitArp, emitEthernet, ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, MAC_BROADCAST, parseArp } from '../../lib/wire/index.js'
+import {
+  ARP_BYTES, ARP_REPLY, ARP_REQUEST, emitArp, emitEthernet, ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, MAC_BROADCAST, parseArp,
+} from '../../lib/wire/index.js'
 import { Clock, EventFd, nowUs, yieldCpu, type MemoryPort } from '../../native/index.js'
 import type { Stack } from '../../lib/embedded/stack.js'
 import { memoryStack } from './memorystack.js'

@@ -18,7 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   examples: ['lib/tas'],
   experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
   bench: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
-  test: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench', 'experiments'],
+  test: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench',
+    'experiments'],
 }
 
 /** What an embedded TAS takes of `service`: options and what is made from them, none of its processes and sockets. */

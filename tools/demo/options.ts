@@ -27,7 +27,9 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
   try {
     const { values } = parseArgs({
       args: [...argv],
-      options: { keep: { type: 'boolean', default: false }, embedded: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: {
+        keep: { type: 'boolean', default: false }, embedded: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      },
     })
     return values
   } catch (error) {
