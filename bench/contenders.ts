@@ -1,7 +1,7 @@
-/** Starting and stopping the three servers. Only one of them runs at a time, so that none disturbs another. */
+/** Starting and stopping the servers that are compared. Only one of them runs at a time, so that none disturbs another. */
 import { availableParallelism } from 'node:os'
 import {
-  compiled, KERNEL_ADDRESS, nativeProgram, processTree, startProcess, startService, TAS_ADDRESS, type Cleanup, type Lab,
+  compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startProcess, startService, TAS_ADDRESS, type Cleanup, type Lab,
   type Process,
 } from '../tools/netlab/index.js'
 import type { ServerName } from './results.js'
@@ -55,6 +55,17 @@ async function startOnTas(options: ContenderOptions): Promise<Contender> {
   }
 }
 
+async function startEmbedded({ lab, pinned }: ContenderOptions): Promise<Contender> {
+  const args = [compiled('bench/servers/tas.js'), '--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`]
+  const server = lab.tas.start('server with TAS embedded', pin(pinned, process.execPath, args))
+  await server.line(/ready/)
+  return {
+    address: TAS_ADDRESS,
+    pids: processTree(server.pid),
+    async stop() { await server.stop() },
+  }
+}
+
 async function startOnKernel(
   options: ContenderOptions, name: string, program: string, programArgs: readonly string[],
 ): Promise<Contender> {
@@ -76,6 +87,7 @@ function congestionArgs({ congestion }: ContenderOptions): string[] {
 export function startContender(name: ServerName, options: ContenderOptions): Promise<Contender> {
   switch (name) {
     case 'tas': return startOnTas(options)
+    case 'tasEmbedded': return startEmbedded(options)
     case 'nodeNet':
       return startOnKernel(options, 'server on node:net', process.execPath, [compiled('bench/servers/node-net.js')])
     case 'cEpoll': return startOnKernel(options, 'C epoll server', nativeProgram('epoll_server'), congestionArgs(options))

@@ -68,7 +68,7 @@ async function tryMeasure(
 /** Machines drift for tens of seconds, so what is compared is measured one right after the other. */
 async function measureAll(options: BenchOptions, context: ContenderOptions): Promise<ResultRow[]> {
   const chosen = SCENARIOS.filter(scenario => options.rows.includes(scenario.name))
-  const measured = new Map(chosen.map(scenario => [scenario, { tas: [], nodeNet: [], cEpoll: [] } as Measured]))
+  const measured = new Map(chosen.map(scenario => [scenario, { tas: [], tasEmbedded: [], nodeNet: [], cEpoll: [] } as Measured]))
   for (let run = 0; run < options.runs; run++) {
     say(`run ${run + 1} of ${options.runs}`)
     for (const [scenario, into] of measured) {
@@ -79,9 +79,12 @@ async function measureAll(options: BenchOptions, context: ContenderOptions): Pro
       }
     }
   }
-  return [...measured].flatMap(([scenario, { tas, nodeNet, cEpoll }]) => scenario.rows.map((row) => {
+  return [...measured].flatMap(([scenario, servers]) => scenario.rows.map((row) => {
     const valueOf = (measurement: Measurement | null): number | null => (measurement === null ? null : row.value(measurement))
-    return resultRow(row, { tas: tas.map(valueOf), nodeNet: nodeNet.map(valueOf), cEpoll: cEpoll.map(valueOf) })
+    const { tas, tasEmbedded, nodeNet, cEpoll } = servers
+    return resultRow(row, {
+      tas: tas.map(valueOf), tasEmbedded: tasEmbedded.map(valueOf), nodeNet: nodeNet.map(valueOf), cEpoll: cEpoll.map(valueOf),
+    })
   }))
 }
 

@@ -28,7 +28,7 @@ const NAMES = SCENARIOS.map(scenario => scenario.name)
 
 export const HELP = `usage: npm run bench -- [options]
 
-Measures the same server on TAS, on node:net and on C epoll over the same veth link, one after the other within each
+Measures the same server on TAS, with TAS embedded, on node:net and on C epoll over the same veth link, one after the other within each
 run. Prints a table of medians and writes bench/results/latest.json.
 
   --quick          1 run of 1 second, for a first look; writes no results unless --json is given

@@ -3,8 +3,8 @@ import type { Goal, Row } from './scenarios.js'
 import type { Settings } from './settings.js'
 import { median, spread } from './statistics.js'
 
-/** The three servers that are compared. */
-export const SERVERS = ['tas', 'nodeNet', 'cEpoll'] as const
+/** The servers that are compared. */
+export const SERVERS = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll'] as const
 export type ServerName = (typeof SERVERS)[number]
 
 /** Values of each run, by server; null: that measurement does not count. */
@@ -16,6 +16,7 @@ export interface ResultRow {
   readonly unit: string
   readonly lowerIsBetter: boolean
   readonly tas: number | null
+  readonly tasEmbedded: number | null
   readonly nodeNet: number | null
   readonly cEpoll: number | null
   /** Median of what TAS and node:net reached in the same run, one by the other; null without such a run, or where node:net has 0. */
@@ -62,10 +63,10 @@ function pairedRatio({ tas, nodeNet }: Runs): number {
 /** Makes a row of the results of its runs. */
 export function resultRow(row: Pick<Row, 'name' | 'unit' | 'lowerIsBetter' | 'goal'>, runs: Runs): ResultRow {
   const { name, unit, lowerIsBetter, goal } = row
-  const [tas, nodeNet, cEpoll] = SERVERS.map(server => known(median(counted(runs[server]))))
+  const [tas, tasEmbedded, nodeNet, cEpoll] = SERVERS.map(server => known(median(counted(runs[server]))))
   const ratio = known(pairedRatio(runs))
   return {
-    name, unit, lowerIsBetter, tas, nodeNet, cEpoll, ratio, runs,
+    name, unit, lowerIsBetter, tas, tasEmbedded, nodeNet, cEpoll, ratio, runs,
     goal: goal === undefined ? null : goalText(goal, lowerIsBetter, unit),
     met: goal === undefined ? null : isMet(goal, lowerIsBetter, tas, ratio),
   }

@@ -28,7 +28,8 @@ async function offloadsOf(namespace: Namespace): Promise<string[]> {
   return Object.entries(offloads as Record<string, boolean>).filter(([, on]) => on).map(([name]) => name)
 }
 
-const CPU_NOTE = 'server CPU is user and system time of all server processes (tas: slow path, worker and application); '
+const CPU_NOTE = 'server CPU is user and system time of all server processes (tas: slow path, worker and application; '
+  + 'embedded: the one that there is); '
   + 'the kernel charges softirq work of either end to whoever runs at the time'
 
 /** Finds out the conditions in `lab`. */

@@ -28,7 +28,7 @@ export async function measureStep(runs: number): Promise<ResultRow[]> {
     const { stdout } = await runFile(process.execPath, ['--expose-gc', ...WORKER_V8_OPTIONS, program, '--json'])
     figures.push(parseFigures(stdout.trim().split('\n').at(-1) ?? ''))
   }
-  const none = { nodeNet: [], cEpoll: [] }
+  const none = { tasEmbedded: [], nodeNet: [], cEpoll: [] }
   return [
     resultRow({ name: 'fast-path step alone, batch 32', unit: 'ns/packet', lowerIsBetter: true, goal: { limit: 100 } },
       { tas: figures.map(each => each.nsPerPacket), ...none }),

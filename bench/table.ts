@@ -4,7 +4,7 @@ import { markdownTable } from '../tools/netlab/index.js'
 import { spreadOf, type ResultRow, type Results, type ServerName } from './results.js'
 import { settingsText } from './settings.js'
 
-const HEAD = ['', 'unit', 'TAS', 'node:net', 'C epoll', 'TAS / node:net', 'must be', ''] as const
+const HEAD = ['', 'unit', 'TAS', 'TAS embedded', 'node:net', 'C epoll', 'TAS / node:net', 'must be', ''] as const
 
 /** Three significant digits, and thousands apart. */
 function figure(value: number): string {
@@ -28,7 +28,8 @@ function verdict({ met, goal }: ResultRow): string {
 
 function cells(row: ResultRow): string[] {
   return [
-    row.name, row.unit, cell(row, 'tas'), cell(row, 'nodeNet'), cell(row, 'cEpoll'), row.ratio?.toFixed(2) ?? '-', row.goal ?? '', verdict(row),
+    row.name, row.unit, cell(row, 'tas'), cell(row, 'tasEmbedded'), cell(row, 'nodeNet'), cell(row, 'cEpoll'),
+    row.ratio?.toFixed(2) ?? '-', row.goal ?? '', verdict(row),
   ]
 }
 
@@ -36,7 +37,7 @@ function cells(row: ResultRow): string[] {
 export function terminalTable(results: Results): string {
   const table = new Table({
     head: [...HEAD], style: { head: [], border: [] },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'left', 'left'],
+    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
   })
   for (const row of results.rows) table.push(cells(row))
   return `${table.toString()}\n${settingsText(results.settings)}`

@@ -1,6 +1,7 @@
 /** What the examples share: command line, clear failures, an end on SIGINT and SIGTERM. */
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { Tas } from 'tasjs'
+import { createEmbedded } from 'tasjs/embedded'
 
 export type OptionValues = Readonly<Record<string, string | boolean | undefined>>
 
@@ -37,9 +38,16 @@ export function stringOption(values: OptionValues, name: string, fallback: strin
   return typeof text === 'string' ? text : fallback
 }
 
-/** Connects to TAS at the socket that --socket names, or the usual one. Throws TasError. */
-export function connectTas(values: OptionValues, name: string): Tas {
-  const { socket } = values
+/** Options that say which TAS is used, and what a usage text says of them. */
+export const TAS_OPTIONS = { socket: { type: 'string' }, nic: { type: 'string' }, 'ip-addr': { type: 'string' } } as const
+export const TAS_USAGE = `  --socket PATH      socket of the TAS service (default: $TAS_SOCKET, then /run/tas.sock)
+  --nic NAME         no service: a TAS within this program, on interface NAME or tap:NAME
+  --ip-addr ADDR/PREFIXLEN  its address, with --nic`
+
+/** Connects to the TAS service, or with --nic makes a TAS of this program's own. Throws TasError. */
+export async function openTas(values: OptionValues, name: string): Promise<Tas> {
+  const { socket, nic } = values
+  if (typeof nic === 'string') return createEmbedded({ nic, ipAddr: stringOption(values, 'ip-addr', '') })
   return Tas.connect(typeof socket === 'string' ? { name, socket } : { name })
 }
 

@@ -2,20 +2,20 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, type Connection, type TasEvent } from 'tasjs'
-import { connectTas, fail, numberOption, onSignal, parseCommandLine } from './cli.js'
+import { fail, numberOption, onSignal, openTas, parseCommandLine, TAS_OPTIONS, TAS_USAGE } from './cli.js'
 import { HeadReader, parseResponse, type ResponseHead } from './http/head.js'
 
-const USAGE = `usage: node http-get.js [--output FILE] [--timeout S] [--socket PATH] http://ADDRESS[:PORT]/PATH
+const USAGE = `usage: node http-get.js [--output FILE] [--timeout S] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN] http://ADDRESS[:PORT]/PATH
 
 Fetches through TAS. Prints length and SHA-256 of the body.
 
   --output FILE   writes the body to FILE
   --timeout S     gives up when nothing arrives for S seconds (default 60)
-  --socket PATH   socket of the TAS service (default: $TAS_SOCKET, then /run/tas.sock)
+${TAS_USAGE}
   --help          this text`
 
 const { values, positionals } = parseCommandLine(USAGE, {
-  output: { type: 'string' }, socket: { type: 'string' }, timeout: { type: 'string' },
+  output: { type: 'string' }, ...TAS_OPTIONS, timeout: { type: 'string' },
 }, 1)
 const url = parseUrl(positionals[0])
 const timeoutMs = numberOption(values, 'timeout', 60, 1, 86_400) * 1000
@@ -133,9 +133,9 @@ class Exchange {
 }
 
 /** Opens the connection, and ends the program's part in TAS when it is closed. */
-function run(): void {
+async function run(): Promise<void> {
   const fd = typeof output === 'string' ? openSync(output, 'w') : null
-  const tas = connectTas(values, 'http-get')
+  const tas = await openTas(values, 'http-get')
   const context = tas.createContext()
   const connection = context.connect(url.hostname, url.port === '' ? 80 : Number(url.port))
   const exchange = new Exchange(connection, new Download(url, fd))
@@ -159,7 +159,7 @@ function run(): void {
 }
 
 try {
-  run()
+  await run()
 } catch (error) {
   fail(error)
 }

@@ -3,11 +3,11 @@ import {
   CONN_CLOSED, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN,
   type Connection, type TasEvent,
 } from 'tasjs'
-import { connectTas, fail, numberOption, onSignal, parseCommandLine } from './cli.js'
+import { fail, numberOption, onSignal, openTas, parseCommandLine, TAS_OPTIONS, TAS_USAGE } from './cli.js'
 import { fileContent, patternContent, textContent, type Content } from './http/content.js'
 import { HttpSession } from './http/session.js'
 
-const USAGE = `usage: node http-server.js [--port PORT] [--file PATH] [--socket PATH]
+const USAGE = `usage: node http-server.js [--port PORT] [--file PATH] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN]
 
 Serves HTTP/1.1 on TAS:
 
@@ -18,7 +18,7 @@ Serves HTTP/1.1 on TAS:
 
   --port PORT     port to listen on (default 80)
   --file PATH     a file to serve
-  --socket PATH   socket of the TAS service (default: $TAS_SOCKET, then /run/tas.sock)
+${TAS_USAGE}
   --help          this text`
 
 const PAGE = `<!doctype html>
@@ -30,7 +30,7 @@ const MAX_BYTES = 2 ** 40
 /** Hashing what /bytes/N sends takes a while: the last results are kept. */
 const MAX_CACHED = 100
 
-const { values } = parseCommandLine(USAGE, { port: { type: 'string' }, file: { type: 'string' }, socket: { type: 'string' } })
+const { values } = parseCommandLine(USAGE, { port: { type: 'string' }, file: { type: 'string' }, ...TAS_OPTIONS })
 const port = numberOption(values, 'port', 80, 0, 65535)
 
 const page = textContent('text/html; charset=utf-8', PAGE)
@@ -82,7 +82,7 @@ function handle(event: TasEvent, file: Content | null, stopped: () => void): voi
 
 try {
   const file = typeof values['file'] === 'string' ? await fileContent(values['file']) : null
-  const tas = connectTas(values, 'http-server')
+  const tas = await openTas(values, 'http-server')
   const context = tas.createContext()
   const listener = context.listen(port, { backlog: 1024 })
   context.attach((event) => handle(event, file, () => tas.close()))

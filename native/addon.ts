@@ -85,6 +85,8 @@ export interface Addon {
   regionsRemove(table: NativeHandle, index: number): void
 
   listenUnix(path: string): number
+  claimName(name: string): number
+  claimantUid(name: string): number
   acceptUnix(fd: number): number
   connectUnix(path: string): number
   socketPair(): [number, number]

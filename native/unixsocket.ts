@@ -27,6 +27,19 @@ export function listenUnix(path: string): number {
   return addon().listenUnix(path)
 }
 
+/**
+ * Takes `name` (at most 106 bytes) for as long as the returned descriptor is open, in this network namespace: an abstract unix address
+ * (unix(7)), of which nothing is left when its owner is killed. Throws EADDRINUSE if somebody has it.
+ */
+export function claimName(name: string): number {
+  return addon().claimName(name)
+}
+
+/** User of the process that has taken `name`; -1 if nobody has, or that cannot be told. */
+export function claimantUid(name: string): number {
+  return addon().claimantUid(name)
+}
+
 /** Accepts a connection, non-blocking. Returns its descriptor, or -1 if nobody waits. */
 export function acceptUnix(fd: number): number {
   return addon().acceptUnix(fd)

@@ -1,6 +1,6 @@
 /** --kni-name: a TAP device through which the host kernel shares the interface. */
 import { readFileSync } from 'node:fs'
-import { FdWatcher, type TapPort } from '../native/index.js'
+import { FdWatcher, Regions, type TapPort } from '../native/index.js'
 import { emitForHost } from './hostframes.js'
 import { openTap } from './ports.js'
 import type { HostKernel } from './slow/hostkernel.js'
@@ -51,7 +51,7 @@ function drain(port: TapPort, deliver: DeliverFrame): void {
  * Frames of the host kernel go to `deliver`. Without offload the kernel cuts them to the MTU and fills in checksums.
  */
 export function openHostKernel(name: string, mac: Uint8Array, undo: UndoStack, deliver: DeliverFrame): HostKernel {
-  const port = openTap('--kni-name', name, false, mac, undo)
+  const port = openTap('--kni-name', name, { regions: new Regions(), offload: false, hostMac: mac }, undo)
   const watcher = new FdWatcher(port.fd, () => drain(port, deliver))
   undo.add('a watcher', () => watcher.close())
   const emit = (frame: Uint8Array, len: number): boolean => port.sendFrame(frame, len)

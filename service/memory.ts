@@ -1,8 +1,7 @@
 /** The regions that the service itself needs: state region and doorbell page. */
 import { DOORBELL_PAGE_BYTES, placeState, StateView, writeStateHeader } from '../lib/memif/index.js'
-import { closeFd, createRegion, reopenReadOnly } from '../native/index.js'
-import type { Options } from './options.js'
-import { stateRegionShape } from './sizes.js'
+import { closeFd, createRegion, type CreatedRegion, reopenReadOnly } from '../native/index.js'
+import { stateRegionShape, type StateRegionOptions } from './sizes.js'
 import type { UndoStack } from './undo.js'
 
 /** Memory of the service. */
@@ -15,13 +14,20 @@ export interface ServiceMemory {
   readonly doorbellReadOnlyFd: number
 }
 
-/** Creates both regions, let go by `undo`. Who we are is written into the state region by the slow path. */
-export function createMemory(options: Options, workers: number, undo: UndoStack): ServiceMemory {
+/** Creates the state region, let go by `undo`. Who we are is written into it by the slow path. */
+export function createState(
+  options: StateRegionOptions, workers: number, undo: UndoStack,
+): { readonly state: StateView; readonly region: CreatedRegion } {
   const shape = stateRegionShape(options, workers)
   const region = createRegion('tas-state', placeState(shape).totalBytes)
   undo.add('the state region', () => closeFd(region.fd))
   writeStateHeader(new Int32Array(region.buffer), shape)
-  const state = new StateView(region.buffer)
+  return { state: new StateView(region.buffer), region }
+}
+
+/** Creates both regions, let go by `undo`. */
+export function createMemory(options: StateRegionOptions, workers: number, undo: UndoStack): ServiceMemory {
+  const { state, region } = createState(options, workers, undo)
   const page = createRegion('tas-doorbells', DOORBELL_PAGE_BYTES)
   undo.add('the doorbell page', () => closeFd(page.fd))
   const doorbellReadOnlyFd = reopenReadOnly(page.fd)

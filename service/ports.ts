@@ -1,7 +1,8 @@
 /** Opens what frames come from and go to, with this process's privilege: the workers need none. */
-import { interfaceInfo, PacketPort, Regions, TapPort } from '../native/index.js'
+import { claimantUid, claimName, closeFd, interfaceInfo, PacketPort, Regions, TapPort, type TapPortOptions } from '../native/index.js'
 import { EnvironmentError, errorCode, errorText } from './errors.js'
 import type { Options } from './options.js'
+import { formatAddress } from './optionvalues.js'
 import type { UndoStack } from './undo.js'
 import type { WorkerPort } from './workerstart.js'
 
@@ -14,6 +15,9 @@ export interface ServicePorts {
   readonly port: WorkerPort
   readonly mtu: number
 }
+
+/** Opens an AF_PACKET port: one that receives too, or one that only sends. */
+type OpenPacketPort = (receive: boolean, regions: Regions) => PacketPort
 
 /** Where capabilities come from. */
 const PRIVILEGE = 'run as root, or in namespaces of your own (unshare -Urnm)'
@@ -71,51 +75,96 @@ function checkInterface(name: string, mac: Uint8Array): void {
   }
 }
 
-function openPacketPorts(name: string, options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
-  const offload = !options.fpNoXsumoffload
-  const { vlan } = options
-  const open = (receive: boolean): PacketPort => {
-    const port = PacketPort.open({ interface: name, regions: new Regions(), mac, offload, vlan, receive })
-    undo.add(`port on ${name}`, () => port.close())
-    return port
-  }
+/** Opens AF_PACKET ports on interface `name`: calls `open`, whose argument opens one. Throws EnvironmentError. */
+function onInterface<T>(options: Options, mac: Uint8Array, undo: UndoStack, open: (one: OpenPacketPort) => T): T {
+  const { vlan, nic: { name } } = options
   try {
     checkInterface(name, mac)
-    const slow = open(false)
-    const workerFds = Array.from({ length: workers }, () => open(true).fd)
-    return { slow, workerFds, port: { kind: 'af_packet', interface: name, offload, vlan }, mtu: slow.mtu }
+    return open((receive, regions) => {
+      const port = PacketPort.open({ interface: name, regions, mac, offload: !options.fpNoXsumoffload, vlan, receive })
+      undo.add(`port on ${name}`, () => port.close())
+      return port
+    })
   } catch (error) {
     if (error instanceof EnvironmentError) throw error
-    throw new EnvironmentError(explainPacket(name, error))
+    throw new EnvironmentError(explainPacket(name, error), { cause: error })
   }
 }
 
-/** Opens a TAP device `name` for `option`, named in complaints; `vlan` 0 for no tags. The device goes with its last descriptor. */
-export function openTap(
-  option: string, name: string, offload: boolean, hostMac: Uint8Array | null, undo: UndoStack, vlan = 0,
-): TapPort {
+function openPacketPorts(options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
+  return onInterface(options, mac, undo, (open) => {
+    const slow = open(false, new Regions())
+    const workerFds = Array.from({ length: workers }, () => open(true, new Regions()).fd)
+    return { slow, workerFds, port: workerPort(options), mtu: slow.mtu }
+  })
+}
+
+/** Opens a TAP device `name` for `option`, named in complaints, closed by `undo`. The device goes with its last descriptor. */
+export function openTap(option: string, name: string, options: Omit<TapPortOptions, 'name'>, undo: UndoStack): TapPort {
   try {
-    const port = TapPort.open({ name, regions: new Regions(), offload, vlan, ...(hostMac === null ? {} : { hostMac }) })
+    const port = TapPort.open({ name, ...options })
     undo.add(`TAP device ${name}`, () => port.close())
     return port
   } catch (error) {
-    throw new EnvironmentError(explainTap(option, name, error))
+    throw new EnvironmentError(explainTap(option, name, error), { cause: error })
   }
 }
 
 /** A TAP device is one queue: slow path and worker share its descriptor. */
-function openTapPorts(name: string, options: Options, undo: UndoStack): ServicePorts {
-  const offload = !options.fpNoXsumoffload
-  const { vlan } = options
-  const slow = openTap('--nic', name, offload, null, undo, vlan)
-  return { slow, workerFds: [slow.fd], port: { kind: 'tap', interface: name, offload, vlan }, mtu: slow.mtu }
+function openTapPorts(options: Options, undo: UndoStack): ServicePorts {
+  const slow = openTapOfNic(options, new Regions(), undo)
+  return { slow, workerFds: [slow.fd], port: workerPort(options), mtu: slow.mtu }
+}
+
+function openTapOfNic({ nic, fpNoXsumoffload, vlan }: Options, regions: Regions, undo: UndoStack): TapPort {
+  return openTap('--nic', nic.name, { offload: !fpNoXsumoffload, vlan, regions }, undo)
+}
+
+function workerPort({ nic, fpNoXsumoffload, vlan }: Options): WorkerPort {
+  return { kind: nic.kind, interface: nic.name, offload: !fpNoXsumoffload, vlan }
 }
 
 /** Fast-path workers. A TAP device has one queue, and several AF_PACKET workers need steering, which comes later. */
 export const WORKERS = 1
 
+/** Whether a name is taken by somebody who is trusted with packets: another user could take names only to keep us from starting. */
+function isHeldByTas(name: string): boolean {
+  const uid = claimantUid(name)
+  return uid === 0 || uid === process.getuid?.()
+}
+
+function claimAddress(address: string, { nic, vlan }: Options, undo: UndoStack): void {
+  const name = `tasjs/${nic.name}/${vlan}/${address}`
+  try {
+    const fd = claimName(name)
+    undo.add(`the claim to ${address}`, () => closeFd(fd))
+  } catch (error) {
+    if (errorCode(error) !== 'EADDRINUSE') throw error
+    if (!isHeldByTas(name)) return
+    throw new EnvironmentError(`--ip-addr: ${address}: another TAS has this address on "${nic.name}"; want another address`, { cause: error })
+  }
+}
+
+/**
+ * Takes our addresses on the interface, given back by `undo` or by the end of this process: two that answer for one address would reset
+ * each other's connections. Holds among root's and this user's programs of one network namespace. Throws EnvironmentError if another has one.
+ */
+function claimAddresses(options: Options, undo: UndoStack): void {
+  for (const { address } of options.ipAddr) claimAddress(formatAddress(address), options, undo)
+}
+
 /** Opens the ports of slow path and workers, closed by `undo`. Throws EnvironmentError that says what is missing. */
 export function openPorts(options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
-  const { kind, name } = options.nic
-  return kind === 'tap' ? openTapPorts(name, options, undo) : openPacketPorts(name, options, mac, workers, undo)
+  claimAddresses(options, undo)
+  return options.nic.kind === 'tap' ? openTapPorts(options, undo) : openPacketPorts(options, mac, workers, undo)
+}
+
+/**
+ * Opens one port for everything, closed by `undo`; its descriptors name memory of `regions`. For a slow path and a worker in one thread.
+ * Throws EnvironmentError.
+ */
+export function openPort(options: Options, mac: Uint8Array, regions: Regions, undo: UndoStack): PacketPort | TapPort {
+  claimAddresses(options, undo)
+  if (options.nic.kind === 'tap') return openTapOfNic(options, regions, undo)
+  return onInterface(options, mac, undo, (open) => open(true, regions))
 }

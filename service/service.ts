@@ -1,5 +1,4 @@
 /** The service as a whole: makes every part in order, and takes everything back at the end or when one fails. */
-import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import {
   CONTROL_FDS_MAX,
@@ -12,20 +11,19 @@ import {
   type Wakeable,
 } from '../lib/memif/index.js'
 import { EventFd, FdWatcher, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
+import { loadModule } from './congestionmodule.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
-import { UsageError } from './errors.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
 import type { Options } from './options.js'
-import { isModulePath } from './optionvalues.js'
 import { openPorts, WORKERS, type ServicePorts } from './ports.js'
+import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
 import { slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
-import { loadAlgorithm, ModuleError } from './slow/congestion/loader.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
@@ -35,13 +33,6 @@ import { Workers } from './workers.js'
 /** Program of a worker process, beside this file. */
 const WORKER_SCRIPT = fileURLToPath(new URL('./fastprocess.js', import.meta.url))
 
-/** A locally administered address of one station, at random. */
-export function randomMac(): Uint8Array {
-  const mac = new Uint8Array(randomBytes(6))
-  mac[0] = (mac[0] & 0xfc) | 0x02
-  return mac
-}
-
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
@@ -50,17 +41,6 @@ function hex(bytes: Uint8Array): string {
 function fdOf(wake: Wakeable): number {
   if ('fd' in wake && typeof wake.fd === 'number') return wake.fd
   throw new TypeError('a context of the service is woken by an eventfd')
-}
-
-/** The module that --cc names, null if it names none. Throws UsageError if it cannot be used. */
-async function loadModule(cc: string): Promise<Algorithm | null> {
-  if (!isModulePath(cc)) return null
-  try {
-    return await loadAlgorithm(cc)
-  } catch (error) {
-    if (error instanceof ModuleError) throw new UsageError(`--cc: ${JSON.stringify(cc)}: ${error.message}`)
-    throw error
-  }
 }
 
 /** Everything that start-up has made. */
@@ -210,11 +190,10 @@ export class Service {
       contextAdded: (app: number, context: number, target: Wakeable) =>
         workers.contextAdded(worker, app, context, fdOf(target)),
     }))
-    const numbers = new Uint32Array(1)
     const slow = new SlowPath({
       state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
       workers: links,
-      random: { u32: () => crypto.getRandomValues(numbers)[0] }, secret: new Uint8Array(randomBytes(16)), mac, nowUs: nowUs(),
+      ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
       appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),

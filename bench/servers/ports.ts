@@ -16,11 +16,18 @@ export const DEFAULT_PORT = 7000
 /** Handshakes that may wait to be accepted. */
 export const BACKLOG = 4096
 
-/** The first port, from --port. Exits with 2 if it is not one. */
-export function parsePort(): number {
-  const { values } = parseArgs({ options: { port: { type: 'string', default: String(DEFAULT_PORT) } } })
-  const port = Number(values.port)
+/** The option of every server, for parseArgs. */
+export const PORT_OPTION = { port: { type: 'string', default: String(DEFAULT_PORT) } } as const
+
+/** The first port, as --port gives it. Exits with 2 if it is not one. */
+export function checkPort(text: string): number {
+  const port = Number(text)
   if (Number.isInteger(port) && port > 0 && port + PORT_SINK <= 65_535) return port
-  console.error(`--port: "${values.port}": must be a number from 1 to ${65_535 - PORT_SINK}`)
+  console.error(`--port: "${text}": must be a number from 1 to ${65_535 - PORT_SINK}`)
   process.exit(2)
+}
+
+/** The first port, from a command line that has no other option. Exits with 2 if it is not one. */
+export function parsePort(): number {
+  return checkPort(parseArgs({ options: PORT_OPTION }).values.port)
 }

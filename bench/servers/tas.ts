@@ -1,12 +1,14 @@
 /**
- * The benchmark's server on TAS: one loop of poll and block.
+ * The benchmark's server on TAS: one loop of poll and block. On the service, or with --nic and --ip-addr on a TAS of its own.
  * It does what the others do: bytes are copied to where they are sent from, as a program would.
  */
+import { parseArgs } from 'node:util'
 import {
   CONN_CLOSED, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, Tas,
   type Connection, type TasEvent,
 } from '../../lib/tas/index.js'
-import { BACKLOG, CALL_BYTES, parsePort, PORT_ECHO, PORT_SINK, PORT_SOURCE } from './ports.js'
+import { createEmbedded } from '../../lib/embedded/index.js'
+import { BACKLOG, CALL_BYTES, checkPort, PORT_ECHO, PORT_OPTION, PORT_SINK, PORT_SOURCE } from './ports.js'
 
 const EVENTS = 64
 /** Below, a loop over bytes is faster than TypedArray.set with a view that must be made (60 against 160 ns). */
@@ -18,7 +20,8 @@ interface Stall {
   closing: boolean
 }
 
-const port = parsePort()
+const { values: given } = parseArgs({ options: { ...PORT_OPTION, nic: { type: 'string' }, 'ip-addr': { type: 'string', default: '' } } })
+const port = checkPort(given.port)
 const sourceBytes = new Uint8Array(CALL_BYTES)
 const stalls = new Map<Connection, Stall>()
 
@@ -115,7 +118,8 @@ function opened(event: TasEvent): void {
   if (listening === PORT_SINK + 1) console.log('ready')
 }
 
-const context = Tas.connect({ name: 'bench' }).createContext()
+const tas = given.nic === undefined ? Tas.connect({ name: 'bench' }) : await createEmbedded({ nic: given.nic, ipAddr: given['ip-addr'] })
+const context = tas.createContext()
 for (const offset of [PORT_ECHO, PORT_SOURCE, PORT_SINK]) context.listen(port + offset, { backlog: BACKLOG })
 const events = createEvents(EVENTS)
 for (;;) {

@@ -149,6 +149,7 @@ export class Context {
   flush(): void {
     this.checkOpen()
     this.outbox.flush()
+    this.tas.link.advance()
   }
 
   /**
@@ -199,6 +200,7 @@ export class Context {
     this.checkOpen()
     this.inbox.settle()
     this.outbox.flush()
+    this.tas.link.advance()
     if (this.serviceLost) this.serviceEnded()
     const count = this.inbox.poll(events, max)
     if (count === 0 && ++this.emptyPolls >= POLLS_PER_LOOK) {

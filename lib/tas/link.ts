@@ -1,6 +1,7 @@
 /**
  * What the library needs of a TAS service: memory, bells and a way to wait. The real service is
- * reached over its unix socket (nativelink.ts); a simulation or an embedded TAS hands in its own (locallink.ts).
+ * reached over its unix socket (nativelink.ts); a simulation hands in its own (locallink.ts), and so does
+ * an embedded TAS (lib/embedded).
  */
 import type { Wakeable } from '../memif/index.js'
 
@@ -21,6 +22,8 @@ export interface ContextLink {
   readonly fd: number
   /** Sleeps until woken, the service is gone, a signal came or `timeoutUs` microseconds are over (-1: no limit). */
   sleep(timeoutUs: number): void
+  /** The context sleeps in the event loop from now on: its mark is set, and its rings were found empty after that. */
+  rest(): void
   /** Calls `onWake` from the event loop after each wake-up. */
   watch(onWake: () => void): Watcher
   close(): void
@@ -48,7 +51,9 @@ export interface ServiceLink {
   createContext(): ContextLink
   /** A monotonic clock in microseconds. */
   nowUs(): number
-  /** Lets other processes have the CPU; microseconds until it came back. */
+  /** Lets the other parts go on, as far as they have no process of their own. At each poll and flush. */
+  advance(): void
+  /** Lets other processes have the CPU, then does as `advance`; microseconds until it came back. */
   yieldCpu(): number
   /** Gives everything back; the views must not be used afterwards. */
   close(): void

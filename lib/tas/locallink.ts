@@ -1,4 +1,4 @@
-/** A link to a TAS in the same thread: for embedded use, simulation and tests. */
+/** A link to a TAS in the same thread that somebody else moves on: for simulation and tests. */
 import type { Wakeable } from '../memif/index.js'
 import type { ContextLink, ServiceLink, Watcher } from './link.js'
 import { TasError } from './errors.js'
@@ -51,6 +51,8 @@ class LocalContext implements ContextLink, Wakeable {
     }
     this.woken = false
   }
+
+  rest(): void {}
 
   watch(onWake: () => void): Watcher {
     this.onWake = onWake
@@ -114,6 +116,9 @@ export class LocalLink implements ServiceLink {
   nowUs(): number {
     return this.service.nowUs()
   }
+
+  /** Whoever handed this link in moves the other parts on. */
+  advance(): void {}
 
   /** Nobody else waits for this thread's turn. */
   yieldCpu(): number {

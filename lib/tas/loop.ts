@@ -18,6 +18,7 @@ const RETRY_MS = 1
  */
 export class LoopAttachment {
   private readonly context: Context
+  private readonly link: ContextLink
   private readonly mark: SleepMark
   private readonly handler: EventHandler
   private readonly events = createEvents(TURN_EVENTS)
@@ -39,6 +40,7 @@ export class LoopAttachment {
 
   constructor(context: Context, link: ContextLink, mark: SleepMark, handler: EventHandler, ref: boolean) {
     this.context = context
+    this.link = link
     this.mark = mark
     this.handler = handler
     this.referenced = ref
@@ -142,7 +144,7 @@ export class LoopAttachment {
     if (this.context.inbox.hasWorkNow() || this.context.serviceLost) {
       this.disarm()
       this.schedule()
-    }
+    } else this.link.rest()
   }
 
   private disarm(): void {

@@ -69,6 +69,8 @@ class NativeLink implements ServiceLink {
     return nowUs()
   }
 
+  advance(): void {}
+
   yieldCpu(): number {
     return yieldCpu()
   }
@@ -103,6 +105,8 @@ class NativeContext implements ContextLink {
     if ((ready & 1) !== 0) this.bell.drain()
     if ((ready & 2) !== 0) this.link.look()
   }
+
+  rest(): void {}
 
   watch(onWake: () => void): Watcher {
     return new FdWatcher(this.fd, () => {

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -17,6 +18,8 @@ namespace {
 
 constexpr size_t kFdsMax = 64;
 constexpr int kBacklog = 128;
+// Nobody accepts what `claimantUid` opens: as many can ask.
+constexpr int kClaimBacklog = 4096;
 
 sockaddr_un addressOf(Napi::Env env, const std::string& path) {
   sockaddr_un address{};
@@ -66,6 +69,34 @@ Napi::Value listenUnix(const Napi::CallbackInfo& info) {
   if (fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) throwSystem(env, errno, "fcntl", path);
   if (listen(fd.get(), kBacklog) != 0) throwSystem(env, errno, "listen", path);
   return Napi::Number::New(env, fd.release());
+}
+
+// A leading zero byte: the abstract namespace of unix(7), which leaves no file.
+sockaddr_un abstractAddressOf(Napi::Env env, const std::string& name) { return addressOf(env, std::string(1, '\0') + name); }
+
+// claimName(name): number. It listens only so that `claimantUid` can connect.
+Napi::Value claimName(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string name = stringArg(info, 0, "name");
+  const sockaddr_un address = abstractAddressOf(env, name);
+  UniqueFd fd(openSocket(env, name));
+  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) throwSystem(env, errno, "bind", name);
+  if (listen(fd.get(), kClaimBacklog) != 0) throwSystem(env, errno, "listen", name);
+  return Napi::Number::New(env, fd.release());
+}
+
+// claimantUid(name): number, -1 if that cannot be told
+Napi::Value claimantUid(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::string name = stringArg(info, 0, "name");
+  const sockaddr_un address = abstractAddressOf(env, name);
+  const UniqueFd fd(openSocket(env, name));
+  // A full queue must not hold us up.
+  fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+  ucred peer;
+  socklen_t length = sizeof peer;
+  const bool known = tryConnect(fd.get(), address) == 0 && getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+  return Napi::Number::New(env, known ? static_cast<double>(peer.uid) : -1);
 }
 
 // acceptUnix(fd): number, -1 if nobody waits
@@ -212,6 +243,8 @@ Napi::Value peerCredentials(const Napi::CallbackInfo& info) {
 
 void initUnixSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New(env, listenUnix));
+  exports.Set("claimName", Napi::Function::New(env, claimName));
+  exports.Set("claimantUid", Napi::Function::New(env, claimantUid));
   exports.Set("acceptUnix", Napi::Function::New(env, acceptUnix));
   exports.Set("connectUnix", Napi::Function::New(env, connectUnix));
   exports.Set("socketPair", Napi::Function::New(env, socketPair));

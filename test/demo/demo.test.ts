@@ -9,9 +9,10 @@ import { Progress } from '../../tools/demo/progress.js'
 import { writeTestFile } from '../../tools/demo/testfile.js'
 import { statistic } from '../../tools/netlab/service.js'
 
-test('options: --keep -> keep; none -> all removed', () => {
-  expect(parseOptions(['--keep'])).toMatchObject({ keep: true })
-  expect(parseOptions([])).toMatchObject({ keep: false, help: false })
+test('options: --keep -> keep; --embedded -> no service; none -> all removed, a service', () => {
+  expect(parseOptions(['--keep'])).toMatchObject({ keep: true, embedded: false })
+  expect(parseOptions(['--embedded'])).toMatchObject({ keep: false, embedded: true })
+  expect(parseOptions([])).toMatchObject({ keep: false, help: false, embedded: false })
 })
 
 test.for([['--kep'], ['word']])('options: %j -> usage error that names it', argv => {

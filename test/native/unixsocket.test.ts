@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { closeFd, createRegion } from '../../native/memory.js'
 import {
-  acceptUnix, connectUnix, listenUnix, peerCredentials, receiveMessage, sendMessage, socketPair,
+  acceptUnix, claimantUid, claimName, connectUnix, listenUnix, peerCredentials, receiveMessage, sendMessage, socketPair,
 } from '../../native/unixsocket.js'
 import { waitReadable } from '../../native/wake.js'
 import { childResult, runChild, startChild } from './child.js'
@@ -106,4 +106,16 @@ test('receive: peer died with our message unread -> closed, not an error', () =>
   closeFd(b)
   expect(receiveMessage(a, new Uint8Array(8))?.lenBytes).toBe(0)
   closeFd(a)
+})
+
+test('claim: a name that is taken -> EADDRINUSE, a longer or shorter one is another; given back -> free; too long -> ENAMETOOLONG', () => {
+  const name = `tasjs-test-${process.pid}`
+  const held = claimName(name)
+  expect(() => claimName(name)).toThrow(expect.objectContaining({ code: 'EADDRINUSE' }))
+  expect(claimantUid(name)).toBe(process.getuid?.())
+  for (const other of [`${name}1`, name.slice(0, -1)]) closeFd(claimName(other))
+  closeFd(held)
+  expect(claimantUid(name)).toBe(-1)
+  closeFd(claimName(name))
+  expect(() => claimName('x'.repeat(200))).toThrow(expect.objectContaining({ code: 'ENAMETOOLONG' }))
 })

@@ -13,12 +13,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'service/fast': ['lib/memif', 'lib/wire', 'native'],
   service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools'],
   'lib/tas': ['lib/memif', 'native'],
+  'lib/embedded': ['lib/memif', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast'],
   tools: ['lib/memif', 'lib/wire', 'native'],
   examples: ['lib/tas'],
   experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
-  bench: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
-  test: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench', 'experiments'],
+  bench: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
+  test: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench',
+    'experiments'],
 }
+
+/** What an embedded TAS takes of `service`: options and what is made from them, none of its processes and sockets. */
+const EMBEDDED_TAKES = new Set([
+  'congestionmodule', 'errors', 'log', 'memory', 'options', 'optiontable', 'ports', 'randomness', 'sizes', 'slowconfig', 'undo',
+].map((name) => `service/${name}.js`))
 
 function sources(folder: string): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
@@ -49,5 +56,11 @@ describe('import rules', () => {
         expect(entered === room || MAY_IMPORT[room].includes(entered), `${path} imports ${target}`).toBe(true)
       }
     }
+  })
+
+  it('lib/embedded: an import from service -> one of the parts that need no service', () => {
+    const targets = sources('lib/embedded').flatMap(imports).filter((target) => roomOf(target) === 'service')
+    expect(targets.length).toBeGreaterThan(0)
+    expect(targets.filter((target) => !EMBEDDED_TAKES.has(target))).toEqual([])
   })
 })

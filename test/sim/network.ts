@@ -3,7 +3,6 @@ import {
   type DirectionCounters, type DirectionOptions, directionOptions, FATE_DROPPED_MTU, HEAP_FRAMES, LinkModel, randomFor, SeededRandom,
 } from '../../tools/linkem/index.js'
 import { fragmentationNeeded } from '../../tools/linkem/icmp.js'
-import type { SimHost } from './host.js'
 
 /** What the link does to frames, in each direction; probabilities from 0 to 1. More is in DirectionOptions: rate, queue, ECN, bursts ... */
 export interface LinkFaults extends Partial<DirectionOptions> {
@@ -25,9 +24,19 @@ export interface Middlebox {
   inbound(frame: Uint8Array): Uint8Array | null
 }
 
+/** What the network needs of a host. Time is the network's. */
+export interface NetworkHost {
+  receive(frame: Uint8Array): void
+  /** Does a bounded amount of work. Returns how much. */
+  step(nowUs: number): number
+  /** What is done before a process blocks. Returns whether there is work after it. */
+  beforeSleep(nowUs: number): number
+  nextDeadlineUs(): number
+}
+
 /** A host and the direction of the link that begins at it. */
 export interface End {
-  readonly host: SimHost
+  readonly host: NetworkHost
   readonly model: LinkModel
   middlebox: Middlebox | null
   /** The cable is out: nothing goes in or out. */
@@ -57,11 +66,11 @@ export class SimNetwork {
   framesSent = 0
   readonly progress: Progress = { rounds: 0, moments: 0 }
   /** Sees every frame that a host sends, with its fate (FATE_* bits of the link's model). */
-  onFrame: ((host: SimHost, frame: Uint8Array, fate: number) => void) | null = null
+  onFrame: ((host: NetworkHost, frame: Uint8Array, fate: number) => void) | null = null
   private readonly seed: number
   private current: LinkFaults
   private readonly ends: End[] = []
-  private readonly byHost = new Map<SimHost, End>()
+  private readonly byHost = new Map<NetworkHost, End>()
   private readonly agenda = new Agenda()
 
   constructor(seed: number, faults: LinkFaults = GOOD_LINK, startUs = 1_000_000) {
@@ -81,7 +90,7 @@ export class SimNetwork {
     for (const { model } of this.ends) model.options = directionOptions(faults)
   }
 
-  join(host: SimHost): void {
+  join(host: NetworkHost): void {
     const random = randomFor(this.seed, this.ends.length + 1)
     const model = new LinkModel(directionOptions(this.current), random, HEAP_FRAMES)
     const end: End = { host, model, middlebox: null, isDown: false, swallowedOut: 0, swallowedIn: 0, told: 0 }
@@ -90,19 +99,19 @@ export class SimNetwork {
   }
 
   /** Where `host` is on the network. Throws Error if it has not joined. */
-  end(host: SimHost): End {
+  end(host: NetworkHost): End {
     const end = this.byHost.get(host)
     if (end === undefined) throw new Error('the host has not joined the network')
     return end
   }
 
   /** The direction that begins at `host` gets settings of its own. */
-  setLink(host: SimHost, options: Partial<DirectionOptions>): void {
+  setLink(host: NetworkHost, options: Partial<DirectionOptions>): void {
     this.end(host).model.options = directionOptions(options)
   }
 
   /** What the direction that begins at `host` has done. */
-  counters(host: SimHost): DirectionCounters {
+  counters(host: NetworkHost): DirectionCounters {
     return this.end(host).model.counters
   }
 
@@ -112,7 +121,7 @@ export class SimNetwork {
   }
 
   /** A host puts a frame on the link, which it gives away. */
-  send(from: SimHost, frame: Uint8Array): void {
+  send(from: NetworkHost, frame: Uint8Array): void {
     const end = this.end(from)
     this.framesSent++
     const bytes = end.isDown ? null : end.middlebox === null ? frame : end.middlebox.outbound(frame)

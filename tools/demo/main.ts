@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Cleanup, createLab, pause, uniqueName } from '../netlab/index.js'
 import type { Demo, Step } from './demo.js'
 import { isPrivate, keepText } from './keep.js'
-import { DemoUsageError, HELP, parseOptions } from './options.js'
+import { DemoUsageError, HELP, parseOptions, type DemoOptions } from './options.js'
 import { Progress } from './progress.js'
 import { startServers } from './servers.js'
 import { benchmark } from './steps/benchmark.js'
@@ -39,16 +39,17 @@ async function show<T>(
   }
 }
 
-async function setUp(progress: Progress, cleanup: Cleanup): Promise<Demo> {
+async function setUp(progress: Progress, cleanup: Cleanup, embedded: boolean): Promise<Demo> {
   const folder = await mkdtemp(join(tmpdir(), 'tas-demo-'))
   cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
   const { lab, file } = await show(progress, 'two network namespaces joined by a veth pair', async () => ({
     lab: await createLab({ name: uniqueName('tas-demo') }, cleanup),
     file: await writeTestFile(join(folder, 'random'), FILE_MEBIBYTES),
   }), made => `${made.lab.tas.name}, ${made.lab.peer.name}; ${FILE_MEBIBYTES} MiB of random bytes to send`)
-  const servers = await show(progress, 'tas with default options, HTTP and echo servers on it',
-    () => startServers({ lab, cleanup, folder, file, detached: false }),
-    ({ service }) => `ready, process ${service.process.pid}`)
+  const title = embedded ? 'HTTP and echo servers, each with a TAS of its own' : 'tas with default options, HTTP and echo servers on it'
+  const servers = await show(progress, title,
+    () => startServers({ lab, cleanup, folder, file, detached: false, embedded }),
+    ({ service, http, echo }) => `ready, ${service === null ? `processes ${http.pid} and ${echo.pid}` : `process ${service.process.pid}`}`)
   return { cleanup, lab, folder, file, ...servers }
 }
 
@@ -64,8 +65,8 @@ async function runSteps(progress: Progress, demo: Demo): Promise<number> {
 
 /** Starts tas again, on its own feet, and leaves everything. In a user namespace of our own it lasts until a signal. */
 async function keep(progress: Progress, demo: Demo): Promise<void> {
-  for (const running of [demo.http, demo.echo, demo.service.process]) await running.stop()
-  Object.assign(demo, await startServers({ ...demo, detached: !isPrivate }))
+  for (const running of [demo.http, demo.echo, demo.service?.process]) await running?.stop()
+  Object.assign(demo, await startServers({ ...demo, detached: !isPrivate, embedded: demo.service === null }))
   progress.print(keepText(demo))
   if (!isPrivate) demo.cleanup.keepAll()
   else await untilSignal()
@@ -76,8 +77,8 @@ async function untilSignal(): Promise<never> {
   for (;;) await pause(60_000)
 }
 
-async function demonstrate(progress: Progress, cleanup: Cleanup, keeps: boolean): Promise<number> {
-  const demo = await setUp(progress, cleanup).catch(() => null)
+async function demonstrate(progress: Progress, cleanup: Cleanup, { keep: keeps, embedded }: DemoOptions): Promise<number> {
+  const demo = await setUp(progress, cleanup, embedded).catch(() => null)
   if (demo === null) return 1
   const failures = await runSteps(progress, demo)
   if (!keeps || cleanup.interrupted) return failures
@@ -102,7 +103,7 @@ async function run(): Promise<number> {
     progress.stop()
     progress.print(`${signal}: removing everything`)
   })
-  const failures = await demonstrate(progress, cleanup, options.keep)
+  const failures = await demonstrate(progress, cleanup, options)
   if (cleanup.interrupted) await untilSignal()
   const left = await cleanup.run()
   for (const failure of left) progress.print(`not removed: ${failure}`)

@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util'
 
 export interface DemoOptions {
   readonly keep: boolean
+  /** No service: each program has a TAS of its own. */
+  readonly embedded: boolean
   readonly help: boolean
 }
 
@@ -12,8 +14,9 @@ Makes two network namespaces joined by a veth pair, starts TAS on one end with d
 kernel on the other end talk to it: ping, HTTP both ways, thousands of connections, a short benchmark. Everything that
 comes over is compared. Exit code 0 only if all of it held. Everything made is removed again.
 
-  --keep    leave namespaces, tas and an HTTP server on it running, and print commands to play with
-  --help    this text
+  --embedded  no service: each program on TAS has a TAS of its own (docs/embedded.md)
+  --keep      leave namespaces, tas and an HTTP server on it running, and print commands to play with
+  --help      this text
 `
 
 /** A command line that makes no sense. */
@@ -24,7 +27,9 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
   try {
     const { values } = parseArgs({
       args: [...argv],
-      options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: {
+        keep: { type: 'boolean', default: false }, embedded: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      },
     })
     return values
   } catch (error) {

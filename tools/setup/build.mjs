@@ -1,5 +1,5 @@
 /** npm packages, native addon and programs, TypeScript: each brought up to date only when it is not. */
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, step } from './steps.mjs'
 import { hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
@@ -52,13 +52,23 @@ async function compileTypeScript() {
  * Programs whose modules become one file, each: V8 loads an imported constant from memory every time it is used,
  * esbuild writes its value in its place (docs/decisions/0007).
  */
-const BUNDLED = ['service/fastprocess.js', 'lib/tas/index.js', 'bench/step.js']
+const BUNDLED = ['service/fastprocess.js', 'bench/step.js']
+/** The same for the package's entries, which share a file: a program may import several, and each class is to be there once. */
+const ENTRIES = ['lib/tas/index.js', 'lib/embedded/index.js']
+const SHARED = 'shared-'
 
 async function bundle() {
-  const esbuild = join(root, 'node_modules', 'esbuild', 'bin', 'esbuild')
-  const entries = BUNDLED.map(path => join('dist', path))
-  await step('bundling the hot paths', esbuild, [...entries, '--bundle', '--minify-syntax', '--platform=node', '--format=esm',
-    '--sourcemap', '--allow-overwrite', '--log-level=warning', '--outbase=dist', '--outdir=dist'])
+  const dist = join(root, 'dist')
+  // Their names have a hash of what is in them, so that old ones would stay.
+  for (const name of readdirSync(join(dist, 'lib'))) if (name.startsWith(SHARED)) rmSync(join(dist, 'lib', name))
+  await esbuild('bundling the worker', BUNDLED)
+  await esbuild('bundling the library', ENTRIES, '--splitting', `--chunk-names=lib/${SHARED}[hash]`)
+}
+
+function esbuild(title, entries, ...options) {
+  return step(title, join(root, 'node_modules', 'esbuild', 'bin', 'esbuild'), [...entries.map(path => join('dist', path)), ...options,
+    '--bundle', '--packages=external', '--minify-syntax', '--platform=node', '--format=esm', '--sourcemap', '--allow-overwrite',
+    '--log-level=warning', '--outbase=dist', '--outdir=dist'])
 }
 
 /** Brings everything up to date. Throws SetupError if a step fails. */

@@ -1,6 +1,7 @@
 /** Writes the frames of a run to a pcapng file. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { fateText, PCAPNG_OUTBOUND, PcapngWriter } from '../../../tools/linkem/index.js'
+import type { NetworkHost } from '../network.js'
 import type { World } from './world.js'
 
 const SNAP_BYTES = 65_535
@@ -18,7 +19,7 @@ export class Capture {
   observe(world: World): void {
     const names = world.hosts.map((_, index) => `host${index}`)
     const writer = new PcapngWriter(names, SNAP_BYTES, (bytes) => void writeSync(this.fd, bytes))
-    const indexes = new Map(world.hosts.map(({ host }, index) => [host, index]))
+    const indexes = new Map<NetworkHost, number>(world.hosts.map(({ host }, index) => [host, index]))
     this.writer = writer
     world.net.onFrame = (host, frame, fate) => {
       writer.beginPacket(indexes.get(host) ?? 0, world.nowUs, frame, frame.length)

@@ -1,5 +1,5 @@
 import { compiled, PEER_ADDRESS, startProcess } from '../../netlab/index.js'
-import { check, program, rate, type Step } from '../demo.js'
+import { check, program, rate, tasArgs, type Step } from '../demo.js'
 
 const PORT = 8000
 const TIMEOUT_MS = 120_000
@@ -13,8 +13,8 @@ export const fetchFromLinux: Step = {
     const startMs = performance.now()
     const client = startProcess('http-get', {
       command: process.execPath,
-      args: [compiled('examples/http-get.js'), `http://${PEER_ADDRESS}:${PORT}/file`],
-      env: service.env,
+      args: [compiled('examples/http-get.js'), ...tasArgs(lab, service).client, `http://${PEER_ADDRESS}:${PORT}/file`],
+      ...(service === null ? { namespace: lab.tas.name } : { env: service.env }),
     }, cleanup)
     await client.success(TIMEOUT_MS)
     const speed = rate(file.lenBytes, startMs)

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { TAS_ADDRESS } from '../../netlab/index.js'
-import { check, HTTP_PORT, rate, type Demo, type Step } from '../demo.js'
+import { check, httpSite, rate, type Demo, type Step } from '../demo.js'
 
-const ADDRESS = `http://${TAS_ADDRESS}:${HTTP_PORT}`
 const CURL = ['--silent', '--show-error', '--fail', '--max-time', '120']
 
 /** Fetches with curl in the peer's namespace. Returns length and SHA-256 of the body. */
@@ -23,11 +21,11 @@ async function fetchAndHash(demo: Demo, url: string, say: (news: string) => void
 
 /** curl gets a page from the HTTP server on TAS. */
 export const page: Step = {
-  title: `curl ${ADDRESS}/`,
-  async run({ lab }) {
-    const text = await lab.peer.run('curl', [...CURL, `${ADDRESS}/`])
+  title: 'curl a page from TAS',
+  async run(demo) {
+    const text = await demo.lab.peer.run('curl', [...CURL, `${httpSite(demo)}/`])
     check(/<html/i.test(text), `not a page: ${text.slice(0, 80)}`)
-    return `a page of ${text.length} characters`
+    return `${httpSite(demo)}/ is a page of ${text.length} characters`
   },
 }
 
@@ -35,7 +33,7 @@ export const page: Step = {
 export const download: Step = {
   title: 'curl a file of 256 MiB from TAS',
   async run(demo, say) {
-    const got = await fetchAndHash(demo, `${ADDRESS}/file`, say)
+    const got = await fetchAndHash(demo, `${httpSite(demo)}/file`, say)
     check(got.lenBytes === demo.file.lenBytes, `${got.lenBytes} bytes instead of ${demo.file.lenBytes}`)
     check(got.sha256 === demo.file.sha256, 'SHA-256 differs')
     return `SHA-256 equal, ${got.rate}`
@@ -45,11 +43,12 @@ export const download: Step = {
 /** curl sends the file to the HTTP server on TAS, which answers with what it received. */
 export const upload: Step = {
   title: 'curl uploads 256 MiB to TAS',
-  async run({ lab, file }, say) {
+  async run(demo, say) {
+    const { lab, file } = demo
     const startMs = performance.now()
     const timer = setInterval(() => say(`since ${((performance.now() - startMs) / 1000).toFixed(0)} s`), 1000)
     try {
-      const answer = await lab.peer.run('curl', [...CURL, '--upload-file', file.path, `${ADDRESS}/upload`], 130_000)
+      const answer = await lab.peer.run('curl', [...CURL, '--upload-file', file.path, `${httpSite(demo)}/upload`], 130_000)
       check(answer.includes(file.sha256), `SHA-256 differs: ${answer.slice(0, 200)}`)
       return `SHA-256 equal, ${rate(file.lenBytes, startMs)}`
     } finally {

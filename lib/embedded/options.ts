@@ -1,0 +1,51 @@
+/** Options of an embedded TAS: those of the command line of `tas` that mean something without a service. */
+import { UsageError } from '../../service/errors.js'
+import { parseOptions, type Options } from '../../service/options.js'
+import { OPTION_KEYS, OPTION_TABLE, type OptionKey, type OptionValues } from '../../service/optiontable.js'
+
+/** Options that are about the service, its processes or its socket. */
+const SERVICE_OPTIONS = [
+  'fpCoresMax', 'fpNoInts', 'fpNoAutoscale', 'fpNoHugepages', 'fpPollIntervalTas', 'dpdkExtra', 'kniName', 'socket', 'socketMode', 'readyFd', 'quiet',
+] as const satisfies readonly OptionKey[]
+type ServiceOption = (typeof SERVICE_OPTIONS)[number]
+
+/** A value as a program gives it: what is a number or a flag is one, everything else is the text of the command line. */
+type Given<T> = [T] extends [boolean] ? boolean : [T] extends [number] ? number : T extends readonly unknown[] ? string | readonly string[] : string
+
+/**
+ * Options of `createEmbedded`. Names (in camel case), units, defaults and limits are those of `tas`, in docs/options.md;
+ * `nic` and `ipAddr` are needed. `logLevel` is 'warn' by default.
+ */
+export type EmbeddedOptions = {
+  readonly [Key in Exclude<OptionKey, ServiceOption>]?: Given<NonNullable<OptionValues[Key]>> | undefined
+} & { readonly nic: string; readonly ipAddr: string | readonly string[] }
+
+/** Warnings and errors only, unless the program wants more: stderr is the program's. */
+const DEFAULT_LOG_LEVEL = 'warn'
+
+function isOptionKey(key: string): key is OptionKey {
+  return OPTION_KEYS.some((known) => known === key)
+}
+
+/** The command line that says the same. Names that are not known are left to its parser, which suggests others. */
+function argumentsFor(key: string, value: unknown): string[] {
+  const name = `--${isOptionKey(key) ? OPTION_TABLE[key].name : key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  if (SERVICE_OPTIONS.some((option) => option === key)) throw new UsageError(`${name}: is an option of the service; an embedded TAS has none`)
+  if (isOptionKey(key) && OPTION_TABLE[key].value === '') {
+    if (typeof value !== 'boolean') throw new UsageError(`${name}: want true or false`)
+    return value ? [name] : []
+  }
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values.map((one) => {
+    if (typeof one !== 'string' && typeof one !== 'number') throw new UsageError(`${name}: want text or a number`)
+    return `${name}=${one}`
+  })
+}
+
+/** Checks `given` as the command line of `tas` is checked. Throws UsageError that names the option as that does. */
+export function readOptions(given: EmbeddedOptions): Options {
+  const argv = Object.entries({ logLevel: DEFAULT_LOG_LEVEL, ...given })
+    .filter(([, value]) => value !== undefined)
+    .flatMap(([key, value]) => argumentsFor(key, value))
+  return parseOptions(argv, {})
+}

@@ -1,0 +1,16 @@
+/** The user's congestion control, as --cc names it. */
+import { UsageError } from './errors.js'
+import { isModulePath } from './optionvalues.js'
+import type { Algorithm } from './slow/congestion/algorithm.js'
+import { loadAlgorithm, ModuleError } from './slow/congestion/loader.js'
+
+/** The module that --cc names, null if it names none. Throws UsageError if it cannot be used. */
+export async function loadModule(cc: string): Promise<Algorithm | null> {
+  if (!isModulePath(cc)) return null
+  try {
+    return await loadAlgorithm(cc)
+  } catch (error) {
+    if (error instanceof ModuleError) throw new UsageError(`--cc: ${JSON.stringify(cc)}: ${error.message}`)
+    throw error
+  }
+}
