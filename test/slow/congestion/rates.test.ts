@@ -10,7 +10,7 @@ const LINK_KBPS = 10_000_000
 
 describe('dctcp-rate', () => {
   function start(config: Partial<DctcpConfig> = {}, linkKbps = LINK_KBPS): ReturnType<typeof begin> {
-    return begin(dctcpRate({ ...DEFAULT_DCTCP, initKbps: 100_000, minPackets: 0, ...config }, linkKbps))
+    return begin(dctcpRate({ ...DEFAULT_DCTCP, initKbps: 100_000, minPackets: 0, stepKbps: 10_000, ...config }, linkKbps))
   }
   type Started = ReturnType<typeof start>
   /** An interval in which the flow was held back and had its whole rate. */
@@ -140,13 +140,41 @@ describe('dctcp-rate', () => {
     expect([full(started), full(started), full(started), full(started)]).toEqual([40_000, 80_000, 160_000, 170_000])
   })
 
-  it('any rate -> a window of two round trips of it, never below the initial one', () => {
+  it('nothing marked for 32 intervals -> grows by a 32nd of the rate where that is more than a step (hyper increase)', () => {
+    const started = start({ weight: 0, initKbps: 1_000_000 })
+    full(started, 1)
+    for (let i = 0; i < 32; i++) full(started)
+    expect(started.flow.rateKbps).toBe(500_000 + 32 * 10_000)
+    expect(full(started)).toBe(Math.round(820_000 * (1 + 1 / 32)))
+  })
+
+  it('marked -> the window is an average round trip of the rate and a segment; 64 intervals without marks -> two round trips again', () => {
+    const started = start({ weight: 0, initKbps: 1_000_000, stepKbps: 1 })
+    full(started, 1)
+    const { flow } = started
+    expect(flow.cwndBytes).toBe(Math.ceil((flow.rateKbps * flow.rttUs * MSS) / (8000 * (MSS + 52))) + MSS)
+    // A longer round trip makes room for itself only slowly.
+    const before = flow.cwndBytes
+    flow.rttUs *= 2
+    full(started, 1)
+    expect(flow.cwndBytes).toBeLessThan(before)
+    for (let i = 0; i < 64; i++) full(started)
+    expect(flow.cwndBytes).toBe(Math.ceil((2 * flow.rateKbps * flow.rttUs) / 8000))
+  })
+
+  it('marked, a rate of less than a segment in a round trip -> a window of two segments', () => {
+    const started = start({ minKbps: 10 })
+    for (let i = 0; i < 40; i++) full(started, 1)
+    expect(started.flow.cwndBytes).toBe(2 * MSS)
+  })
+
+  it('any rate, nothing marked -> a window of two round trips of it, never below the initial one', () => {
     expect(start({ initKbps: 1_000_000 }).flow.cwndBytes).toBe(25_000)
     expect(start({ initKbps: 10_000 }).flow.cwndBytes).toBe(initialWindow(MSS))
   })
 
   it('from another algorithm -> its window becomes the rate, its threshold the end of doubling', () => {
-    const { flow, control } = begin(dctcpRate({ ...DEFAULT_DCTCP, minPackets: 0 }, LINK_KBPS), {
+    const { flow, control } = begin(dctcpRate({ ...DEFAULT_DCTCP, stepKbps: 10_000 }, LINK_KBPS), {
       rttUs: 1000, cwndBytes: 50 * MSS, ssthreshBytes: 40 * MSS,
     })
     expect(flow.rateKbps).toBe(600_000)
