@@ -207,7 +207,7 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
       return sample(started, 50)
     }
     expect(after(60)).toBe(1_020_000)
-    expect(after(30)).toBeLessThan(1_000_000)
+    expect(after(30)).toBe(1_005_000)
   })
 
   it('above Thigh -> rate (1 - beta (1 - Thigh / rtt)) (line 9)', () => {
@@ -216,38 +216,68 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
     expect(sample(start({ thighUs: 240 }), 300)).toBe(840_000)
   })
 
-  it('gradient not positive -> a step, from the fifth time in a row on five of them (line 12; 4.3, hyperactive increase)', () => {
-    const started = start()
+  it('gradient 0 at the target -> half a step, from the fifth time in a row on five of them (4.3; CoNEXT 2016, algorithm 2)', () => {
+    const started = start({}, 90)
     const steps: number[] = []
     for (let i = 0, before = 1_000_000; i < 6; i++) {
-      const now = sample(started, 100)
+      const now = sample(started, 90)
       steps.push(now - before)
       before = now
     }
-    expect(steps).toEqual([10_000, 10_000, 10_000, 10_000, 50_000, 50_000])
+    expect(steps).toEqual([5000, 5000, 5000, 5000, 25_000, 25_000])
   })
 
-  it('gradient positive -> rate (1 - beta gradient), gradient = EWMA of differences / least round trip (lines 1 to 3, 15)', () => {
+  it('gradient from -1/4 down -> growth alone; from 1/4 up -> decrease alone, by beta times what the target is exceeded by', () => {
+    const config = { minRttUs: 20 }
+    const falling = start(config)
+    sample(falling, 140)
+    const before = falling.flow.rateKbps
+    expect(sample(falling, 100) - before).toBe(10_000)
+    const rising = start(config)
+    sample(rising, 90)
+    const kbps = rising.flow.rateKbps
+    expect(sample(rising, 120)).toBeCloseTo(kbps * (1 - 0.8 * (120 / 90 - 1)), -1)
+  })
+
+  it('gradient between -> growth and decrease by its weight, gradient = EWMA of differences / least round trip (lines 1 to 3)', () => {
     const started = start({ minRttUs: 20 })
-    sample(started, 100)
-    // Differences 0, 4: EWMA with alpha 0.5 is 2; 2 / 20 = 0.1.
-    expect(sample(started, 104)).toBeCloseTo(1_010_000 * (1 - 0.8 * 0.1), -1)
+    sample(started, 96)
+    const before = started.flow.rateKbps
+    // Differences 0, 4: EWMA with alpha 0.5 is 2; 2 / 20 = 0.1, whose weight is (0.1 / 0.25 + 1) / 2 = 0.7.
+    expect(sample(started, 100)).toBeCloseTo(before * (1 - 0.8 * 0.7 * (100 / 90 - 1)) + 0.3 * 10_000, -1)
   })
 
   it('--cc-timely-alpha, --cc-timely-minrtt -> weight and scale of the gradient', () => {
     const after = (config: Partial<TimelyConfig>): number => {
-      const started = start(config)
-      sample(started, 100)
-      return sample(started, 104) / 1_010_000
+      const started = start(config, 80)
+      sample(started, 80)
+      return sample(started, 84) - 1_005_000
     }
-    expect(after({ minRttUs: 20, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.05, 5)
-    expect(after({ minRttUs: 40, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.025, 5)
+    // Below the target nothing but growth, by one less the weight.
+    expect(after({ minRttUs: 20, alpha: 0.25 })).toBeCloseTo(10_000 * (1 - 0.6), -1)
+    expect(after({ minRttUs: 40, alpha: 0.25 })).toBeCloseTo(10_000 * (1 - 0.55), -1)
+    expect(after({ minRttUs: 20, alpha: 0.5 })).toBeCloseTo(10_000 * (1 - 0.7), -1)
   })
 
-  it('a steep gradient -> at most half the rate at once', () => {
-    const started = start()
+  it('a band of any width -> at most half the rate at once', () => {
+    const started = start({ tlowUs: 0, thighUs: 1_000, beta: 1 })
     sample(started, 31)
-    expect(sample(started, 149)).toBe(505_000)
+    const before = started.flow.rateKbps
+    expect(sample(started, 1_000)).toBe(Math.round(before / 2))
+  })
+
+  it('least round trip above Tlow, no jitter -> grows all the same', () => {
+    const started = start({ alpha: 0.02 }, 43)
+    sample(started, 45)
+    for (let i = 0; i < 50; i++) sample(started, 45)
+    expect(started.flow.rateKbps).toBeGreaterThan(1_500_000)
+  })
+
+  it('above Tlow -> the window is an average round trip of the rate and a segment', () => {
+    const started = start({}, 90)
+    sample(started, 90)
+    expect(started.flow.cwndBytes).toBe(Math.ceil((1_005_000 * 90 * MSS) / (8000 * (MSS + 52))) + MSS)
+    expect(start({}, 10).flow.cwndBytes).toBeGreaterThanOrEqual(initialWindow(MSS))
   })
 
   it('--cc-timely-init, --cc-timely-minrate, --cc-timely-step -> first and least rate, and the step', () => {
@@ -274,11 +304,11 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
     expect(flow.rateKbps).toBe(500_000)
     control.onUndo?.(flow)
     expect(flow.rateKbps).toBe(1_000_000)
-    for (let i = 0; i < 5; i++) sample(started, 100)
+    for (let i = 0; i < 5; i++) sample(started, 60)
     control.onIdle?.(flow)
     // Neither five calm events nor a difference to the sample before.
     const before = flow.rateKbps
-    expect(sample(started, 140) - before).toBe(10_000)
+    expect(sample(started, 80) - before).toBe(5_000)
     control.onLoss(flow)
     control.onTimeout?.(flow)
     expect(flow.rateKbps).toBeLessThanOrEqual(1_000_000)
