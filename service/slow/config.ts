@@ -173,7 +173,7 @@ export const DEFAULT_TCP: TcpConfig = {
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }
 
 export const DEFAULT_DCTCP: DctcpConfig = {
-  weight: 0.0625, initKbps: null, stepKbps: 10_000, mimd: null, minKbps: 10_000, minPackets: 50,
+  weight: 0.0625, initKbps: null, stepKbps: 2_000, mimd: null, minKbps: 1_000, minPackets: 1,
 }
 
 export const DEFAULT_TIMELY: TimelyConfig = {

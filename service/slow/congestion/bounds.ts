@@ -39,6 +39,16 @@ export function windowOf(rateKbps: number, { rttUs, mss }: Flow): number {
   return Math.max(floor, Math.ceil((RATE_WINDOW_RTTS * rateKbps * rttUs) / 8000))
 }
 
+/**
+ * The window beside a rate while there is a queue: what the rate puts into an average round trip, one segment more since segments are whole.
+ * What is in flight beyond the average has nowhere to be but the queue, so a rate that is too high for the path waits for acknowledgments in
+ * place of filling it, and a reduction empties it within a round trip. Two segments at least: a peer may delay its acknowledgment of one.
+ */
+export function tightWindowOf(rateKbps: number, averageRttUs: number, mss: number): number {
+  const payloadBytes = (rateKbps * averageRttUs * mss) / (8000 * (mss + BESIDE_PAYLOAD_BYTES))
+  return Math.max(Math.ceil(payloadBytes) + mss, 2 * mss)
+}
+
 /** What was acknowledged counts for growth: what came while the window was not the limit says nothing, so at most double. */
 export function growthCredit({ ackedBytes, cwndBytes }: Flow): number {
   return Math.min(ackedBytes, cwndBytes)

@@ -25,7 +25,10 @@ import { startInterval } from './look.js'
 import { reno } from './reno.js'
 import { CongestionState, FlowView } from './state.js'
 
-/** Intervals without any acknowledgment double up to this power, so that a dead peer costs little. */
+/**
+ * Intervals without any acknowledgment double from the second on, up to this power, so that a dead peer costs little. The first does not: of
+ * flows with about a packet in an interval those a little slower would be looked at, and grow, half as often.
+ */
 const WAITS_MAX = 10
 const GROWTHS_PER_RTT = 4
 /** How often a flow in use is looked at that is neither held back nor marked: only its round-trip time can say something new. */
@@ -184,8 +187,9 @@ function lookNow(stack: Stack, connection: Connection, state: CongestionState): 
   // What is known of the path may be new.
   if (reconsider(stack, connection, state)) return
   if (ackedSince(stack, connection, state.ackedWord) === 0) {
+    const factor = 2 ** state.waits
     state.waits = Math.min(state.waits + 1, WAITS_MAX)
-    return lookAt(stack, connection, state, stack.nowUs + restUs(stack, connection, state) * 2 ** state.waits)
+    return lookAt(stack, connection, state, stack.nowUs + restUs(stack, connection, state) * factor)
   }
   const flow = tell(stack, connection, state, 'update')
   if (take(stack, connection, flow) || flow.isLimited) decided(stack, connection, state)

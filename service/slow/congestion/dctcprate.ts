@@ -8,6 +8,13 @@ import type { Algorithm, Flow } from './algorithm.js'
 import { MarkedShare } from './marks.js'
 import { RateControl } from './rate.js'
 
+/**
+ * Hyper increase, as in DCQCN (SIGCOMM 2015, 5): after so many intervals without a mark others have gone, or the path is another, and the rate
+ * grows by this part of itself at least. Of flows that share a marking port only those with a large share come there.
+ */
+const HYPER_INTERVALS = 32
+const HYPER_SHARE = 1 / 32
+
 class DctcpRate extends RateControl {
   private readonly config: DctcpConfig
   private readonly marks: MarkedShare
@@ -23,6 +30,7 @@ class DctcpRate extends RateControl {
 
   update(flow: Flow): void {
     this.achieved.note(flow)
+    this.queue.note(flow.rttUs, flow.ecnBytes > 0 || flow.losses > 0 || flow.timeouts > 0)
     this.ackedBytes += flow.ackedBytes
     this.markedBytes += flow.ecnBytes
     const isMarked = this.markedBytes > 0
@@ -56,13 +64,18 @@ class DctcpRate extends RateControl {
   }
 
   private grown(): number {
-    const { stepKbps, mimd } = this.config
+    const { mimd } = this.config
     const bounded = this.achieved.bound(this.kbps)
     if (this.kbps < this.thresholdKbps) return Math.min(bounded * 2, this.thresholdKbps)
-    const kbps = mimd === null ? bounded + stepKbps : bounded * mimd
+    const kbps = mimd === null ? bounded + this.increase(bounded) : bounded * mimd
     // A rate that was not achieved is no threshold to double to.
     this.thresholdKbps = Math.min(this.thresholdKbps, kbps)
     return kbps
+  }
+
+  private increase(kbps: number): number {
+    const { stepKbps } = this.config
+    return this.queue.quietIntervals > HYPER_INTERVALS ? Math.max(stepKbps, kbps * HYPER_SHARE) : stepKbps
   }
 }
 

@@ -1,7 +1,8 @@
 /** A rate between its bounds, with the window that goes with it: what the rate-based algorithms have in common. */
 import type { Flow, FlowControl } from './algorithm.js'
 import { AchievedRate } from './achieved.js'
-import { halfOfFlight, initialWindow, rateOf, SSTHRESH_NONE, windowOf } from './bounds.js'
+import { halfOfFlight, initialWindow, rateOf, SSTHRESH_NONE, tightWindowOf, windowOf } from './bounds.js'
+import { QueueWatch } from './queuewatch.js'
 
 export interface RateBounds {
   readonly minKbps: number
@@ -16,6 +17,8 @@ export abstract class RateControl implements FlowControl {
   /** Below it the rate doubles: what ssthresh is to a window (RFC 5681, 3.1). */
   protected thresholdKbps: number
   protected readonly achieved = new AchievedRate()
+  /** Whether there is a queue that the flow is answerable for, and how long round trips are then. */
+  protected readonly queue = new QueueWatch()
   private readonly initialKbps: number | null
   private readonly bounds: RateBounds
   private before = { kbps: 0, thresholdKbps: Infinity }
@@ -37,7 +40,9 @@ export abstract class RateControl implements FlowControl {
     const { minKbps, maxKbps } = this.bounds
     this.kbps = Math.min(Math.max(kbps, minKbps), maxKbps)
     flow.rateKbps = this.kbps >= maxKbps ? 0 : Math.round(this.kbps)
-    flow.cwndBytes = windowOf(flow.rateKbps === 0 ? Math.max(this.kbps, this.achieved.kbps) : this.kbps, flow)
+    flow.cwndBytes = this.queue.isThere
+      ? tightWindowOf(this.kbps, this.queue.averageRttUs, flow.mss)
+      : windowOf(flow.rateKbps === 0 ? Math.max(this.kbps, this.achieved.kbps) : this.kbps, flow)
   }
 
   /**
@@ -75,6 +80,7 @@ export abstract class RateControl implements FlowControl {
 
   private startOver(flow: Flow): void {
     this.achieved.forget()
+    this.queue.forget()
     this.set(flow, Math.min(this.kbps, this.startOf(flow, initialWindow(flow.mss))))
   }
 

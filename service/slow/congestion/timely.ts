@@ -1,6 +1,10 @@
 /**
  * TIMELY (SIGCOMM 2015, 4.2 and 4.3, Algorithm 1): the rate follows the gradient of the round-trip time. A completion event of the paper is
  * a control interval here, and its sample the smoothed round-trip time that the worker keeps.
+ *
+ * Between Tlow and Thigh it is the patched TIMELY of "ECN or Delay" (Zhu et al., CoNEXT 2016, 4.3): a gradient alone has no fixed point, since
+ * it is zero at any length of the queue. So the gradient only weighs growth against a decrease by how far the round-trip time is above a
+ * target, which is the middle of the band here.
  */
 import type { TimelyConfig } from '../config.js'
 import type { Algorithm, Flow } from './algorithm.js'
@@ -9,8 +13,10 @@ import { RateControl } from './rate.js'
 /** Hyperactive increase (4.3): after so many gradients in a row that are not positive the step is so many times as large. */
 const HAI_EVENTS = 5
 const HAI_STEPS = 5
-/** A gradient takes at most half of the rate at once: it has no upper bound where the queue grows by several least round trips. */
-const DECREASE_MIN = 0.5
+/** Gradients up to -1/4 count as growth alone, from 1/4 on as decrease alone (CoNEXT 2016, equation 30). */
+const GRADIENT_FULL = 1 / 4
+/** Of the rate at least so much is left between Tlow and Thigh, however far apart options put them. */
+const REMAINDER_MIN = 0.5
 
 class Timely extends RateControl {
   private readonly config: TimelyConfig
@@ -27,6 +33,7 @@ class Timely extends RateControl {
   update(flow: Flow): void {
     this.achieved.note(flow)
     if (flow.rttUs === 0 || flow.ackedBytes === 0) return
+    this.queue.note(flow.rttUs, flow.rttUs > this.config.tlowUs)
     const gradient = this.gradient(flow.rttUs)
     const hasLost = flow.losses > 0 || flow.timeouts > 0
     const kbps = this.next(flow.rttUs, gradient)
@@ -40,6 +47,7 @@ class Timely extends RateControl {
     this.rttDiffUs = 0
     this.calmEvents = 0
     this.achieved.forget()
+    this.queue.forget()
   }
 
   /** The normalized gradient with this sample. */
@@ -58,9 +66,17 @@ class Timely extends RateControl {
     this.calmEvents = isCalm ? this.calmEvents + 1 : 0
     if (rttUs < tlowUs) return achieved.bound(kbps) + stepKbps
     if (rttUs > thighUs) return kbps * (1 - beta * (1 - thighUs / rttUs))
-    if (isCalm) return achieved.bound(kbps) + (this.calmEvents >= HAI_EVENTS ? HAI_STEPS : 1) * stepKbps
-    return kbps * Math.max(1 - beta * gradient, DECREASE_MIN)
+    const weight = decreaseWeight(gradient)
+    const targetUs = (tlowUs + thighUs) / 2
+    const excess = Math.max(rttUs / targetUs - 1, 0)
+    const steps = this.calmEvents >= HAI_EVENTS ? HAI_STEPS : 1
+    return achieved.bound(kbps) * Math.max(1 - beta * weight * excess, REMAINDER_MIN) + (1 - weight) * steps * stepKbps
   }
+}
+
+/** How much a gradient speaks for a decrease: 0 for growth alone, 1 for decrease alone. */
+function decreaseWeight(gradient: number): number {
+  return Math.min(Math.max((gradient / GRADIENT_FULL + 1) / 2, 0), 1)
 }
 
 /** timely; `maxKbps` is the link's bandwidth. */

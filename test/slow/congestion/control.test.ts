@@ -91,6 +91,17 @@ describe('interval', () => {
     for (const end = host.nowUs + 100_000; host.nowUs < end; looks++) host.advance(host.slow.nextDeadlineUs() - host.nowUs)
     expect(looks).toBeLessThan(25)
   })
+
+  it('held back, nothing acknowledged in the first interval -> the next look is one interval later, as for a flow that is a little faster', () => {
+    const { module, times } = spy('interval')
+    const flow = played({ module, cc: { algorithm: 'module' } }).rtt(100).send(1_000_000).limited()
+    const { host } = flow.open
+    host.advance(200)
+    flow.ack(1000)
+    const startUs = host.nowUs
+    host.advance(200)
+    expect(times).toEqual([startUs + 200])
+  })
 })
 
 describe('limited', () => {

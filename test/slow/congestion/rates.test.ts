@@ -10,7 +10,7 @@ const LINK_KBPS = 10_000_000
 
 describe('dctcp-rate', () => {
   function start(config: Partial<DctcpConfig> = {}, linkKbps = LINK_KBPS): ReturnType<typeof begin> {
-    return begin(dctcpRate({ ...DEFAULT_DCTCP, initKbps: 100_000, minPackets: 0, ...config }, linkKbps))
+    return begin(dctcpRate({ ...DEFAULT_DCTCP, initKbps: 100_000, minPackets: 0, stepKbps: 10_000, ...config }, linkKbps))
   }
   type Started = ReturnType<typeof start>
   /** An interval in which the flow was held back and had its whole rate. */
@@ -140,13 +140,41 @@ describe('dctcp-rate', () => {
     expect([full(started), full(started), full(started), full(started)]).toEqual([40_000, 80_000, 160_000, 170_000])
   })
 
-  it('any rate -> a window of two round trips of it, never below the initial one', () => {
+  it('nothing marked for 32 intervals -> grows by a 32nd of the rate where that is more than a step (hyper increase)', () => {
+    const started = start({ weight: 0, initKbps: 1_000_000 })
+    full(started, 1)
+    for (let i = 0; i < 32; i++) full(started)
+    expect(started.flow.rateKbps).toBe(500_000 + 32 * 10_000)
+    expect(full(started)).toBe(Math.round(820_000 * (1 + 1 / 32)))
+  })
+
+  it('marked -> the window is an average round trip of the rate and a segment; 64 intervals without marks -> two round trips again', () => {
+    const started = start({ weight: 0, initKbps: 1_000_000, stepKbps: 1 })
+    full(started, 1)
+    const { flow } = started
+    expect(flow.cwndBytes).toBe(Math.ceil((flow.rateKbps * flow.rttUs * MSS) / (8000 * (MSS + 52))) + MSS)
+    // A longer round trip makes room for itself only slowly.
+    const before = flow.cwndBytes
+    flow.rttUs *= 2
+    full(started, 1)
+    expect(flow.cwndBytes).toBeLessThan(before)
+    for (let i = 0; i < 64; i++) full(started)
+    expect(flow.cwndBytes).toBe(Math.ceil((2 * flow.rateKbps * flow.rttUs) / 8000))
+  })
+
+  it('marked, a rate of less than a segment in a round trip -> a window of two segments', () => {
+    const started = start({ minKbps: 10 })
+    for (let i = 0; i < 40; i++) full(started, 1)
+    expect(started.flow.cwndBytes).toBe(2 * MSS)
+  })
+
+  it('any rate, nothing marked -> a window of two round trips of it, never below the initial one', () => {
     expect(start({ initKbps: 1_000_000 }).flow.cwndBytes).toBe(25_000)
     expect(start({ initKbps: 10_000 }).flow.cwndBytes).toBe(initialWindow(MSS))
   })
 
   it('from another algorithm -> its window becomes the rate, its threshold the end of doubling', () => {
-    const { flow, control } = begin(dctcpRate({ ...DEFAULT_DCTCP, minPackets: 0 }, LINK_KBPS), {
+    const { flow, control } = begin(dctcpRate({ ...DEFAULT_DCTCP, stepKbps: 10_000 }, LINK_KBPS), {
       rttUs: 1000, cwndBytes: 50 * MSS, ssthreshBytes: 40 * MSS,
     })
     expect(flow.rateKbps).toBe(600_000)
@@ -179,7 +207,7 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
       return sample(started, 50)
     }
     expect(after(60)).toBe(1_020_000)
-    expect(after(30)).toBeLessThan(1_000_000)
+    expect(after(30)).toBe(1_005_000)
   })
 
   it('above Thigh -> rate (1 - beta (1 - Thigh / rtt)) (line 9)', () => {
@@ -188,38 +216,68 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
     expect(sample(start({ thighUs: 240 }), 300)).toBe(840_000)
   })
 
-  it('gradient not positive -> a step, from the fifth time in a row on five of them (line 12; 4.3, hyperactive increase)', () => {
-    const started = start()
+  it('gradient 0 at the target -> half a step, from the fifth time in a row on five of them (4.3; CoNEXT 2016, algorithm 2)', () => {
+    const started = start({}, 90)
     const steps: number[] = []
     for (let i = 0, before = 1_000_000; i < 6; i++) {
-      const now = sample(started, 100)
+      const now = sample(started, 90)
       steps.push(now - before)
       before = now
     }
-    expect(steps).toEqual([10_000, 10_000, 10_000, 10_000, 50_000, 50_000])
+    expect(steps).toEqual([5000, 5000, 5000, 5000, 25_000, 25_000])
   })
 
-  it('gradient positive -> rate (1 - beta gradient), gradient = EWMA of differences / least round trip (lines 1 to 3, 15)', () => {
+  it('gradient from -1/4 down -> growth alone; from 1/4 up -> decrease alone, by beta times what the target is exceeded by', () => {
+    const config = { minRttUs: 20 }
+    const falling = start(config)
+    sample(falling, 140)
+    const before = falling.flow.rateKbps
+    expect(sample(falling, 100) - before).toBe(10_000)
+    const rising = start(config)
+    sample(rising, 90)
+    const kbps = rising.flow.rateKbps
+    expect(sample(rising, 120)).toBeCloseTo(kbps * (1 - 0.8 * (120 / 90 - 1)), -1)
+  })
+
+  it('gradient between -> growth and decrease by its weight, gradient = EWMA of differences / least round trip (lines 1 to 3)', () => {
     const started = start({ minRttUs: 20 })
-    sample(started, 100)
-    // Differences 0, 4: EWMA with alpha 0.5 is 2; 2 / 20 = 0.1.
-    expect(sample(started, 104)).toBeCloseTo(1_010_000 * (1 - 0.8 * 0.1), -1)
+    sample(started, 96)
+    const before = started.flow.rateKbps
+    // Differences 0, 4: EWMA with alpha 0.5 is 2; 2 / 20 = 0.1, whose weight is (0.1 / 0.25 + 1) / 2 = 0.7.
+    expect(sample(started, 100)).toBeCloseTo(before * (1 - 0.8 * 0.7 * (100 / 90 - 1)) + 0.3 * 10_000, -1)
   })
 
   it('--cc-timely-alpha, --cc-timely-minrtt -> weight and scale of the gradient', () => {
     const after = (config: Partial<TimelyConfig>): number => {
-      const started = start(config)
-      sample(started, 100)
-      return sample(started, 104) / 1_010_000
+      const started = start(config, 80)
+      sample(started, 80)
+      return sample(started, 84) - 1_005_000
     }
-    expect(after({ minRttUs: 20, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.05, 5)
-    expect(after({ minRttUs: 40, alpha: 0.25 })).toBeCloseTo(1 - 0.8 * 0.025, 5)
+    // Below the target nothing but growth, by one less the weight.
+    expect(after({ minRttUs: 20, alpha: 0.25 })).toBeCloseTo(10_000 * (1 - 0.6), -1)
+    expect(after({ minRttUs: 40, alpha: 0.25 })).toBeCloseTo(10_000 * (1 - 0.55), -1)
+    expect(after({ minRttUs: 20, alpha: 0.5 })).toBeCloseTo(10_000 * (1 - 0.7), -1)
   })
 
-  it('a steep gradient -> at most half the rate at once', () => {
-    const started = start()
+  it('a band of any width -> at most half the rate at once', () => {
+    const started = start({ tlowUs: 0, thighUs: 1_000, beta: 1 })
     sample(started, 31)
-    expect(sample(started, 149)).toBe(505_000)
+    const before = started.flow.rateKbps
+    expect(sample(started, 1_000)).toBe(Math.round(before / 2))
+  })
+
+  it('least round trip above Tlow, no jitter -> grows all the same', () => {
+    const started = start({ alpha: 0.02 }, 43)
+    sample(started, 45)
+    for (let i = 0; i < 50; i++) sample(started, 45)
+    expect(started.flow.rateKbps).toBeGreaterThan(1_500_000)
+  })
+
+  it('above Tlow -> the window is an average round trip of the rate and a segment', () => {
+    const started = start({}, 90)
+    sample(started, 90)
+    expect(started.flow.cwndBytes).toBe(Math.ceil((1_005_000 * 90 * MSS) / (8000 * (MSS + 52))) + MSS)
+    expect(start({}, 10).flow.cwndBytes).toBeGreaterThanOrEqual(initialWindow(MSS))
   })
 
   it('--cc-timely-init, --cc-timely-minrate, --cc-timely-step -> first and least rate, and the step', () => {
@@ -246,11 +304,11 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
     expect(flow.rateKbps).toBe(500_000)
     control.onUndo?.(flow)
     expect(flow.rateKbps).toBe(1_000_000)
-    for (let i = 0; i < 5; i++) sample(started, 100)
+    for (let i = 0; i < 5; i++) sample(started, 60)
     control.onIdle?.(flow)
     // Neither five calm events nor a difference to the sample before.
     const before = flow.rateKbps
-    expect(sample(started, 140) - before).toBe(10_000)
+    expect(sample(started, 80) - before).toBe(5_000)
     control.onLoss(flow)
     control.onTimeout?.(flow)
     expect(flow.rateKbps).toBeLessThanOrEqual(1_000_000)
