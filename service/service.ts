@@ -23,7 +23,7 @@ import type { Options } from './options.js'
 import { isModulePath } from './optionvalues.js'
 import { openPorts, WORKERS, type ServicePorts } from './ports.js'
 import { appRegionShape } from './sizes.js'
-import { slowConfig } from './slowconfig.js'
+import { networksOf, slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
 import { loadAlgorithm, ModuleError } from './slow/congestion/loader.js'
 import { SlowPath } from './slow/slowpath.js'
@@ -265,7 +265,8 @@ export class Service {
       },
     }
     this.control = new ControlServer({
-      system: nativeSystem, apps, connections: () => slow.listConnections(), log: this.log, listenFd, socketMode: options.socketMode,
+      system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
+      listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
       changed: () => loop.wake(), retire: (close) => workers.retire(close),

@@ -76,6 +76,14 @@ export class LoopAttachment {
     this.runTurn()
   }
 
+  /** A wake-up may have been taken from the watcher: looks anew, not at once. */
+  nudge(): void {
+    if (this.closed || !this.armed) return
+    this.slept = true
+    this.disarm()
+    this.schedule()
+  }
+
   close(): void {
     if (this.closed) return
     this.closed = true
