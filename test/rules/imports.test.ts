@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'service/fast': ['lib/memif', 'lib/wire', 'native'],
   service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools'],
   'lib/tas': ['lib/memif', 'native'],
+  'lib/interpose': ['lib/tas'],
   tools: ['lib/memif', 'lib/wire', 'native'],
   examples: ['lib/tas'],
   experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
