@@ -1,6 +1,7 @@
 /** The thread's way to TAS: one session at a time, made when it is first needed, made anew when the service is back. */
 import { AsyncResource } from 'node:async_hooks'
 import { type Networks, TasError } from '../tas/index.js'
+import { Claims } from './claims.js'
 import { Router } from './routing.js'
 import { Session } from './session.js'
 import type { Settings } from './settings.js'
@@ -18,6 +19,7 @@ export interface Waiting {
 export class Transport {
   readonly settings: Settings
   readonly router: Router
+  readonly claims = new Claims()
   /** Without any store of AsyncLocalStorage: what an accepted connection belongs to, as in the kernel's case. */
   readonly root = new AsyncResource('TASJS')
   private current: Session | null = null

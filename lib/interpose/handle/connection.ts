@@ -293,20 +293,13 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
   }
 
   close(callback?: () => void): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.reads.close()
-    this.options.close()
-    this.endConnection()
-    this.updateHold()
-    whenClosed(() => this.finishClose(callback))
+    if (!this.isClosed) this.end(false, callback)
   }
 
   /** Closes with a RST (uv_tcp_close_reset). */
   reset(callback?: () => void): number {
     if (this.isClosed) return UV_EINVAL
-    this.connection?.abort()
-    this.close(callback)
+    this.end(true, callback)
     return 0
   }
 
@@ -460,11 +453,19 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
     this.updateHold()
   }
 
-  private endConnection(): void {
+  private end(isReset: boolean, callback: (() => void) | undefined): void {
+    this.isClosed = true
+    this.reads.close()
+    this.writes.close()
+    this.options.close()
     const { connection, session } = this
-    if (connection === null || session === null) return
-    connection.close()
-    session.forget(connection)
+    if (connection !== null && session !== null) {
+      if (isReset) connection.abort()
+      else connection.close()
+      session.forget(connection)
+    }
+    this.updateHold()
+    whenClosed(() => this.finishClose(callback))
   }
 
   private finishClose(callback: (() => void) | undefined): void {

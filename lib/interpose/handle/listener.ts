@@ -1,6 +1,7 @@
 /** The handle of a listener: what `net.Server` has in place of `TCP`. */
 import { AsyncResource } from 'node:async_hooks'
 import { type Connection, type Listener, type ListenOptions, TasError } from '../../tas/index.js'
+import type { Claim } from '../claims.js'
 import { UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ETIMEDOUT } from '../errors.js'
 import { type SocketName } from '../internals.js'
 import { isWildcard } from '../routing.js'
@@ -39,6 +40,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   private readonly isGiven: boolean
   private session: Session | null = null
   private listener: Listener | null = null
+  private claim: Claim | null = null
   private port: number
   private backlog = 0
   private isListening = false
@@ -59,9 +61,12 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   /** Listens, in TAS and beside it. Returns 0 or an error. Without a service it does so as soon as there is one. */
   listen(backlog: number): number {
     this.backlog = Math.max(1, backlog)
+    if (this.port !== 0 && !this.transport.claims.isFree(this.wanted(this.port))) return UV_EADDRINUSE
     const error = this.isGiven ? this.listenBeside() : this.listenAnew()
     if (error !== 0) return error
     for (const companion of this.companions) forward(companion, this)
+    this.claim = this.wanted(this.port)
+    this.transport.claims.add(this.claim)
     this.isListening = true
     this.updateHold()
     return 0
@@ -102,6 +107,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     this.isClosed = true
     this.isListening = false
     this.transport.unwait(this)
+    if (this.claim !== null) this.transport.claims.delete(this.claim)
     this.leave()
     closeAll(this.companions)
     this.updateHold()
@@ -210,6 +216,10 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
       if (error instanceof TasError) return UV_EADDRNOTAVAIL
       throw error
     }
+  }
+
+  private wanted(port: number): Claim {
+    return { address: this.place.address, port, isShared: this.place.isShared }
   }
 
   private leave(): void {

@@ -118,7 +118,7 @@ export class Writes {
 
   /** @internal */
   runShutdown(): void {
-    if (this.shutdownRequest !== null && this.pending.length === 0) this.sendFin()
+    if (this.connection !== null && this.shutdownRequest !== null && this.pending.length === 0) this.sendFin()
   }
 
   /**
@@ -141,10 +141,14 @@ export class Writes {
     this.error = 0
   }
 
-  /** The handle is closed: what waits is called off. */
-  cancel(): void {
+  /** The handle is closed: nothing more is handed over. */
+  close(): void {
     this.connection = null
     this.isEnded = true
+  }
+
+  /** What waited when the handle was closed is called off. */
+  cancel(): void {
     this.failAll(UV_ECANCELED)
     const request = this.shutdownRequest
     this.shutdownRequest = null
@@ -213,7 +217,7 @@ export class Writes {
     const request = this.shutdownRequest
     this.shutdownRequest = null
     if (request === null) return
-    this.connection?.txClose()
+    if (this.connection?.state === 'open') this.connection.txClose()
     this.finishShutdown(request, 0)
   }
 
