@@ -233,7 +233,7 @@ export class Context {
       }
     }
     // The sleep may have taken a wake-up that was meant for the event loop.
-    this.loop?.nudge()
+    this.loop?.wake()
     return at
   }
 

@@ -56,7 +56,7 @@ class NativeLink implements ServiceLink {
     return new FdWatcher(this.control, () => {
       this.look()
       if (this.gone) onGone()
-    })
+    }, true)
   }
 
   createContext(): ContextLink {
