@@ -102,18 +102,30 @@ export class Session {
   }
 
   /**
-   * The process ends: what it leaves open is reset by the service, so what was closed gets `limitUs` microseconds to be delivered; the
-   * kernel would deliver it without the process. A peer that keeps its side open is waited for only until our FIN is acknowledged.
+   * The process ends: what it leaves open the service resets. The kernel would close it and deliver what was written, so this is done
+   * here first. It takes at most `limitMs`, and `graceMs` once the peers have acknowledged everything, for them to close as well.
    */
-  drain(limitUs: number): void {
+  drain(limitMs: number, graceMs: number): void {
     if (this.isGone) return
     this.context.detach()
+    for (const connection of this.connections.keys()) this.abandon(connection)
+    this.connections.clear()
     const events = createEvents(DRAIN_EVENTS)
-    const until = performance.now() * 1000 + limitUs
-    const isDelivered = (connection: Connection): boolean => connection.state === 'closed' || connection.txDelivered
-    while (![...this.closing].every(isDelivered) && performance.now() * 1000 < until && !this.tas.gone) {
+    const startMs = performance.now()
+    let deliveredMs: number | null = null
+    while (this.closing.size > 0 && !this.tas.gone) {
       if (this.context.poll(events) === 0) this.context.block(DRAIN_STEP_US)
+      for (const connection of this.closing) if (connection.state === 'closed') this.closing.delete(connection)
+      const nowMs = performance.now()
+      if (deliveredMs === null && [...this.closing].every((connection) => connection.txDelivered)) deliveredMs = nowMs
+      if (nowMs - startMs > limitMs || (deliveredMs !== null && nowMs - deliveredMs > graceMs)) return
     }
+  }
+
+  private abandon(connection: Connection): void {
+    const isOpen = connection.state === 'open'
+    connection.close()
+    if (isOpen) this.closing.add(connection)
   }
 
   private take(event: TasEvent): void {

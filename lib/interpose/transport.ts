@@ -8,8 +8,9 @@ import type { Settings } from './settings.js'
 
 /** After how long to try again to reach a service that was not there, milliseconds. */
 const RETRY_MS = 1_000
-/** How long the end of the process may wait for bytes that are on their way, microseconds. */
-const DRAIN_LIMIT_US = 2_000_000
+/** How long the end of the process may wait for bytes that are on their way, and for peers that have them to close. */
+const DRAIN_LIMIT_MS = 2_000
+const DRAIN_GRACE_MS = 100
 
 /** Wants to be told when there is a service again. */
 export interface Waiting {
@@ -33,7 +34,7 @@ export class Transport {
   constructor(settings: Settings) {
     this.settings = settings
     this.router = new Router(settings, () => this.networks())
-    process.on('exit', () => this.current?.drain(DRAIN_LIMIT_US))
+    process.on('exit', () => this.current?.drain(DRAIN_LIMIT_MS, DRAIN_GRACE_MS))
   }
 
   /** The session with the service, or null if there is none now. */

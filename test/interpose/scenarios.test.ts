@@ -30,7 +30,7 @@ describeHosts('programs on TAS', {}, (hosts) => {
   }
 
   describe.each([...nodes])('$name', (node) => {
-    const names = ['net', 'http', ...(noCertificates === null ? ['tls'] : [])]
+    const names = ['net', 'http', 'processes', ...(noCertificates === null ? ['tls'] : [])]
     it.each(names)('%s: plain Node and TAS -> the same', async (name) => {
       const plain = await run(name, node, false)
       const onTas = await run(name, node, true)
