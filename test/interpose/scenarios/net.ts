@@ -1,7 +1,9 @@
 /** `node:net`: what a program sees of connections and servers. */
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import diagnostics from 'node:diagnostics_channel'
 import net from 'node:net'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closed, errorOf, HOST, listen, next, portOf, record, runCases } from './runner.js'
 
@@ -539,6 +541,23 @@ await runCases({
     const text = (await collect(far)).toString()
     await closed(server)
     return text
+  },
+
+  'diagnostics channels and performance entries': async () => {
+    const log: string[] = []
+    const note = (_message: unknown, name: string | symbol): number => log.push(String(name))
+    for (const name of ['net.client.socket', 'net.server.socket']) diagnostics.subscribe(name, note)
+    const observer = new PerformanceObserver(() => undefined)
+    observer.observe({ entryTypes: ['net'] })
+    const { server, near, far } = await pair()
+    await sleep(10)
+    const entries = observer.takeRecords().map(({ name, entryType }) => `${entryType} ${name}`)
+    observer.disconnect()
+    near.destroy()
+    far.destroy()
+    await closed(server)
+    for (const name of ['net.client.socket', 'net.server.socket']) diagnostics.unsubscribe(name, note)
+    return [log.sort(), entries]
   },
 
   'getConnections and instanceof': async () => {

@@ -4,12 +4,20 @@ import http from 'node:http'
 import net from 'node:net'
 import { listen } from './runner.js'
 
+/** Answers with the length of the body, when all of it is there. */
+function countBody(incoming: http.IncomingMessage, response: http.ServerResponse): void {
+  let lenBytes = 0
+  incoming.on('data', (bytes: Buffer) => { lenBytes += bytes.length })
+  incoming.on('end', () => response.end(String(lenBytes)))
+}
+
 const echo = net.createServer((socket) => {
   socket.on('error', () => undefined)
   socket.pipe(socket)
 })
 const web = http.createServer((incoming, response) => {
   if (incoming.method === 'POST') incoming.pipe(response)
+  else if (incoming.method === 'PUT') countBody(incoming, response)
   else response.end(`${incoming.url} for ${String(incoming.socket.remoteFamily)}`)
 })
 const sink = net.createServer({ allowHalfOpen: true }, (socket) => {
