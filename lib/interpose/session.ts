@@ -38,6 +38,7 @@ export class Session {
   /** Closed by the program, not yet done: their last bytes may be on their way. */
   private readonly closing = new Set<Connection>()
   private isEnded = false
+  private isReplaced = false
 
   /** Connects to the service. Throws TasError if that fails. The process is not kept alive until `ref`. */
   constructor() {
@@ -49,6 +50,12 @@ export class Session {
   /** Whether the service is known to have ended. */
   get isGone(): boolean {
     return this.isEnded || this.tas.gone
+  }
+
+  /** The service has ended and another session takes over: gives memory and descriptors back once everything has been told. */
+  dispose(): void {
+    this.isReplaced = true
+    if (this.connections.size === 0 && this.listeners.size === 0) this.tas.close()
   }
 
   networks(): ReturnType<Tas['networks']> {
@@ -134,7 +141,9 @@ export class Session {
     } finally {
       runTicks()
     }
-    if (this.tas.gone) this.isEnded = true
+    if (!this.tas.gone) return
+    this.isEnded = true
+    if (this.isReplaced) setImmediate(() => this.dispose())
   }
 
   private deliver(event: TasEvent): void {

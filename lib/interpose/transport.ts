@@ -43,6 +43,8 @@ export class Transport {
     const nowMs = performance.now()
     if (nowMs - this.triedMs < RETRY_MS) return null
     this.triedMs = nowMs
+    this.current?.dispose()
+    this.current = null
     this.current = this.root.runInAsyncScope(() => this.open())
     return this.current
   }
