@@ -104,7 +104,7 @@ export interface Addon {
   nowUs(): number
   yieldCpu(): number
 
-  watcherCreate(fd: number, onReadable: () => void): NativeHandle
+  watcherCreate(fd: number, onReadable: () => void, hangsUp: boolean): NativeHandle
   watcherClose(watcher: NativeHandle): void
   watcherRef(watcher: NativeHandle): void
   watcherUnref(watcher: NativeHandle): void

@@ -56,9 +56,12 @@ export class TimerFd {
 export class FdWatcher {
   private readonly handle: NativeHandle
 
-  /** Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file. */
-  constructor(fd: number, onReadable: () => void) {
-    this.handle = addon().watcherCreate(fd, onReadable)
+  /**
+   * `hangsUp`: the descriptor is a socket that is shut down when the thread ends while it is watched, however it ends.
+   * Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file.
+   */
+  constructor(fd: number, onReadable: () => void, hangsUp = false) {
+    this.handle = addon().watcherCreate(fd, onReadable, hangsUp)
   }
 
   /** Keeps the process alive (the state at the beginning). */

@@ -11,6 +11,8 @@ import {
   encodePage,
   LAYOUT_VERSION,
   type ConnectionRow,
+  type ConnectionsPage,
+  type NetworksMessage,
   type TasToApp,
   type Wakeable,
 } from '../lib/memif/index.js'
@@ -39,6 +41,8 @@ export interface ControlEnv {
   readonly apps: AppRegistry
   /** Begins a walk through all connections. */
   readonly connections: () => Listing
+  /** What can be reached. */
+  readonly networks: Omit<NetworksMessage, 'op'>
   readonly log: Log
   /** The listening socket. */
   readonly listenFd: number
@@ -212,6 +216,7 @@ export class ControlServer {
   private handle(client: Client, message: Readonly<Record<string, unknown>> | null): void {
     if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
     else if (message?.['op'] === 'context') this.addContext(client)
+    else if (message?.['op'] === 'networks') this.sendPage(client, { op: 'networks', ...this.env.networks })
     else if (message?.['op'] === 'connections') this.listConnections(client, message['first'] === true)
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
@@ -249,14 +254,18 @@ export class ControlServer {
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
   private listConnections(client: Client, isFirst: boolean): void {
-    const { system, ownUid, connections } = this.env
+    const { ownUid, connections } = this.env
     if (client.peer.uid !== ownUid && client.peer.uid !== 0) {
       throw new ClientError('EACCES', `user ${client.peer.uid} may not see the connections; the user of tas and root may`)
     }
     if (isFirst || client.listing === null) client.listing = connections()
     const page = client.listing.next()
     if (!page.more) client.listing = null
-    if (!system.sendMessage(client.fd, encodePage({ op: 'connections', ...page }), [])) {
+    this.sendPage(client, { op: 'connections', ...page })
+  }
+
+  private sendPage(client: Client, page: ConnectionsPage | NetworksMessage): void {
+    if (!this.env.system.sendMessage(client.fd, encodePage(page), [])) {
       throw new ClientError('EAGAIN', 'does not read its control socket')
     }
   }

@@ -6,6 +6,7 @@ const INTRODUCTION = `# Options of \`tas\`
 \`\`\`
 tas --ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...
 tas stat [--socket=PATH] [--json] [--interval=SECONDS]
+tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
 \`\`\`
 
 Values are given as \`--name=value\` or \`--name value\`. Names, units and defaults are those of the original TAS (user guide, chapter 1.2)

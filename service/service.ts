@@ -22,7 +22,7 @@ import type { Options } from './options.js'
 import { openPorts, WORKERS, type ServicePorts } from './ports.js'
 import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
-import { slowConfig } from './slowconfig.js'
+import { networksOf, slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
@@ -245,7 +245,8 @@ export class Service {
       },
     }
     this.control = new ControlServer({
-      system: nativeSystem, apps, connections: () => slow.listConnections(), log: this.log, listenFd, socketMode: options.socketMode,
+      system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
+      listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
       changed: () => loop.wake(), retire: (close) => workers.retire(close),

@@ -1,9 +1,16 @@
 /** The slow path's configuration from the command line. */
-import { CONGESTION_CONTROLS, type CongestionControl } from '../lib/memif/index.js'
+import { CONGESTION_CONTROLS, type CongestionControl, type NetworksMessage } from '../lib/memif/index.js'
+import { formatIpv4Address } from '../lib/wire/index.js'
 import type { Options } from './options.js'
-import { isModulePath } from './optionvalues.js'
+import { isModulePath, type Cidr } from './optionvalues.js'
 import { appRegionShape } from './sizes.js'
 import { DEFAULT_CONGESTION, DEFAULT_TCP, type CongestionConfig, type SlowConfig } from './slow/config.js'
+
+/** What applications are told of the networks that TAS serves. */
+export function networksOf(options: Options): Omit<NetworksMessage, 'op'> {
+  const text = ({ address, prefix }: Cidr): string => `${formatIpv4Address(address)}/${prefix}`
+  return { addresses: options.ipAddr.map(text), routes: options.ipRoute.map(text) }
+}
 
 /** What the slow path is told when there are `workers` workers. Times are microseconds on both sides. */
 export function slowConfig(options: Options, workers: number): SlowConfig {

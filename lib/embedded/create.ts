@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs'
 import { COUNTERS_BYTES, writeCountersHeader } from '../memif/index.js'
 import { TasError } from '../tas/errors.js'
+import type { Network, Networks } from '../tas/link.js'
 import { Tas } from '../tas/tas.js'
 import {
   Clock, closeFd, createRegion, type CreatedRegion, LoopPort, nowUs, type Port, punchHole, Regions, setTimerSlackNs, unmapRegion, waitReadable,
@@ -126,11 +127,16 @@ function unmap(regions: Regions, index: number, region: CreatedRegion): void {
   unmapRegion(region.buffer)
 }
 
+function networksOf({ ipAddr, ipRoute }: Options): Networks {
+  const network = ({ address, prefix }: { readonly address: number; readonly prefix: number }): Network => ({ ip: address | 0, prefix })
+  return { addresses: ipAddr.map(network), routes: ipRoute.map(network) }
+}
+
 /** Enters this program as the only application, in memory of its own. */
 function addProgram(stack: Stack, driver: LoopDriver, options: Options, regions: Regions, log: Log, undo: UndoStack): EmbeddedLink {
   const region = createRegion('tas-app', appRegionShape(options, WORKERS).regionBytes)
   undo.add('the program\'s region', () => closeFd(region.fd))
   const app = stack.slow.apps.addApp(region, `pid ${process.pid}`, process.pid)
   undo.add('the program\'s mapping', () => unmap(regions, app, region))
-  return new EmbeddedLink({ stack, driver, region: region.buffer, app, closed: () => undo.run(log) })
+  return new EmbeddedLink({ stack, driver, region: region.buffer, app, networks: networksOf(options), closed: () => undo.run(log) })
 }

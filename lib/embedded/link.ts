@@ -1,6 +1,6 @@
 /** What the library is given in place of a service (lib/tas/link.ts): each poll of a context runs the stack. */
 import type { Wakeable } from '../memif/index.js'
-import type { ContextLink, ServiceLink, Watcher } from '../tas/link.js'
+import type { ContextLink, Networks, ServiceLink, Watcher } from '../tas/link.js'
 import { codeOf, TasError } from '../tas/errors.js'
 import type { LoopDriver } from './loop.js'
 import type { Sleeper, Stack } from './stack.js'
@@ -12,6 +12,7 @@ export interface LinkParts {
   /** The application's region, and its id in the slow path. */
   readonly region: ArrayBufferLike
   readonly app: number
+  readonly networks: Networks
   /** Takes everything back that the stack was made of. */
   readonly closed: () => void
 }
@@ -61,6 +62,11 @@ export class EmbeddedLink implements ServiceLink {
         this.onGone = null
       },
     }
+  }
+
+  /** What the options say, as the service would. */
+  networks(): Networks {
+    return this.parts.networks
   }
 
   createContext(): ContextLink {

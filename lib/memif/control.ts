@@ -6,6 +6,8 @@
  *                                                                                 slow path's eventfd, each worker's eventfd]
  *   application -> tas   { op: 'context' }
  *   tas -> application   { op: 'context', context }                              [the context's eventfd]
+ *   anybody -> tas       { op: 'networks' }                                      what can be reached; no hello needed
+ *   tas -> anybody       { op: 'networks', addresses, routes }                   as --ip-addr and --ip-route say
  *   anybody -> tas       { op: 'connections', first }                            the next page; `first`: from the beginning
  *   tas -> anybody       { op: 'connections', connections, more }                for the user of tas and for root; no hello needed
  *   tas -> application   { op: 'error', code, message }                          then it closes the socket
@@ -19,7 +21,7 @@
 
 import type { InfoValues } from './conninfo.js'
 
-/** Longest page of connections in bytes; only who asks for them need have room for it. */
+/** Longest page of connections, and longest list of networks, in bytes; only who asks for them need have room for it. */
 export const CONTROL_PAGE_MAX = 1 << 16
 /** Longest control message in bytes. */
 export const CONTROL_MESSAGE_MAX = 1024
@@ -55,10 +57,18 @@ export interface ConnectionsPage {
   /** There may be another page. */
   readonly more: boolean
 }
+export interface NetworksRequest { readonly op: 'networks' }
+export interface NetworksMessage {
+  readonly op: 'networks'
+  /** TAS's own addresses, each with the length of its on-link prefix: '10.0.0.1/24'. */
+  readonly addresses: readonly string[]
+  /** Destinations of its routes: '0.0.0.0/0'. */
+  readonly routes: readonly string[]
+}
 export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
 export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
 
-export type AppToTas = HelloMessage | ContextRequest | ConnectionsRequest
+export type AppToTas = HelloMessage | ContextRequest | ConnectionsRequest | NetworksRequest
 export type TasToApp = WelcomeMessage | ContextGrant | ErrorMessage
 export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 
@@ -69,8 +79,8 @@ export function encodeControl(message: AppToTas | TasToApp | TasToWorker): Uint8
   return bytes
 }
 
-/** Encodes a page of connections. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
-export function encodePage(page: ConnectionsPage): Uint8Array {
+/** Encodes a page of connections or the networks. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
+export function encodePage(page: ConnectionsPage | NetworksMessage): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify(page))
   if (bytes.length > CONTROL_PAGE_MAX) throw new RangeError(`page of ${bytes.length} bytes`)
   return bytes

@@ -161,6 +161,13 @@ export class RingConsumer {
     return this.entries + ((this.head & this.mask) << this.shift)
   }
 
+  /** Word index of the entry `count` behind the oldest, or -1 if there is none; takes nothing. By an Atomics.load. */
+  peekAhead(count: number): number {
+    this.look()
+    const at = (this.head + count) | 0
+    return ((this.tail - at) | 0) > 0 ? this.entries + ((at & this.mask) << this.shift) : -1
+  }
+
   /** Whether the ring is empty, by an Atomics.load: for the second look before sleeping. */
   isEmpty(): boolean {
     this.look()

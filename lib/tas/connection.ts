@@ -131,6 +131,11 @@ export class Connection {
     return this.current === 'open' ? this.tx.free : 0
   }
 
+  /** Whether the peer has acknowledged everything that was sent and our FIN, also after `close`. */
+  get txDelivered(): boolean {
+    return this.tx.closed
+  }
+
   /** The whole transmit buffer: write allocated bytes at `txOffset`. It may be another object after each allocation that follows a send. */
   get txBuffer(): Uint8Array {
     return this.tx.buffer

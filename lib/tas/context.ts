@@ -1,6 +1,6 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
-  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, LISTEN_REUSEPORT,
+  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT,
   placeContext, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
@@ -23,6 +23,9 @@ import { Waiter } from './waiter.js'
 /** Empty polls between two looks whether the service is still there: a look is a system call. */
 const POLLS_PER_LOOK = 1024
 const DEFAULT_BACKLOG = 128
+/** Looks for an awaited answer before the thread sleeps between two of them, and for how long it does. */
+const ANSWER_SPINS = 64
+const ANSWER_SLEEP_US = 200
 
 /**
  * A queue of events and all that belongs to it. Made by `Tas.createContext`; lives in the thread that made it.
@@ -213,6 +216,27 @@ export class Context {
   /** @internal Something waits to be handed over. */
   changed(): void {
     if (this.loop !== null) this.loop.changed()
+  }
+
+  /** @internal Waits for the answer to the opening of `listener`, which is not taken. Returns where it stands, or -1. */
+  waitAnswer(listener: Listener, timeoutUs: number): number {
+    this.checkOpen()
+    const { link } = this.tas
+    const untilUs = link.nowUs() + timeoutUs
+    let at = -1
+    for (let looks = 0; ; looks++) {
+      this.outbox.flush()
+      at = this.inbox.findAnswer(EV_LISTEN_OPEN, listener.handle)
+      if (at >= 0 || link.gone || link.nowUs() >= untilUs) break
+      if (looks < ANSWER_SPINS) link.yieldCpu()
+      else {
+        this.link.sleep(ANSWER_SLEEP_US)
+        link.look()
+      }
+    }
+    // The sleep may have taken a wake-up that was meant for the event loop.
+    this.loop?.wake()
+    return at
   }
 
   /** @internal The service is gone, which is still to be told. */

@@ -1,10 +1,12 @@
 /** Control messages with the TAS service over its unix socket, from the application's side (lib/memif/control.ts). */
 import { closeFd, connectUnix, receiveMessage, sendMessage, waitReadable } from '../../native/index.js'
 import {
-  CONTEXTS_MAX, CONTROL_MESSAGE_MAX, decodeControl, encodeControl, LAYOUT_VERSION, WORKERS_MAX,
+  CONTEXTS_MAX, CONTROL_MESSAGE_MAX, CONTROL_PAGE_MAX, decodeControl, encodeControl, LAYOUT_VERSION, WORKERS_MAX,
   type AppToTas,
 } from '../memif/index.js'
+import { addressWord } from './address.js'
 import { codeOf, TasError } from './errors.js'
+import type { Network, Networks } from './link.js'
 
 /** How long the service may take to answer. It answers in well under a millisecond unless it hangs. */
 const ANSWER_TIMEOUT_US = 5_000_000
@@ -60,6 +62,28 @@ export function askContext(control: number, socket: string): { context: number; 
   throw new TasError('EPROTO', `the TAS at ${socket} answered the request for a context with ${JSON.stringify(message)}`)
 }
 
+/** Asks what the service can reach. Throws TasError as `sayHello` does. */
+export function askNetworks(control: number, socket: string): Networks {
+  const { message, fds } = ask(control, socket, { op: 'networks' })
+  closeAll(fds)
+  const addresses = readNetworks(message['addresses'])
+  const routes = readNetworks(message['routes'])
+  if (addresses !== null && routes !== null) return { addresses, routes }
+  throw new TasError('EPROTO', `the TAS at ${socket} does not say which networks it serves`)
+}
+
+/** ['10.0.0.1/24', ...] as networks, or null if it is something else. */
+function readNetworks(value: unknown): readonly Network[] | null {
+  if (!Array.isArray(value)) return null
+  const networks: Network[] = []
+  for (const item of value as readonly unknown[]) {
+    const [address = '', prefix = ''] = typeof item === 'string' ? item.split('/') : []
+    if (!isInteger(Number(prefix), 0, 32) || prefix === '') return null
+    networks.push({ ip: addressWord(address), prefix: Number(prefix) })
+  }
+  return networks
+}
+
 /** Whether the other end of the control socket is gone. Does not wait. */
 export function controlEnded(control: number, readable: Int32Array): boolean {
   readable[0] = control
@@ -104,7 +128,7 @@ function ask(control: number, socket: string, request: AppToTas): Answer {
 }
 
 function receiveAnswer(control: number, socket: string): Answer {
-  const bytes = new Uint8Array(CONTROL_MESSAGE_MAX)
+  const bytes = new Uint8Array(CONTROL_PAGE_MAX)
   const received = receiveMessage(control, bytes)
   if (received === null) throw hangs(socket)
   if (received.lenBytes === 0) throw new TasError('ESERVICEGONE', `the TAS service at ${socket} hung up`)

@@ -5,7 +5,7 @@
  * lost when the program's array of events is short.
  */
 import {
-  EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_CLOSED, EVENT_RX_LOG2_SHIFT,
+  AS_HANDLE, AS_TYPE, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_CLOSED, EVENT_RX_LOG2_SHIFT,
   EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
@@ -63,6 +63,15 @@ export class Inbox {
    */
   settle(): void {
     if (this.ending === 0) this.slow.release()
+  }
+
+  /** Word index of the slow path's answer of type `type` for `handle`, if it is there and not yet taken, or -1. Takes nothing. */
+  findAnswer(type: number, handle: number): number {
+    const { words } = this.slow
+    for (let count = 0; ; count++) {
+      const at = this.slow.peekAhead(count)
+      if (at < 0 || (words[at + AS_TYPE] === type && words[at + AS_HANDLE] === handle)) return at
+    }
   }
 
   /** Whether a poll may find something, by plain loads. */

@@ -12,5 +12,5 @@ export {
 } from './events.js'
 export { codeOfStatus, STATUS_SERVICE_GONE, TasError } from './errors.js'
 export { LocalLink, type LocalService } from './locallink.js'
-export type { ContextLink, ServiceLink, Watcher } from './link.js'
+export type { ContextLink, Network, Networks, ServiceLink, Watcher } from './link.js'
 export { DEFAULT_SOCKET } from '../memif/index.js'

@@ -29,6 +29,20 @@ export interface ContextLink {
   close(): void
 }
 
+/** A network: addresses whose first `prefix` bits are those of `ip`, a signed word (10.0.0.1 is 0x0a000001). */
+export interface Network {
+  readonly ip: number
+  readonly prefix: number
+}
+
+/** What a TAS service can reach. */
+export interface Networks {
+  /** Its own addresses, each with the length of its on-link prefix. */
+  readonly addresses: readonly Network[]
+  /** Destinations of its routes. */
+  readonly routes: readonly Network[]
+}
+
 /** A connection to a TAS service. */
 export interface ServiceLink {
   /** The application's region as words; its header page says how it is laid out. */
@@ -49,6 +63,8 @@ export interface ServiceLink {
   watchGone(onGone: () => void): Watcher
   /** Asks for another context. Throws TasError if the service refuses or is gone. */
   createContext(): ContextLink
+  /** Asks what the service can reach. Throws TasError if it does not say. */
+  networks(): Networks
   /** A monotonic clock in microseconds. */
   nowUs(): number
   /** Lets the other parts go on, as far as they have no process of their own. At each poll and flush. */

@@ -1,9 +1,9 @@
 /** Listeners (struct flextcp_listener). */
-import { AS_LISTENER, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE } from '../memif/index.js'
+import { AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_STATUS, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE } from '../memif/index.js'
 import { formatAddress } from './address.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
-import { TasError } from './errors.js'
+import { STATUS_SERVICE_GONE, TasError } from './errors.js'
 import { LISTEN_CLOSED, LISTEN_OPEN, type TasEvent } from './events.js'
 
 /** Where a listener stands. */
@@ -16,6 +16,8 @@ export class Listener {
   private current: ListenerState = 'opening'
   private localIp = 0
   private localPort: number
+  /** Why it did not open. */
+  private openStatus = 0
 
   /** @internal */
   constructor(context: Context, handle: number, port: number) {
@@ -36,6 +38,21 @@ export class Listener {
   /** Local address, '0.0.0.0' for any. */
   get address(): string {
     return formatAddress(this.localIp)
+  }
+
+  /**
+   * Waits, at most `timeoutUs` microseconds, until the service has answered; nothing else in this thread runs meanwhile. Returns the
+   * status that LISTEN_OPEN will have, which comes as always, or -1 if there is no answer yet. Works on attached contexts, too: for
+   * programs that must know port or error before they go on. The C API has no such function.
+   */
+  waitOpen(timeoutUs: number): number {
+    if (this.current !== 'opening') return this.current === 'open' ? 0 : this.openStatus
+    const { words } = this.context.tas.link
+    const at = this.context.waitAnswer(this, timeoutUs)
+    if (at < 0) return this.context.tas.gone ? STATUS_SERVICE_GONE : -1
+    const status = words[at + AS_STATUS]
+    this.opened(status, words[at + AS_LOCAL_IP], words[at + AS_PORTS] & 0xffff)
+    return status
   }
 
   /**
@@ -69,6 +86,7 @@ export class Listener {
   opened(status: number, ip: number, port: number): void {
     if (status !== 0) {
       this.current = 'closed'
+      this.openStatus = status
       return
     }
     this.localIp = ip
@@ -78,7 +96,9 @@ export class Listener {
 
   /** @internal The service has let go of it: fills in the last event. */
   end(event: TasEvent, status: number): void {
-    event.set(this.current === 'opening' ? LISTEN_OPEN : LISTEN_CLOSED, null, this, status)
+    const isOpening = this.current === 'opening'
+    if (isOpening) this.openStatus = status
+    event.set(isOpening ? LISTEN_OPEN : LISTEN_CLOSED, null, this, status)
     this.current = 'closed'
   }
 }

@@ -1,6 +1,6 @@
 /** A link to a TAS in the same thread that somebody else moves on: for simulation and tests. */
 import type { Wakeable } from '../memif/index.js'
-import type { ContextLink, ServiceLink, Watcher } from './link.js'
+import type { ContextLink, Networks, ServiceLink, Watcher } from './link.js'
 import { TasError } from './errors.js'
 
 /** What the rest of the program hands in. */
@@ -12,6 +12,8 @@ export interface LocalService {
   readonly workers: readonly Wakeable[]
   /** Registers a context that `wake` wakes; returns its id. */
   createContext(wake: Wakeable): number
+  /** What the service can reach; nothing if left out. */
+  readonly networks?: Networks
   /** Clock in microseconds. */
   nowUs(): number
   /**
@@ -111,6 +113,10 @@ export class LocalLink implements ServiceLink {
 
   createContext(): ContextLink {
     return new LocalContext(this.service)
+  }
+
+  networks(): Networks {
+    return this.service.networks ?? { addresses: [], routes: [] }
   }
 
   nowUs(): number {

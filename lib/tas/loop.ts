@@ -70,12 +70,15 @@ export class LoopAttachment {
     queueMicrotask(this.flushLater)
   }
 
-  /** Somebody woke the context, or the service is gone. */
+  /**
+   * Somebody woke the context, the service is gone, or a wake-up may have been taken from the watcher: looks anew. In a setImmediate, which
+   * follows at once: the callback of a native addon is no place for what a handler throws, nor for the ticks that it runs.
+   */
   wake(): void {
     if (this.closed || !this.armed) return
     this.slept = true
     this.disarm()
-    this.runTurn()
+    this.schedule()
   }
 
   close(): void {

@@ -2,8 +2,8 @@
 import { closeFd, EventFd, FdWatcher, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
 import { DOORBELL_PAGE_BYTES } from '../memif/index.js'
 import { codeOf, TasError } from './errors.js'
-import { askContext, closeAll, controlEnded, sayHello, type Welcome } from './handshake.js'
-import type { ContextLink, ServiceLink, Watcher } from './link.js'
+import { askContext, askNetworks, closeAll, controlEnded, sayHello, type Welcome } from './handshake.js'
+import type { ContextLink, Networks, ServiceLink, Watcher } from './link.js'
 
 /**
  * Connects to the TAS service at `socket` under the name `name`.
@@ -56,13 +56,18 @@ class NativeLink implements ServiceLink {
     return new FdWatcher(this.control, () => {
       this.look()
       if (this.gone) onGone()
-    })
+    }, true)
   }
 
   createContext(): ContextLink {
-    if (this.gone) throw new TasError('ESERVICEGONE', `the TAS service at ${this.socket} has ended`)
+    if (this.gone) throw this.hasEnded()
     const { context, fd } = askContext(this.control, this.socket)
     return new NativeContext(this, context, new EventFd(fd))
+  }
+
+  networks(): Networks {
+    if (this.gone) throw this.hasEnded()
+    return askNetworks(this.control, this.socket)
   }
 
   nowUs(): number {
@@ -82,6 +87,10 @@ class NativeLink implements ServiceLink {
     for (const worker of this.workers) worker.close()
     unmapRegion(this.region)
     unmapRegion(this.doorbellPage)
+  }
+
+  private hasEnded(): TasError {
+    return new TasError('ESERVICEGONE', `the TAS service at ${this.socket} has ended`)
   }
 }
 

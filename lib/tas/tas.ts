@@ -4,7 +4,7 @@ import { Connection } from './connection.js'
 import { Context } from './context.js'
 import { TasError } from './errors.js'
 import { HandleTable } from './handles.js'
-import type { ServiceLink, Watcher } from './link.js'
+import type { Networks, ServiceLink, Watcher } from './link.js'
 import { Listener } from './listener.js'
 import { openLink } from './nativelink.js'
 
@@ -59,6 +59,12 @@ export class Tas {
   /** Whether the service is known to have ended. */
   get gone(): boolean {
     return this.link.gone
+  }
+
+  /** Addresses and routes of the service, asked for anew. Throws TasError if it does not answer. The C API has no such function. */
+  networks(): Networks {
+    if (this.closed) throw new TasError('EBADF', 'this Tas is closed')
+    return this.link.networks()
   }
 
   /** Makes a context; CONTEXTS_MAX in all. Throws TasError if the service refuses. flextcp_context_create. */

@@ -11,15 +11,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   native: [],
   'service/slow': ['lib/memif', 'lib/wire', 'native'],
   'service/fast': ['lib/memif', 'lib/wire', 'native'],
-  service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools'],
+  service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools', 'tools/run'],
   'lib/tas': ['lib/memif', 'native'],
   'lib/embedded': ['lib/memif', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast'],
+  'lib/interpose': ['lib/tas'],
   tools: ['lib/memif', 'lib/wire', 'native'],
+  'tools/run': ['lib/interpose', 'lib/tas'],
   examples: ['lib/tas'],
   experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
   bench: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
-  test: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'examples', 'bench',
-    'experiments'],
+  test: [
+    'lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'lib/interpose', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'tools/run',
+    'examples', 'bench', 'experiments',
+  ],
 }
 
 /** What an embedded TAS takes of `service`: options and what is made from them, none of its processes and sockets. */

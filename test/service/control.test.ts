@@ -91,6 +91,7 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
     connections: () => ({ next: () => ({ connections: [], more: false }) }),
+    networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
     changed: () => undefined,
     retire: (close) => close(),
     ...changes,
@@ -123,6 +124,16 @@ beforeEach(() => {
   calls = []
   server = makeServer()
   server.start()
+})
+
+describe('control: networks', () => {
+  it('without hello -> addresses and routes', () => {
+    makeServer().start()
+    expect(say(connect(20), encodeControl({ op: 'networks' }))?.message).toEqual({
+      op: 'networks', addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'],
+    })
+    expect(calls).toEqual([])
+  })
 })
 
 describe('control: connections', () => {

@@ -4,7 +4,7 @@ import {
   AS_BACKLOG, AS_FLAGS, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, EV_LISTEN_ACCEPT, LISTEN_REUSEPORT,
   REQ_CONN_CLOSE, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
 } from '../../lib/memif/index.js'
-import { LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, TasError } from '../../lib/tas/index.js'
+import { LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, STATUS_SERVICE_GONE, TasError } from '../../lib/tas/index.js'
 import { FakeService } from './fakeservice.js'
 
 const { EADDRINUSE, ECANCELED } = constants.errno
@@ -125,4 +125,40 @@ test('listen: bad arguments -> EINVAL', () => {
     () => context.listen(65536), () => context.listen(-1), () => context.listen(1.5), () => context.listen(80, { backlog: 0 }),
     () => context.listen(80, { address: '10.0.0' }), () => context.listen(80, { address: '10.0.0.256' }),
   ]) expect(listen).toThrow('EINVAL')
+})
+
+test('waitOpen: answer behind other entries -> port at once; events stay in order', () => {
+  const service = new FakeService()
+  service.context.listen(80)
+  service.context.flush()
+  const first = service.request(REQ_LISTEN_OPEN)[AS_HANDLE]
+  const listener = service.context.listen(0)
+  service.onSleep = () => {
+    const second = service.request(REQ_LISTEN_OPEN)[AS_HANDLE]
+    service.listenOpen(first, 0, 80)
+    service.listenOpen(second, 0, 1234)
+  }
+  expect(listener.waitOpen(1_000_000)).toBe(0)
+  expect(listener).toMatchObject({ state: 'open', port: 1234 })
+  expect(service.poll()).toEqual(['LISTEN_OPEN', 'LISTEN_OPEN'])
+  expect(service.events.slice(0, 2).map((event) => event.listener.port)).toEqual([80, 1234])
+  expect(listener.waitOpen(0)).toBe(0)
+})
+
+test('waitOpen: refused -> the status, and LISTEN_OPEN with it', () => {
+  const service = new FakeService()
+  const listener = service.context.listen(80)
+  service.onSleep = () => service.listenOpen(service.request(REQ_LISTEN_OPEN)[AS_HANDLE], EADDRINUSE)
+  expect([listener.waitOpen(1_000_000), listener.state]).toEqual([EADDRINUSE, 'closed'])
+  expect(service.poll()).toEqual(['LISTEN_OPEN EADDRINUSE'])
+  expect(listener.waitOpen(0)).toBe(EADDRINUSE)
+})
+
+test('waitOpen: no answer in time -> -1; the service ends -> its status', () => {
+  const service = new FakeService()
+  const listener = service.context.listen(80)
+  service.onSleep = () => { service.clockUs += 1000 }
+  expect([listener.waitOpen(5000), listener.state]).toEqual([-1, 'opening'])
+  service.onSleep = () => service.link.end()
+  expect(listener.waitOpen(5_000_000)).toBe(STATUS_SERVICE_GONE)
 })

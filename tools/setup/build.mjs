@@ -1,6 +1,7 @@
 /** npm packages, native addon and programs, TypeScript: each brought up to date only when it is not. */
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { unlinkOtherNode } from './othernode.mjs'
 import { root, step } from './steps.mjs'
 import { hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
 
@@ -21,6 +22,7 @@ async function installPackages() {
   const npm = process.env.npm_execpath
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
   await step('installing npm packages', command, [...first, 'ci', '--no-audit', '--no-fund'])
+  unlinkOtherNode()
   writeStamp('packages', hash)
 }
 

@@ -1,16 +1,17 @@
 /**
- * npm's `install` step: builds the native addon where the package is installed. In a clone it does nothing: there
- * `npm run build` does that, with everything else.
+ * npm's `install` step: builds the native addon where the package is installed. In a clone it leaves that to
+ * `npm run build`.
  */
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { checkNode } from './node.mjs'
+import { unlinkOtherNode } from './othernode.mjs'
 import { missingLine } from './packages.mjs'
 import { root, SetupError, step } from './steps.mjs'
 
 async function install() {
-  if (existsSync(join(root, 'tsconfig.json'))) return
+  if (existsSync(join(root, 'tsconfig.json'))) return unlinkOtherNode()
   checkNode()
   const line = missingLine('build')
   if (line !== null) throw new SetupError(`tasjs: its native addon cannot be built; ${line}`)

@@ -18,6 +18,7 @@ const PROGRAMS = [
   { names: ['unshare'], apt: 'util-linux', dnf: 'util-linux', apk: 'util-linux', needed: [], wanted: NETWORK_TASKS },
   { names: ['curl'], apt: 'curl', dnf: 'curl', apk: 'curl', needed: ['demo'] },
   { names: ['ping'], apt: 'iputils-ping', dnf: 'iputils', apk: 'iputils', needed: ['demo'], wanted: ['test'] },
+  { names: ['openssl'], apt: 'openssl', dnf: 'openssl', apk: 'openssl', needed: [], wanted: ['test'] },
 ]
 
 const MANAGERS = [

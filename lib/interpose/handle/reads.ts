@@ -1,0 +1,241 @@
+/**
+ * The receiving half of a handle: bytes go from the receive buffer to `net` as one ArrayBuffer each, or to whoever in C++ reads the
+ * stream (TLS, HTTP/2, the HTTP parser).
+ */
+import type { Connection } from '../../tas/index.js'
+import { UV_EOF } from '../errors.js'
+import { ARRAY_BUFFER_OFFSET, READ_BYTES_OR_ERROR, runTicks, streamState } from '../internals.js'
+
+/** Most bytes in a read, as libuv asks for them (uv__read, Node's alloc callback). */
+const READ_MAX_BYTES = 65_536
+
+/** What the reads need of their handle. */
+export interface ReadTarget {
+  /** Calls the handle's `onread` in its async context. Returns the next user buffer, if any. */
+  callOnRead(bytes: ArrayBuffer | undefined): unknown
+  /** The same for an error, which goes to the owner of the stream that C++ has put above this one, if there is one. */
+  callOnError(): void
+  /** Gives bytes, or the end, to the reader in C++. */
+  readBuffer(bytes: Uint8Array): void
+  emitEOF(): void
+  /** Whether C++ reads the stream. */
+  readonly isReadByNative: boolean
+  /** Whether it has to keep the process alive may have changed. */
+  updateHold(): void
+}
+
+export class Reads {
+  /** The program's own buffer (option `onread` of a socket), or null. */
+  userBuffer: Uint8Array | null = null
+  bytesRead = 0
+  isReading = false
+  /** The end, or an error, has been told: nothing follows. */
+  isOver = false
+  private readonly target: ReadTarget
+  private connection: Connection | null = null
+  /** Bytes that were unread when the connection ended. */
+  private rest: Uint8Array | null = null
+  private isPeerDone = false
+  private error = 0
+  private isScheduled = false
+  private isDelivering = false
+  private isClosed = false
+  /** Bytes in the receive buffer that the reader in C++ is being given. */
+  private lentBytes = 0
+
+  constructor(target: ReadTarget) {
+    this.target = target
+  }
+
+  open(connection: Connection): void {
+    this.connection = connection
+  }
+
+  /** Whether a read may still find something. */
+  get isActive(): boolean {
+    return this.isReading && !this.isOver
+  }
+
+  start(): void {
+    this.isReading = true
+    if (this.hasWork()) this.schedule()
+  }
+
+  stop(): void {
+    this.isReading = false
+  }
+
+  /** The peer sends no more. */
+  peerDone(): void {
+    this.isPeerDone = true
+    this.deliver()
+  }
+
+  /** The connection has ended, with `error` or in good order (0). Its receive buffer is gone when this returns. */
+  ended(error: number): void {
+    this.keepRest()
+    this.connection = null
+    this.error = error
+    if (error === 0) this.isPeerDone = true
+    this.deliver()
+  }
+
+  /** The handle is closed. Bytes that a reader is being given count as read: they must not make the close a reset. */
+  close(): void {
+    if (this.lentBytes > 0) this.connection?.rxDone(this.lentBytes)
+    this.lentBytes = 0
+    this.isClosed = true
+    this.rest = null
+  }
+
+  /** Reads while there is something to read and somebody who wants it. */
+  deliver(): void {
+    if (this.isDelivering) return
+    this.isDelivering = true
+    try {
+      while (this.isActive && !this.isClosed && this.deliverOne()) runTicks()
+    } finally {
+      this.isDelivering = false
+      // Only after an exception of the program's: the rest comes in a turn of its own.
+      if (this.isReading && this.hasWork()) this.schedule()
+    }
+  }
+
+  private hasWork(): boolean {
+    if (this.isOver || this.isClosed) return false
+    return this.isPeerDone || this.error !== 0 || this.rest !== null || (this.connection?.rxAvailable ?? 0) > 0
+  }
+
+  private schedule(): void {
+    if (this.isScheduled) return
+    this.isScheduled = true
+    setImmediate(runScheduled, this)
+  }
+
+  /** @internal */
+  runScheduled(): void {
+    this.isScheduled = false
+    this.deliver()
+  }
+
+  /** One read. Returns whether there was one. */
+  private deliverOne(): boolean {
+    const available = this.connection?.rxAvailable ?? 0
+    if (this.rest !== null) this.deliverRest(this.rest)
+    else if (this.connection !== null && available > 0) this.deliverFrom(this.connection, available)
+    else if (this.error !== 0) this.tellError()
+    else if (this.isPeerDone) this.tellEnd()
+    else return false
+    return true
+  }
+
+  private deliverFrom(connection: Connection, available: number): void {
+    if (this.target.isReadByNative) this.lend(connection, available)
+    else if (this.userBuffer !== null) this.fillUserBuffer(connection, available, this.userBuffer)
+    else this.giveCopy(connection, available < READ_MAX_BYTES ? available : READ_MAX_BYTES)
+  }
+
+  private giveCopy(connection: Connection, len: number): void {
+    const bytes = Buffer.allocUnsafeSlow(len)
+    copyReceived(connection, bytes, len)
+    connection.rxDone(len)
+    this.give(bytes.buffer, len)
+  }
+
+  private give(bytes: ArrayBuffer, len: number): void {
+    this.bytesRead += len
+    streamState[READ_BYTES_OR_ERROR] = len
+    streamState[ARRAY_BUFFER_OFFSET] = 0
+    this.target.callOnRead(bytes)
+  }
+
+  private fillUserBuffer(connection: Connection, available: number, user: Uint8Array): void {
+    const len = Math.min(available, user.length)
+    copyReceived(connection, user, len)
+    connection.rxDone(len)
+    this.giveUser(len)
+  }
+
+  private giveUser(len: number): void {
+    this.bytesRead += len
+    streamState[READ_BYTES_OR_ERROR] = len
+    const next = this.target.callOnRead(undefined)
+    if (next instanceof Uint8Array) this.userBuffer = next
+  }
+
+  /** C++ copies what it is given, so it may stand in the receive buffer; it is given back afterwards, as it may be read meanwhile. */
+  private lend(connection: Connection, available: number): void {
+    const { rxBuffer, rxOffset } = connection
+    const len = Math.min(available, READ_MAX_BYTES, rxBuffer.length - rxOffset)
+    this.bytesRead += len
+    this.lentBytes = len
+    try {
+      this.target.readBuffer(rxBuffer.subarray(rxOffset, rxOffset + len))
+    } finally {
+      if (this.lentBytes > 0) connection.rxDone(len)
+      this.lentBytes = 0
+    }
+  }
+
+  /** From what was left when the connection ended. */
+  private deliverRest(rest: Uint8Array): void {
+    const { userBuffer } = this
+    const isForUser = userBuffer !== null && !this.target.isReadByNative
+    const len = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
+    this.rest = len < rest.length ? rest.subarray(len) : null
+    const part = rest.subarray(0, len)
+    if (this.target.isReadByNative) {
+      this.bytesRead += len
+      this.target.readBuffer(part)
+    } else if (isForUser) {
+      userBuffer.set(part)
+      this.giveUser(len)
+    } else {
+      const bytes = Buffer.allocUnsafeSlow(len)
+      bytes.set(part)
+      this.give(bytes.buffer, len)
+    }
+  }
+
+  private keepRest(): void {
+    const { connection } = this
+    const left = (connection?.rxAvailable ?? 0) - this.lentBytes
+    if (connection === null || left <= 0 || this.isClosed) return
+    const rest = Buffer.allocUnsafeSlow(left)
+    copyReceived(connection, rest, left)
+    this.rest = rest
+  }
+
+  private tellEnd(): void {
+    this.over()
+    if (this.target.isReadByNative) {
+      this.target.emitEOF()
+    } else {
+      streamState[READ_BYTES_OR_ERROR] = UV_EOF
+      this.target.callOnRead(undefined)
+    }
+  }
+
+  private tellError(): void {
+    this.over()
+    streamState[READ_BYTES_OR_ERROR] = this.error
+    this.target.callOnError()
+  }
+
+  private over(): void {
+    this.isOver = true
+    this.target.updateHold()
+  }
+}
+
+function runScheduled(reads: Reads): void {
+  reads.runScheduled()
+}
+
+/** Copies the oldest `len` received bytes, which may wrap at the end of the buffer. */
+function copyReceived(connection: Connection, target: Uint8Array, len: number): void {
+  const { rxBuffer, rxOffset } = connection
+  const first = Math.min(len, rxBuffer.length - rxOffset)
+  target.set(rxBuffer.subarray(rxOffset, rxOffset + first))
+  if (first < len) target.set(rxBuffer.subarray(0, len - first), first)
+}

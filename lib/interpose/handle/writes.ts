@@ -1,0 +1,240 @@
+/** The sending half of a handle: what fits goes straight into the transmit buffer, the rest waits for room. */
+import type { Connection } from '../../tas/index.js'
+import { UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
+import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, streamState } from '../internals.js'
+
+/** What the writes need of their handle. */
+export interface WriteTarget {
+  /** Tells the result of a write, or of the shutdown. */
+  completeWrite(request: Request, status: number): void
+  completeShutdown(request: Request, status: number): void
+  /** So many requests more, or fewer, are on their way. */
+  countRequests(change: number): void
+}
+
+interface Pending {
+  readonly request: Request
+  readonly chunks: readonly Uint8Array[]
+  index: number
+  offset: number
+}
+
+/** Strings longer than this are encoded before they are copied: it is not known whether they fit. */
+const DIRECT_STRING_MAX = 16_384
+
+export class Writes {
+  bytesWritten = 0
+  /** Bytes that wait for room: `writeQueueSize` of a handle, by which `net` sees whether a write moves. */
+  queuedBytes = 0
+  private readonly target: WriteTarget
+  private connection: Connection | null = null
+  /** The transmit buffer as a Buffer, which can take strings. */
+  private buffer: Buffer = Buffer.alloc(0)
+  private bufferOf: Uint8Array | null = null
+  private pending: Pending[] = []
+  private shutdownRequest: Request | null = null
+  private isShut = false
+  /** What the next write fails with, once: the error that ended the connection (SO_ERROR); EPIPE after that. */
+  private error = 0
+  private isEnded = false
+
+  constructor(target: WriteTarget) {
+    this.target = target
+  }
+
+  open(connection: Connection): void {
+    this.connection = connection
+  }
+
+  write(request: Request, bytes: Uint8Array): number {
+    return this.writeChunks(request, [bytes], bytes.length)
+  }
+
+  /** One Buffer without an array around it: the common case. */
+  writeBytes(request: Request, bytes: Uint8Array): number {
+    const { connection } = this
+    if (connection === null || this.pending.length > 0 || this.isShut) return this.write(request, bytes)
+    const len = bytes.length
+    const written = len === 0 ? 0 : connection.write(bytes)
+    if (written < len) return this.queue({ request, chunks: [bytes], index: 0, offset: written }, len, len - written)
+    return this.written(len)
+  }
+
+  /** Encodes a string into the transmit buffer if it fits there in one piece. */
+  writeText(request: Request, text: string, encoding: BufferEncoding): number {
+    const { connection } = this
+    if (connection === null || this.pending.length > 0 || this.isShut || text.length === 0 || text.length > DIRECT_STRING_MAX) {
+      return this.writeBytes(request, Buffer.from(text, encoding))
+    }
+    const len = encoding === 'latin1' ? text.length : Buffer.byteLength(text, encoding)
+    if (connection.txFree < len) return this.writeBytes(request, Buffer.from(text, encoding))
+    connection.txAlloc2(len)
+    const { txOffset, txLength, txLength2, txBuffer } = connection
+    if (txLength2 === 0) {
+      this.bufferFor(txBuffer).write(text, txOffset, len, encoding)
+    } else {
+      const bytes = Buffer.from(text, encoding)
+      txBuffer.set(bytes.subarray(0, txLength), txOffset)
+      txBuffer.set(bytes.subarray(txLength), 0)
+    }
+    connection.txSend(len)
+    return this.written(len)
+  }
+
+  /** Several chunks. Returns an error, or 0: then streamState says how many bytes, and whether the request completes later. */
+  writeChunks(request: Request, chunks: readonly Uint8Array[], len: number): number {
+    streamState[BYTES_WRITTEN] = len
+    streamState[LAST_WRITE_WAS_ASYNC] = 0
+    const failure = this.check()
+    if (failure !== 0) return failure
+    const write: Pending = { request, chunks, index: 0, offset: 0 }
+    const before = this.queuedBytes
+    this.queuedBytes += len
+    if (this.pending.length === 0 && this.push(write)) return this.written(len)
+    const left = this.queuedBytes - before
+    this.queuedBytes = before
+    return this.queue(write, len, left)
+  }
+
+  /** There is room: goes on with what waits. */
+  room(): void {
+    while (this.pending.length > 0 && this.push(this.pending[0])) {
+      const done = this.pending.shift()
+      if (done !== undefined) this.complete(done, 0)
+    }
+    if (this.pending.length === 0 && this.shutdownRequest !== null) this.sendFin()
+  }
+
+  /** Ends the stream behind what was written. Returns an error, or 0: then the request completes later. */
+  shutdown(request: Request): number {
+    if (this.connection === null || this.isShut) return UV_ENOTCONN
+    this.isShut = true
+    this.shutdownRequest = request
+    this.target.countRequests(1)
+    // libuv does it in the next turn as well (uv_shutdown, uv__drain): what ends the handle before is not preceded by a FIN.
+    if (this.pending.length === 0) setImmediate(runShutdown, this)
+    return 0
+  }
+
+  /** @internal */
+  runShutdown(): void {
+    if (this.connection !== null && this.shutdownRequest !== null && this.pending.length === 0) this.sendFin()
+  }
+
+  /**
+   * The connection has ended. With `error` what waits fails, and the next write does so: with EPIPE where the peer had sent its FIN
+   * (tcp_reset of Linux).
+   */
+  ended(error: number, hadPeerFin: boolean): void {
+    this.connection = null
+    this.isEnded = true
+    this.error = error !== 0 && hadPeerFin ? UV_EPIPE : error
+    const failure = this.pending.length > 0 ? this.takeError() : UV_EPIPE
+    this.failAll(failure)
+    const request = this.shutdownRequest
+    this.shutdownRequest = null
+    if (request !== null) this.finishShutdown(request, error === 0 ? 0 : UV_ENOTCONN)
+  }
+
+  /** Another part of the handle has told the error. */
+  clearError(): void {
+    this.error = 0
+  }
+
+  /** The handle is closed: nothing more is handed over. */
+  close(): void {
+    this.connection = null
+    this.isEnded = true
+  }
+
+  /** What waited when the handle was closed is called off. */
+  cancel(): void {
+    this.failAll(UV_ECANCELED)
+    const request = this.shutdownRequest
+    this.shutdownRequest = null
+    if (request !== null) this.finishShutdown(request, UV_ECANCELED)
+  }
+
+  private check(): number {
+    if (this.connection !== null && !this.isShut) return 0
+    return this.isEnded ? this.takeError() : UV_EPIPE
+  }
+
+  private takeError(): number {
+    const error = this.error === 0 ? UV_EPIPE : this.error
+    this.error = 0
+    return error
+  }
+
+  private written(len: number): number {
+    this.bytesWritten += len
+    streamState[BYTES_WRITTEN] = len
+    streamState[LAST_WRITE_WAS_ASYNC] = 0
+    return 0
+  }
+
+  private queue(write: Pending, len: number, left: number): number {
+    this.written(len)
+    this.queuedBytes += left
+    this.pending.push(write)
+    this.target.countRequests(1)
+    streamState[LAST_WRITE_WAS_ASYNC] = 1
+    return 0
+  }
+
+  /** Hands over as much of `write` as fits. Returns whether that was all. */
+  private push(write: Pending): boolean {
+    const { connection } = this
+    if (connection === null) return false
+    while (write.index < write.chunks.length) {
+      const chunk = write.chunks[write.index]
+      const left = chunk.length - write.offset
+      const got = left === 0 ? 0 : connection.write(write.offset === 0 ? chunk : chunk.subarray(write.offset))
+      this.queuedBytes -= got
+      if (got < left) {
+        write.offset += got
+        return false
+      }
+      write.index++
+      write.offset = 0
+    }
+    return true
+  }
+
+  private complete(write: Pending, status: number): void {
+    this.target.countRequests(-1)
+    this.target.completeWrite(write.request, status)
+  }
+
+  private failAll(status: number): void {
+    const failed = this.pending
+    this.pending = []
+    this.queuedBytes = 0
+    for (const write of failed) this.complete(write, status)
+  }
+
+  private sendFin(): void {
+    const request = this.shutdownRequest
+    this.shutdownRequest = null
+    if (request === null) return
+    if (this.connection?.state === 'open') this.connection.txClose()
+    this.finishShutdown(request, 0)
+  }
+
+  private finishShutdown(request: Request, status: number): void {
+    this.target.countRequests(-1)
+    this.target.completeShutdown(request, status)
+  }
+
+  private bufferFor(bytes: Uint8Array): Buffer {
+    if (this.bufferOf !== bytes) {
+      this.bufferOf = bytes
+      this.buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.buffer
+  }
+}
+
+function runShutdown(writes: Writes): void {
+  writes.runShutdown()
+}

@@ -1,0 +1,53 @@
+/**
+ * Package `tasjs/interpose`: `node --import tasjs/interpose app.js` puts the TCP of a program that knows nothing of TAS on TAS.
+ * docs/interpose.md says what it does and what not.
+ */
+import { complain } from './errors.js'
+import { hookCluster } from './hooks/cluster.js'
+import { hookInstanceOf } from './hooks/instanceof.js'
+import { hookSend } from './hooks/send.js'
+import { hookServerListen } from './hooks/serverlisten.js'
+import { hookSocketConnect } from './hooks/socketconnect.js'
+import { hookTcpConnect } from './hooks/tcp.js'
+import { hookTls } from './hooks/tls.js'
+import { missingInternal } from './internals.js'
+import { readSettings, SettingError, type Settings } from './settings.js'
+import { Transport } from './transport.js'
+
+/** Exit code for what the user has to change: as that of `tas`. */
+const EXIT_USAGE = 2
+const INSTALLED = Symbol.for('tasjs.interpose')
+
+/** The settings; a program with wrong ones does not start. */
+function settings(): Settings {
+  try {
+    return readSettings(process.env)
+  } catch (error) {
+    if (!(error instanceof SettingError)) throw error
+    complain(error.message)
+    process.exit(EXIT_USAGE)
+  }
+}
+
+function install(chosen: Settings): void {
+  if (missingInternal !== null) {
+    const end = chosen.whenMissing === 'stop' ? 'the program is not started' : 'the program uses the kernel\'s TCP'
+    complain(`Node ${process.version} lacks what is needed (${missingInternal}): ${end}`)
+    if (chosen.whenMissing === 'stop') process.exit(EXIT_USAGE)
+    return
+  }
+  const transport = new Transport(chosen)
+  hookInstanceOf()
+  hookSocketConnect(transport)
+  hookTcpConnect(transport)
+  hookServerListen(transport)
+  hookCluster(transport)
+  hookTls(transport)
+  hookSend()
+}
+
+// --import and NODE_OPTIONS may both name it.
+if (!Reflect.has(process, INSTALLED)) {
+  Reflect.set(process, INSTALLED, true)
+  install(settings())
+}

@@ -1,0 +1,216 @@
+/**
+ * What of Node's inside is needed: found and checked once, when this module is loaded. Nothing else in this folder looks for
+ * internals by itself. Seen on Node 20, 22 and 24.
+ */
+import net from 'node:net'
+
+/** A request object that Node's `net` makes (TCPConnectWrap, WriteWrap, ShutdownWrap): `oncomplete` hears its result. */
+export interface Request {
+  oncomplete?: (this: Request, ...results: unknown[]) => void
+}
+
+/** Where `getsockname` and `getpeername` write. */
+export interface SocketName {
+  address?: string
+  port?: number
+  family?: string
+}
+
+/** `TCP` of tcp_wrap: a handle of the kernel's TCP. */
+export interface KernelHandle {
+  readonly fd: number
+  onconnection?: (this: unknown, status: number, client: unknown) => void
+  bind(address: string, port: number, flags?: number): number
+  bind6(address: string, port: number, flags?: number): number
+  connect(request: Request, address: string, port: number): number
+  connect6(request: Request, address: string, port: number): number
+  listen(backlog: number): number
+  getsockname(out: SocketName): number
+  setNoDelay(isOn: boolean): number
+  setKeepAlive(isOn: boolean, delaySeconds: number): number
+  setTypeOfService?(tos: number): number
+  ref(): void
+  unref(): void
+  hasRef(): boolean
+  close(callback?: () => void): void
+  [key: symbol]: unknown
+}
+
+/** `JSStream` of js_stream: a stream of C++ (StreamBase) whose methods are JavaScript. What this folder overrides is left out. */
+export interface NativeStream {
+  /** Hands received bytes to whoever in C++ reads the stream; they are copied. */
+  readBuffer(bytes: Uint8Array): void
+  emitEOF(): void
+  finishWrite(request: Request, status: number): void
+  finishShutdown(request: Request, status: number): void
+  useUserBuffer(buffer: Uint8Array): void
+  asyncReset(resource: object): void
+}
+
+interface Bindings {
+  readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
+  readonly JSStream: new () => NativeStream
+  readonly setOnRead: (this: unknown, callback: unknown) => void
+  readonly Pipe: { readonly prototype: object }
+  readonly tlsBinding: object
+  readonly streamState: Int32Array
+  readonly indexes: readonly number[]
+  readonly socketType: number
+  readonly reusePortFlag: number
+  readonly ipv6OnlyFlag: number
+  readonly reinitialize: symbol
+  readonly owner: symbol
+  readonly bufferGenerator: symbol | null
+  readonly runTicks: () => void
+}
+
+/** What is missing, said so that a user knows what to do. */
+class InternalMissing extends Error {}
+
+function binding(name: string): object {
+  const load: unknown = Reflect.get(process, 'binding')
+  if (typeof load !== 'function') throw new InternalMissing('process.binding')
+  const noDeprecation = process.noDeprecation === true
+  process.noDeprecation = true
+  try {
+    const found: unknown = load.call(process, name)
+    if (typeof found === 'object' && found !== null) return found
+  } catch (error) {
+    const code: unknown = error instanceof Error && 'code' in error ? error.code : ''
+    if (code === 'ERR_ACCESS_DENIED') throw new InternalMissing('the permission model (--permission) forbids process.binding')
+  } finally {
+    process.noDeprecation = noDeprecation
+  }
+  throw new InternalMissing(`process.binding('${name}')`)
+}
+
+/** Property `name` of a binding, if `isGood` says that it is what it should be. */
+function part<T>(from: object, name: PropertyKey, isGood: (value: unknown) => value is T): T {
+  const value: unknown = Reflect.get(from, name)
+  if (isGood(value)) return value
+  throw new InternalMissing(String(name))
+}
+
+const isNumber = (value: unknown): value is number => typeof value === 'number'
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+const isWords = (value: unknown): value is Int32Array => value instanceof Int32Array
+
+/** A class of C++ whose prototype has `methods`. */
+function isClassWith<T>(...methods: readonly string[]): (value: unknown) => value is T {
+  return (value): value is T => typeof value === 'function' && isObject(value.prototype)
+    && methods.every((name) => typeof Reflect.get(value.prototype, name) === 'function')
+}
+
+/** The symbol of `object` or its prototypes that is called `description`, or null. */
+function symbolOf(object: object, description: string): symbol | null {
+  for (let at: object | null = object; at !== null; at = Reflect.getPrototypeOf(at)) {
+    const found = Object.getOwnPropertySymbols(at).find((symbol) => symbol.description === description)
+    if (found !== undefined) return found
+  }
+  return null
+}
+
+/** Sets `onread` as JSStream has it: C++ keeps it in a field of the stream. On Node 20 it is an accessor that shows itself as data. */
+function onReadSetter(prototype: object): Bindings['setOnRead'] {
+  if (!Reflect.has(prototype, 'onread')) throw new InternalMissing('onread of JSStream')
+  return function setOnRead(callback) {
+    Reflect.set(prototype, 'onread', callback, this)
+  }
+}
+
+/** Under which symbol a handle knows its socket: seen at a handle that a socket has just taken over. */
+function ownerSymbol(): symbol {
+  const handle = { readStart: () => 0, readStop: () => 0, close: () => undefined }
+  new net.Socket({ handle, manualStart: true } as net.SocketConstructorOpts)
+  const owner = symbolOf(handle, 'owner_symbol')
+  if (owner === null) throw new InternalMissing('owner_symbol')
+  return owner
+}
+
+function tickRunner(): () => void {
+  const run: unknown = Reflect.get(process, '_tickCallback')
+  if (typeof run !== 'function') throw new InternalMissing('process._tickCallback')
+  return () => void run.call(process)
+}
+
+function find(): Bindings {
+  const tcp = binding('tcp_wrap')
+  const constants = part(tcp, 'constants', isObject)
+  const stream = binding('stream_wrap')
+  const JSStream = part(binding('js_stream'), 'JSStream',
+    isClassWith<Bindings['JSStream']>('readBuffer', 'emitEOF', 'finishWrite', 'finishShutdown', 'asyncReset'))
+  const reinitialize = symbolOf(net.Socket.prototype, 'kReinitializeHandle')
+  if (reinitialize === null) throw new InternalMissing('kReinitializeHandle')
+  const tlsBinding = binding('tls_wrap')
+  part(tlsBinding, 'wrap', (value): value is object => typeof value === 'function')
+  if (typeof Reflect.get(net.Server.prototype, '_listen2') !== 'function') throw new InternalMissing('Server.prototype._listen2')
+  const reusePort: unknown = Reflect.get(constants, 'UV_TCP_REUSEPORT')
+  return {
+    TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'close')),
+    JSStream,
+    setOnRead: onReadSetter(JSStream.prototype),
+    Pipe: part(binding('pipe_wrap'), 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer')),
+    tlsBinding,
+    streamState: part(stream, 'streamBaseState', isWords),
+    indexes: ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'].map((name) => part(stream, name, isNumber)),
+    socketType: part(constants, 'SOCKET', isNumber),
+    // Node 20 has no reusePort.
+    reusePortFlag: isNumber(reusePort) ? reusePort : 0,
+    ipv6OnlyFlag: part(constants, 'UV_TCP_IPV6ONLY', isNumber),
+    reinitialize,
+    owner: ownerSymbol(),
+    bufferGenerator: symbolOf(new net.Socket(), 'kBufferGen'),
+    runTicks: tickRunner(),
+  }
+}
+
+function attempt(): Bindings | string {
+  try {
+    return find()
+  } catch (error) {
+    if (!(error instanceof InternalMissing)) throw error
+    return error.message
+  }
+}
+
+const found = attempt()
+
+/** What is missing in this Node, as a phrase, or null if all is there. If it is not, nothing else of this folder may be used. */
+export const missingInternal = typeof found === 'string' ? found : null
+
+/** Stands for what is missing: the program goes on with the kernel's TCP, or ends. */
+class Missing {
+  constructor() {
+    throw new InternalMissing(missingInternal ?? '')
+  }
+}
+
+const internals: Partial<Bindings> = typeof found === 'string' ? {} : found
+
+export const TCP = internals.TCP ?? Missing as unknown as Bindings['TCP']
+export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
+/** Sets `onread` of a JSStream where C++ looks for it. */
+export const setOnRead = internals.setOnRead ?? ((): void => undefined)
+export const Pipe = internals.Pipe ?? { prototype: {} }
+/** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */
+export const tlsBinding = internals.tlsBinding ?? {}
+/** Where a handle tells `net` what happened, by the four indexes below (lib/internal/stream_base_commons.js). */
+export const streamState = internals.streamState ?? new Int32Array(8)
+const [readIndex = 0, offsetIndex = 0, writtenIndex = 0, asyncIndex = 0] = internals.indexes ?? []
+export const READ_BYTES_OR_ERROR = readIndex
+export const ARRAY_BUFFER_OFFSET = offsetIndex
+export const BYTES_WRITTEN = writtenIndex
+export const LAST_WRITE_WAS_ASYNC = asyncIndex
+export const TCP_SOCKET = internals.socketType ?? 0
+/** Flags of bind: UV_TCP_REUSEPORT (0 where there is none) and UV_TCP_IPV6ONLY. */
+export const REUSE_PORT = internals.reusePortFlag ?? 0
+export const IPV6_ONLY = internals.ipv6OnlyFlag ?? 0
+/** Symbols of `net`: the method that changes a socket's handle, a handle's owner, a socket's generator of read buffers. */
+export const REINITIALIZE = internals.reinitialize ?? Symbol('missing')
+export const OWNER = internals.owner ?? Symbol('missing')
+export const BUFFER_GENERATOR = internals.bufferGenerator ?? null
+/**
+ * Runs what process.nextTick and promises have waiting. C++ does so after each callback (InternalCallbackScope::Close), so whoever
+ * makes several callbacks in a turn has to as well.
+ */
+export const runTicks = internals.runTicks ?? ((): void => undefined)

@@ -1,0 +1,196 @@
+/** One connection to a TAS service: a context on the event loop, and who hears its events. */
+import {
+  type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents,
+  type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, Tas, type TasEvent,
+} from '../tas/index.js'
+import { runTicks } from './internals.js'
+
+/** Hears what happens to a connection. */
+export interface ConnectionSink {
+  /** The result of `connect`: 0 or a status of TAS. */
+  onOpen(status: number): void
+  /** Bytes have come; they stand in the connection's receive buffer. */
+  onReceived(): void
+  /** The peer sends no more. */
+  onReceiveEnd(): void
+  /** There is room in the transmit buffer again. */
+  onRoom(): void
+  /** The connection is gone: 0 or a status of TAS. Its buffers may be read until this returns. */
+  onGone(status: number): void
+}
+
+/** Hears what happens to a listener. */
+export interface ListenerSink {
+  onConnection(connection: Connection): void
+  onGone(status: number): void
+}
+
+/** How long the service may take to open a listener, microseconds: nothing else in the thread runs meanwhile. */
+const LISTEN_PATIENCE_US = 5_000_000
+const DRAIN_EVENTS = 64
+const DRAIN_STEP_US = 10_000
+
+export class Session {
+  private readonly tas: Tas
+  private readonly context: Context
+  private readonly connections = new Map<Connection, ConnectionSink>()
+  private readonly listeners = new Map<Listener, ListenerSink>()
+  /** Closed by the program, not yet done: their last bytes may be on their way. */
+  private readonly closing = new Set<Connection>()
+  private isEnded = false
+  private isReplaced = false
+
+  /** Connects to the service. Throws TasError if that fails. The process is not kept alive until `ref`. */
+  constructor() {
+    this.tas = Tas.connect()
+    this.context = this.tas.createContext()
+    this.context.attach((event) => this.take(event), { ref: false })
+  }
+
+  /** Whether the service is known to have ended. */
+  get isGone(): boolean {
+    return this.isEnded || this.tas.gone
+  }
+
+  /** The service has ended and another session takes over: gives memory and descriptors back once everything has been told. */
+  dispose(): void {
+    this.isReplaced = true
+    if (this.connections.size === 0 && this.listeners.size === 0) this.tas.close()
+  }
+
+  networks(): ReturnType<Tas['networks']> {
+    return this.tas.networks()
+  }
+
+  ref(): void {
+    this.context.ref()
+  }
+
+  unref(): void {
+    this.context.unref()
+  }
+
+  /** Opens a connection. Throws TasError as Context.connect does. */
+  connect(address: string, port: number, options: ConnectOptions, sink: ConnectionSink): Connection {
+    const connection = this.context.connect(address, port, options)
+    this.connections.set(connection, sink)
+    return connection
+  }
+
+  /** Events of an accepted connection go to `sink` from now on. */
+  adopt(connection: Connection, sink: ConnectionSink): void {
+    this.connections.set(connection, sink)
+  }
+
+  /**
+   * Opens a listener and waits for the answer. Returns it, or the status of TAS that says why not; -1 if the service does not answer.
+   * Throws TasError as Context.listen does.
+   */
+  listen(port: number, options: ListenOptions, sink: ListenerSink): Listener | number {
+    const listener = this.context.listen(port, options)
+    const status = listener.waitOpen(LISTEN_PATIENCE_US)
+    if (status === 0) {
+      this.listeners.set(listener, sink)
+      return listener
+    }
+    listener.close()
+    return status
+  }
+
+  /** Nobody wants to hear of `connection` any more; it has been closed, or aborted. */
+  forget(connection: Connection): void {
+    if (this.connections.delete(connection) && connection.state === 'closing') this.closing.add(connection)
+  }
+
+  /** Closes a listener; nobody hears of it any more. */
+  unlisten(listener: Listener): void {
+    this.listeners.delete(listener)
+    listener.close()
+  }
+
+  /**
+   * The process ends: what it leaves open the service resets. The kernel would close it and deliver what was written, so this is done
+   * here first. It takes at most `limitMs`, and `graceMs` once the peers have acknowledged everything, for them to close as well.
+   */
+  drain(limitMs: number, graceMs: number): void {
+    if (this.isGone) return
+    this.context.detach()
+    for (const connection of this.connections.keys()) this.abandon(connection)
+    this.connections.clear()
+    const events = createEvents(DRAIN_EVENTS)
+    const startMs = performance.now()
+    let deliveredMs: number | null = null
+    while (this.closing.size > 0 && !this.tas.gone) {
+      if (this.context.poll(events) === 0) this.context.block(DRAIN_STEP_US)
+      for (const connection of this.closing) if (connection.state === 'closed') this.closing.delete(connection)
+      const nowMs = performance.now()
+      if (deliveredMs === null && [...this.closing].every((connection) => connection.txDelivered)) deliveredMs = nowMs
+      if (nowMs - startMs > limitMs || (deliveredMs !== null && nowMs - deliveredMs > graceMs)) return
+    }
+  }
+
+  private abandon(connection: Connection): void {
+    const isOpen = connection.state === 'open'
+    connection.close()
+    if (isOpen) this.closing.add(connection)
+  }
+
+  private take(event: TasEvent): void {
+    try {
+      this.deliver(event)
+    } finally {
+      runTicks()
+    }
+    if (!this.tas.gone) return
+    this.isEnded = true
+    if (this.isReplaced) setImmediate(() => this.dispose())
+  }
+
+  private deliver(event: TasEvent): void {
+    switch (event.type) {
+      case CONN_RECEIVED: return this.connections.get(event.connection)?.onReceived()
+      case CONN_SENDBUF: return this.connections.get(event.connection)?.onRoom()
+      case CONN_RXCLOSED: return this.connections.get(event.connection)?.onReceiveEnd()
+      case CONN_OPEN: return this.opened(event.connection, event.status)
+      case CONN_CLOSED: return this.closed(event.connection, event.status)
+      case LISTEN_NEWCONN: return this.incoming(event.listener)
+      case LISTEN_ACCEPT: return this.accepted(event)
+      case LISTEN_CLOSED:
+      case LISTEN_OPEN: return this.listenerEvent(event.listener, event.status)
+      default: return
+    }
+  }
+
+  private opened(connection: Connection, status: number): void {
+    const sink = this.connections.get(connection)
+    if (status !== 0) this.connections.delete(connection)
+    sink?.onOpen(status)
+  }
+
+  private closed(connection: Connection, status: number): void {
+    this.closing.delete(connection)
+    const sink = this.connections.get(connection)
+    this.connections.delete(connection)
+    sink?.onGone(status)
+  }
+
+  private incoming(listener: Listener): void {
+    if (this.listeners.has(listener) && listener.state === 'open') listener.accept()
+  }
+
+  /** A client that has gone before it was accepted is nobody's: the kernel's accept does not show it either. */
+  private accepted(event: TasEvent): void {
+    if (event.status !== 0) return
+    const { connection } = event
+    const sink = this.listeners.get(event.listener)
+    if (sink === undefined) connection.abort()
+    else sink.onConnection(connection)
+  }
+
+  private listenerEvent(listener: Listener, status: number): void {
+    if (listener.state !== 'closed') return
+    const sink = this.listeners.get(listener)
+    this.listeners.delete(listener)
+    sink?.onGone(status)
+  }
+}

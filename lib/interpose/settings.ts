@@ -1,0 +1,86 @@
+/** What the user has chosen: environment variables, and a file for what does not fit there. */
+import { readFileSync } from 'node:fs'
+import { parseRules, type Rule } from './rules.js'
+
+/** Where a listener on every address (0.0.0.0, ::) listens in the kernel, beside TAS. */
+export type KernelListen = 'loopback' | 'all' | 'none'
+/** What happens where TAS cannot be put beneath a program because Node lacks something. */
+export type WhenMissing = 'kernel' | 'stop'
+
+export interface Settings {
+  readonly connect: readonly Rule[]
+  readonly listen: readonly Rule[]
+  readonly kernelListen: KernelListen
+  readonly whenMissing: WhenMissing
+}
+
+/** A setting that cannot be; the message names it and says what is wanted. */
+export class SettingError extends Error {}
+
+type Values = Readonly<Record<string, string | undefined>>
+
+/** Each setting: its environment variable, and its name in the file. */
+const NAMES = {
+  connect: 'TASJS_INTERPOSE_CONNECT',
+  listen: 'TASJS_INTERPOSE_LISTEN',
+  kernelListen: 'TASJS_INTERPOSE_KERNEL_LISTEN',
+  missing: 'TASJS_INTERPOSE_MISSING',
+} as const
+type SettingName = keyof typeof NAMES
+
+/** Path of the file, a JSON object of settings: text, or lists of rules. */
+export const CONFIG_VARIABLE = 'TASJS_INTERPOSE_CONFIG'
+
+function isName(name: string): name is SettingName {
+  return Object.hasOwn(NAMES, name)
+}
+
+function textOf(name: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(',')
+  throw new SettingError(`${name}: want a text or a list of texts`)
+}
+
+function readConfig(path: string): Map<SettingName, string> {
+  const where = `${CONFIG_VARIABLE}: ${path}`
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new SettingError(`${where}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) throw new SettingError(`${where}: want a JSON object`)
+  const values = new Map<SettingName, string>()
+  for (const [name, value] of Object.entries(content)) {
+    if (!isName(name)) throw new SettingError(`${where}: "${name}" is no setting; there are ${Object.keys(NAMES).join(', ')}`)
+    values.set(name, textOf(`${where}: ${name}`, value))
+  }
+  return values
+}
+
+function rulesOf(name: string, text: string): Rule[] {
+  try {
+    return parseRules(text)
+  } catch (error) {
+    throw new SettingError(`${name}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {
+  const chosen = choices.find((choice) => choice === value)
+  if (chosen !== undefined) return chosen
+  throw new SettingError(`${name}: ${JSON.stringify(value)}: want ${choices.join(', ')}`)
+}
+
+/** Reads the settings; what the environment says goes before the file. Throws SettingError. */
+export function readSettings(env: Values): Settings {
+  const path = env[CONFIG_VARIABLE] ?? ''
+  const config = path === '' ? null : readConfig(path)
+  const valueOf = (name: SettingName, fallback: string): string => env[NAMES[name]] || (config?.get(name) ?? fallback)
+  return {
+    connect: rulesOf(NAMES.connect, valueOf('connect', '')),
+    listen: rulesOf(NAMES.listen, valueOf('listen', '')),
+    kernelListen: oneOf(NAMES.kernelListen, valueOf('kernelListen', 'loopback'), ['loopback', 'all', 'none']),
+    whenMissing: oneOf(NAMES.missing, valueOf('missing', 'kernel'), ['kernel', 'stop']),
+  }
+}

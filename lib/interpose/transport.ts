@@ -1,0 +1,113 @@
+/** The thread's way to TAS: one session at a time, made when it is first needed, made anew when the service is back. */
+import { AsyncResource } from 'node:async_hooks'
+import { type Networks, TasError } from '../tas/index.js'
+import { Claims } from './claims.js'
+import { Router } from './routing.js'
+import { Session } from './session.js'
+import type { Settings } from './settings.js'
+
+/** After how long to try again to reach a service that was not there, milliseconds. */
+const RETRY_MS = 1_000
+/** How long the end of the process may wait for bytes that are on their way, and for peers that have them to close. */
+const DRAIN_LIMIT_MS = 2_000
+const DRAIN_GRACE_MS = 100
+
+/** Wants to be told when there is a service again. */
+export interface Waiting {
+  onService(): void
+}
+
+export class Transport {
+  readonly settings: Settings
+  readonly router: Router
+  readonly claims = new Claims()
+  /** Without any store of AsyncLocalStorage: what an accepted connection belongs to, as in the kernel's case. */
+  readonly root = new AsyncResource('TASJS')
+  private current: Session | null = null
+  private known: Networks | null = null
+  private triedMs = -Infinity
+  private holds = 0
+  private isWarned = false
+  private readonly waiting = new Set<Waiting>()
+  private timer: NodeJS.Timeout | null = null
+
+  constructor(settings: Settings) {
+    this.settings = settings
+    this.router = new Router(settings, () => this.networks())
+    process.on('exit', () => this.current?.drain(DRAIN_LIMIT_MS, DRAIN_GRACE_MS))
+  }
+
+  /** The session with the service, or null if there is none now. */
+  session(): Session | null {
+    if (this.current !== null && !this.current.isGone) return this.current
+    const nowMs = performance.now()
+    if (nowMs - this.triedMs < RETRY_MS) return null
+    this.triedMs = nowMs
+    this.current?.dispose()
+    this.current = null
+    this.current = this.root.runInAsyncScope(() => this.open())
+    return this.current
+  }
+
+  /** Keeps the process alive until as many `release`. */
+  hold(): void {
+    if (this.holds++ > 0) return
+    this.current?.ref()
+    this.timer?.ref()
+  }
+
+  release(): void {
+    if (--this.holds > 0) return
+    this.current?.unref()
+    this.timer?.unref()
+  }
+
+  /** Calls `onService` once there is a service. */
+  wait(waiting: Waiting): void {
+    this.waiting.add(waiting)
+    this.timer ??= this.root.runInAsyncScope(() => setInterval(() => this.look(), RETRY_MS))
+    if (this.holds === 0) this.timer.unref()
+  }
+
+  unwait(waiting: Waiting): void {
+    if (this.waiting.delete(waiting) && this.waiting.size === 0) this.stopLooking()
+  }
+
+  /** What the service reaches, or reached when it was last there; null if it never was. */
+  private networks(): Networks | null {
+    if (this.known === null) this.session()
+    return this.known
+  }
+
+  private open(): Session | null {
+    try {
+      const session = new Session()
+      this.known = session.networks()
+      if (this.holds > 0) session.ref()
+      return session
+    } catch (error) {
+      if (!(error instanceof TasError)) throw error
+      this.warn(error)
+      return null
+    }
+  }
+
+  private warn(error: TasError): void {
+    if (this.isWarned || this.known !== null) return
+    this.isWarned = true
+    process.emitWarning(`tasjs/interpose: ${error.message}. Until then only the kernel's TCP is used`, { code: 'TASJS_NO_SERVICE' })
+  }
+
+  private look(): void {
+    if (this.session() === null) return
+    const waiting = [...this.waiting]
+    this.waiting.clear()
+    this.stopLooking()
+    for (const one of waiting) one.onService()
+  }
+
+  private stopLooking(): void {
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+  }
+}

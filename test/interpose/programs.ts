@@ -1,0 +1,63 @@
+/** Runs programs of this folder on plain Node and on TAS, in the namespaces of a lab. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { compiled, packageRoot, type Namespace, type Process, type Service } from '../../tools/netlab/index.js'
+import type { Cleanup } from '../../tools/netlab/index.js'
+import { startProcess } from '../../tools/netlab/index.js'
+import type { CaseResult } from './scenarios/runner.js'
+
+/** What is given to `--import`. */
+export const INTERPOSE = compiled('lib/interpose/index.js')
+
+/** A Node to run programs with. */
+export interface NodeBinary {
+  readonly name: string
+  readonly path: string
+}
+
+const node24 = join(packageRoot, 'node_modules', 'node24', 'bin', 'node')
+
+/** The Node that runs the tests, and Node 24 where npm has installed it. */
+export const nodes: readonly NodeBinary[] = [
+  { name: `Node ${process.versions.node.split('.')[0]}`, path: process.execPath },
+  ...(existsSync(node24) ? [{ name: 'Node 24', path: node24 }] : []),
+]
+
+export interface ProgramOptions {
+  readonly node?: string
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** A program of test/interpose/scenarios, without the ending. */
+export function scenario(name: string): string {
+  return compiled(`test/interpose/scenarios/${name}.js`)
+}
+
+function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`)
+}
+
+/** Runs a program to its end in `namespace`; returns what it prints. Throws Error if it fails. With `service` it runs on TAS. */
+export function runProgram(namespace: Namespace, file: string, options: ProgramOptions = {}, service: Service | null = null): Promise<string> {
+  const preload = service === null ? [] : ['--import', INTERPOSE]
+  const env = environment({ ...service?.env, ...options.env })
+  return namespace.run('env', [...env, options.node ?? process.execPath, ...preload, file, ...(options.args ?? [])], 180_000)
+}
+
+/** Starts a program that stays. */
+export function startProgram(
+  namespace: Namespace, cleanup: Cleanup, file: string, options: ProgramOptions = {}, service: Service | null = null,
+): Process {
+  const preload = service === null ? [] : ['--import', INTERPOSE]
+  return startProcess(file, {
+    command: options.node ?? process.execPath, args: [...preload, file, ...(options.args ?? [])], namespace: namespace.name,
+    env: { ...service?.env, ...options.env },
+  }, cleanup)
+}
+
+/** The results of a scenario, by case. */
+export function resultsOf(output: string): Map<string, CaseResult> {
+  const results = output.trim().split('\n').map((line) => JSON.parse(line) as CaseResult)
+  return new Map(results.map((result) => [result.name, result]))
+}

@@ -1,0 +1,100 @@
+/** How programs get onto TAS: `tas run`, --import, --require, NODE_OPTIONS; and what stands against it. */
+import { describe, expect, it } from 'vitest'
+import { compiled, TAS_ADDRESS } from '../../tools/netlab/index.js'
+import { parseRunOptions } from '../../tools/run/options.js'
+import { describeHosts, type Hosts } from '../e2e/harness.js'
+import { INTERPOSE, nodes, scenario, startProgram } from './programs.js'
+
+const TAS = compiled('service/main.js')
+/** A case that only a program on TAS can pass: the kernel has nobody at HOST. */
+const CASE = 'names of both ends'
+
+interface Ended {
+  readonly code: number | null
+  readonly lines: readonly string[]
+  readonly errorLines: readonly string[]
+}
+
+async function end({ lab, service }: Hosts, args: readonly string[], env: Record<string, string> = {}, node = process.execPath): Promise<Ended> {
+  const program = lab.tas.start('program', { command: node, args, env: { HOST: TAS_ADDRESS, ...service.env, ...env } })
+  const { code } = await program.exited
+  return { code, lines: program.lines, errorLines: program.errorLines }
+}
+
+describe('tas run: options', () => {
+  it.each([
+    [['node', 'app.js', '--help'], { socket: null, command: 'node', args: ['app.js', '--help'] }],
+    [['--socket=/x', '--', '-app', '--'], { socket: '/x', command: '-app', args: ['--'] }],
+    [['--help'], null],
+  ])('%j -> parsed', (argv, options) => {
+    expect(parseRunOptions(argv)).toEqual(options)
+  })
+
+  it.each([[[], 'want a command'], [['--'], 'want a command'], [['--x', 'node'], '--x: is no option'], [['--socket=', 'x'], 'is no option']])(
+    '%j -> one line', (argv, message) => {
+      expect(() => parseRunOptions(argv)).toThrow(message)
+    })
+})
+
+describeHosts('ways onto TAS', {}, (hosts) => {
+  const passes = ({ code, lines }: Ended): void => {
+    expect(code).toBe(0)
+    expect(lines.map((line) => JSON.parse(line) as { error: unknown })).toMatchObject([{ error: null }])
+  }
+
+  it.each([...nodes])('$name: --import, --require, NODE_OPTIONS -> on TAS, nothing printed', async ({ path }) => {
+    const program = [scenario('net'), CASE]
+    for (const [args, env] of [
+      [['--import', INTERPOSE, ...program], {}], [['--require', INTERPOSE, ...program], {}], [program, { NODE_OPTIONS: `--import ${INTERPOSE}` }],
+    ] as const) {
+      const ended = await end(hosts(), args, env, path)
+      passes(ended)
+      expect(ended.errorLines).toEqual([])
+    }
+  })
+
+  it('tas run -> on TAS; exit code and signal of the program', async () => {
+    passes(await end(hosts(), [TAS, 'run', process.execPath, scenario('net'), CASE]))
+    expect((await end(hosts(), [TAS, 'run', '--', 'sh', '-c', 'exit 7'])).code).toBe(7)
+    expect((await end(hosts(), [TAS, 'run', 'no-such-command'])).code).toBe(127)
+    const { lab, service } = hosts()
+    const waiting = lab.tas.start('waiting', {
+      command: process.execPath, args: [TAS, 'run', process.execPath, '-e', 'process.on("SIGTERM", () => process.exit(9)); console.log("up"); setInterval(() => {}, 1e9)'],
+      env: { ...service.env },
+    })
+    await waiting.line(/^up$/)
+    waiting.child.kill('SIGTERM')
+    expect((await waiting.exited).code).toBe(9)
+  })
+
+  it('wrong settings, no service -> one line and an exit code', async () => {
+    const wrong = await end(hosts(), [TAS, 'run', 'true'], { TASJS_INTERPOSE_CONNECT: 'somewhere' })
+    expect([wrong.code, wrong.errorLines.length, wrong.errorLines[0]]).toEqual([2, 1, expect.stringContaining('TASJS_INTERPOSE_CONNECT: "somewhere"')])
+    const lonely = await end(hosts(), [TAS, 'run', '--socket=/nowhere.sock', 'true'])
+    expect([lonely.code, lonely.errorLines]).toEqual([1, [expect.stringContaining('no TAS service at /nowhere.sock')]])
+    const direct = await end(hosts(), ['--import', INTERPOSE, '-e', ''], { TASJS_INTERPOSE_KERNEL_LISTEN: 'maybe' })
+    expect([direct.code, direct.errorLines]).toEqual([2, ['tasjs/interpose: TASJS_INTERPOSE_KERNEL_LISTEN: "maybe": want loopback, all, none']])
+  })
+
+  it('an internal is missing -> one line; the kernel, or the end, as chosen', async () => {
+    const hide = ['--import', `data:text/javascript,process._tickCallback=undefined`, '--import', INTERPOSE, '-e', 'console.log("runs")']
+    const kernel = await end(hosts(), hide)
+    expect([kernel.code, kernel.lines, kernel.errorLines.length]).toEqual([0, ['runs'], 1])
+    expect(kernel.errorLines[0]).toMatch(new RegExp(`Node ${process.version} lacks.*_tickCallback.*uses the kernel`))
+    const stop = await end(hosts(), hide, { TASJS_INTERPOSE_MISSING: 'stop' })
+    expect([stop.code, stop.lines]).toEqual([2, []])
+  })
+
+  it('a rule for the kernel -> not on TAS', async () => {
+    const ended = await end(hosts(), ['--import', INTERPOSE, scenario('net'), 'connection refused'], { TASJS_INTERPOSE_CONNECT: 'kernel *' })
+    expect(JSON.parse(ended.lines[0])).toMatchObject({ seen: { error: { code: 'EHOSTUNREACH' } } })
+  }, 30_000)
+
+  it('a socket sent to another process -> an error that says why', async () => {
+    const { lab, service, cleanup } = hosts()
+    const program = startProgram(lab.tas, cleanup, scenario('sender'), { env: { HOST: TAS_ADDRESS } }, service)
+    const answers = JSON.parse(await program.line(/^\[/)) as string[]
+    expect(answers).toEqual([expect.stringContaining('cannot be sent to another process'), expect.stringContaining('cannot be sent')])
+    expect((await program.exited).code).toBe(0)
+  })
+})

@@ -1,0 +1,584 @@
+/** `node:net`: what a program sees of connections and servers. */
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import diagnostics from 'node:diagnostics_channel'
+import net from 'node:net'
+import { PerformanceObserver } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { closed, errorOf, HOST, listen, next, portOf, record, runCases } from './runner.js'
+
+/** A pair of connected sockets. The server takes one connection. */
+async function pair(options: net.ServerOpts = {}, client: Partial<net.TcpNetConnectOpts> = {}): Promise<{
+  server: net.Server; near: net.Socket; far: net.Socket
+}> {
+  const server = net.createServer(options)
+  const port = await listen(server)
+  const accepted = next(server, 'connection')
+  const near = net.connect({ port, host: HOST, ...client })
+  const [far] = await Promise.all([accepted, next(near, 'connect')])
+  assert(far instanceof net.Socket)
+  return { server, near, far }
+}
+
+/** A resolver that knows every name. */
+function lookupOf(addresses: readonly string[]): net.LookupFunction {
+  const found = addresses.map((address) => ({ address, family: net.isIP(address) }))
+  return (_name, options, callback) => process.nextTick(() => {
+    if (options.all === true) callback(null, found)
+    else callback(null, found[0].address, found[0].family)
+  })
+}
+
+/** Everything up to the end; what goes in the other direction is left alone. */
+async function collect(socket: net.Socket): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await next(socket, 'end')
+  return Buffer.concat(chunks)
+}
+
+await runCases({
+  'echo: events in order': async () => {
+    const log: string[] = []
+    const server = net.createServer((socket) => {
+      record(socket, ['end', 'finish', 'close', 'error'], log, 'server ')
+      socket.pipe(socket)
+    })
+    const port = await listen(server)
+    const socket = net.connect(port, HOST)
+    record(socket, ['lookup', 'connect', 'ready', 'end', 'finish', 'error'], log, 'client ')
+    socket.end('hello')
+    const isGone = new Promise((resolve) => server.once('connection', (far: net.Socket) => far.once('close', resolve)))
+    const bytes = await collect(socket)
+    await isGone
+    await closed(server)
+    // Which side is first is the scheduler's choice.
+    return { text: bytes.toString(), client: log.filter((line) => line.startsWith('client')), server: log.filter((line) => line.startsWith('server')) }
+  },
+
+  'large data both ways: every byte, counts': async () => {
+    const { server, near, far } = await pair()
+    const data = Buffer.alloc(5_000_000, 'abcdefghijklmno')
+    near.end(data)
+    far.end(data)
+    const [a, b] = await Promise.all([collect(near), collect(far)])
+    await closed(server)
+    return [a.equals(data), b.equals(data), near.bytesRead, near.bytesWritten, far.bytesRead, far.bytesWritten]
+  },
+
+  'strings in all encodings': async () => {
+    const { server, near, far } = await pair()
+    near.write('äöü€\u{1f600}', 'utf8')
+    near.write('\u00e4\u00ff', 'latin1')
+    near.write('abc', 'ascii')
+    near.write('ä€', 'utf16le')
+    near.write('68656c6c6f', 'hex')
+    near.write('', 'utf8')
+    near.cork()
+    near.write('corked ')
+    near.write(Buffer.from('buffers '))
+    near.write('é', 'latin1')
+    near.uncork()
+    near.end('x'.repeat(100_000) + 'ü')
+    const bytes = await collect(far)
+    far.end()
+    await closed(server)
+    return [bytes.length, bytes.subarray(0, 60).toString('hex'), bytes.subarray(-3).toString('hex'), near.bytesWritten]
+  },
+
+  'names of both ends': async () => {
+    const { server, near, far } = await pair()
+    const seen = {
+      near: [near.remoteAddress === HOST, near.remoteFamily, near.remotePort === portOf(server), near.localFamily, typeof near.localPort],
+      far: [far.remoteFamily, far.remoteAddress === `::ffff:${near.localAddress}`, far.remotePort === near.localPort, far.localFamily],
+      address: Object.keys(near.address()), server: Object.values(server.address() ?? {}).slice(0, 2),
+      states: [near.readyState, near.connecting, near.pending],
+    }
+    near.destroy()
+    await next(far, 'close')
+    await closed(server)
+    return { ...seen, after: [near.remoteAddress === undefined, near.readyState, near.destroyed] }
+  },
+
+  'server on an address of its own': async () => {
+    const server = net.createServer((socket) => socket.end('x'))
+    const port = await listen(server, HOST)
+    const socket = net.connect(port, HOST)
+    const text = (await collect(socket)).toString()
+    await closed(server)
+    return text
+  },
+
+  'localhost reaches a server on every address': async () => {
+    const server = net.createServer((socket) => socket.end(socket.remoteFamily ?? ''))
+    const port = await listen(server)
+    const texts = []
+    for (const host of ['127.0.0.1', 'localhost']) texts.push((await collect(net.connect(port, host))).toString())
+    await closed(server)
+    return texts
+  },
+
+  'connection refused': async () => {
+    const server = net.createServer()
+    const port = await listen(server)
+    await closed(server)
+    const socket = net.connect(port, HOST)
+    const log: string[] = []
+    record(socket, ['connectionAttempt', 'connectionAttemptFailed', 'connect', 'error', 'close'], log)
+    const error = await next(socket, 'error')
+    await next(socket, 'close')
+    return { error: errorOf(error), log, isPort: (error as { port?: number }).port === port }
+  },
+
+  'port in use': async () => {
+    const first = net.createServer()
+    const port = await listen(first)
+    const second = net.createServer()
+    second.listen(port)
+    const error = await next(second, 'error')
+    const third = net.createServer()
+    third.listen(port, HOST)
+    const other = await next(third, 'error')
+    await closed(first)
+    const fourth = net.createServer()
+    fourth.listen(port)
+    await next(fourth, 'listening')
+    await closed(fourth)
+    return [errorOf(error), errorOf(other)]
+  },
+
+  'address of somebody else': async () => {
+    const server = net.createServer()
+    server.listen(0, '192.0.2.1')
+    return errorOf(await next(server, 'error'))
+  },
+
+  'address() at once after listen': async () => {
+    const server = net.createServer()
+    server.listen(0)
+    const address = server.address() as net.AddressInfo
+    const isGood = address.port > 0 && server.listening
+    await next(server, 'listening')
+    const same = portOf(server) === address.port
+    assert.throws(() => server.listen(0), { code: 'ERR_SERVER_ALREADY_LISTEN' })
+    await closed(server)
+    return [isGood, same, server.listening, server.address()]
+  },
+
+  'half-open: the server goes on sending': async () => {
+    const { server, near, far } = await pair({ allowHalfOpen: true })
+    near.end('question')
+    const question = (await collect(far)).toString()
+    far.write('late ')
+    await sleep(20)
+    far.end('answer')
+    const answer = (await collect(near)).toString()
+    await closed(server)
+    return [question, answer]
+  },
+
+  'half-open client': async () => {
+    const { server, near, far } = await pair({}, { allowHalfOpen: true })
+    far.end('bye')
+    near.resume()
+    await next(near, 'end')
+    const writable = near.writable
+    near.end('still here')
+    const text = (await collect(far)).toString()
+    await closed(server)
+    return [writable, text]
+  },
+
+  'back-pressure: write says false, drain comes': async () => {
+    const { server, near, far } = await pair({ pauseOnConnect: true })
+    const chunk = Buffer.alloc(1 << 20, 7)
+    let writes = 0
+    while (near.write(chunk) || writes < 64) {
+      writes++
+      if (near.writableNeedDrain && writes >= 64) break
+    }
+    const isFull = near.writableLength > 0
+    const drained = next(near, 'drain')
+    far.resume()
+    let got = 0
+    far.on('data', (bytes: Buffer) => { got += bytes.length })
+    await drained
+    near.end()
+    await next(far, 'end')
+    await closed(server)
+    return [isFull, got === near.bytesWritten, near.writableLength]
+  },
+
+  'pause and resume': async () => {
+    const { server, near, far } = await pair()
+    let got = 0
+    far.on('data', (bytes: Buffer) => { got += bytes.length })
+    far.pause()
+    near.write(Buffer.alloc(100_000))
+    await sleep(100)
+    const whilePaused = got
+    far.resume()
+    near.end()
+    await next(far, 'end')
+    await closed(server)
+    return [whilePaused <= 65_536, got]
+  },
+
+  'data and end before the reader reads': async () => {
+    const { server, near, far } = await pair({ pauseOnConnect: true })
+    near.end(Buffer.alloc(50_000, 1))
+    await sleep(100)
+    far.resume()
+    const bytes = await collect(far)
+    await closed(server)
+    return bytes.length
+  },
+
+  'reset while unread data waits: data first': async () => {
+    const { server, near, far } = await pair({ pauseOnConnect: true })
+    near.write('last words')
+    await sleep(50)
+    near.resetAndDestroy()
+    await sleep(50)
+    const chunks: string[] = []
+    far.on('data', (bytes: Buffer) => chunks.push(bytes.toString()))
+    const log: string[] = []
+    record(far, ['error', 'end', 'close'], log)
+    far.resume()
+    await next(far, 'close')
+    await closed(server)
+    // libuv of Node 20 takes the reset for an end then, later ones tell it.
+    return [log.length, chunks]
+  },
+
+  'reset by the peer: error on both read and close': async () => {
+    const { server, near, far } = await pair()
+    far.resume()
+    const log: string[] = []
+    record(far, ['error', 'end', 'close'], log)
+    const error = next(far, 'error')
+    near.resetAndDestroy()
+    const seen = errorOf(await error)
+    await closed(server)
+    return [seen, log, near.destroyed]
+  },
+
+  'destroy with unread data: the peer sees a reset': async () => {
+    const { server, near, far } = await pair({ pauseOnConnect: true })
+    near.resume()
+    near.write('unread')
+    await sleep(50)
+    far.destroy()
+    const seen = errorOf(await next(near, 'error'))
+    await closed(server)
+    return seen
+  },
+
+  'destroy in a data handler is no reset': async () => {
+    const { server, near, far } = await pair()
+    const log: string[] = []
+    record(near, ['error', 'end', 'close'], log)
+    near.resume()
+    far.on('data', () => far.destroy())
+    near.write('hello')
+    await next(near, 'close')
+    await closed(server)
+    return log
+  },
+
+  'write after the peer is gone: EPIPE or ECONNRESET': async () => {
+    const { server, near, far } = await pair({}, { allowHalfOpen: true })
+    far.destroy()
+    near.resume()
+    await next(near, 'end')
+    const first = await new Promise((resolve) => near.write('first', resolve))
+    await sleep(50)
+    const error = next(near, 'error')
+    near.write('second')
+    const seen = errorOf(await error)
+    await closed(server)
+    return [first ?? null, seen]
+  },
+
+  'write after end': async () => {
+    const { server, near, far } = await pair()
+    far.resume()
+    near.end()
+    const error = next(near, 'error')
+    near.write('x')
+    const seen = errorOf(await error)
+    await closed(server)
+    return seen
+  },
+
+  'write callbacks in order, finish behind them': async () => {
+    const { server, near, far } = await pair()
+    far.resume()
+    const log: string[] = []
+    near.write('a', () => log.push('a'))
+    near.write(Buffer.alloc(3_000_000), () => log.push('b'))
+    near.on('finish', () => log.push('finish'))
+    near.end('c', () => log.push('end'))
+    await next(near, 'close')
+    await closed(server)
+    return log
+  },
+
+  'destroy with a write under way: its callback has an error': async () => {
+    const { server, near, far } = await pair({ pauseOnConnect: true })
+    const result = new Promise((resolve) => near.write(Buffer.alloc(64 << 20), resolve))
+    await sleep(20)
+    near.destroy()
+    const error = await result
+    far.destroy()
+    await closed(server)
+    return error instanceof Error ? [error.message, (error as NodeJS.ErrnoException).code] : error ?? null
+  },
+
+  'end before connect': async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const port = await listen(server)
+    const socket = new net.Socket()
+    socket.connect(port, HOST)
+    socket.end('early')
+    const text = (await collect(socket)).toString()
+    await closed(server)
+    return text
+  },
+
+  'destroy before connect': async () => {
+    const server = net.createServer()
+    const port = await listen(server)
+    const log: string[] = []
+    const socket = net.connect(port, HOST)
+    record(socket, ['connect', 'error', 'close'], log)
+    socket.destroy()
+    await next(socket, 'close')
+    await closed(server)
+    return log
+  },
+
+  'connect again after close': async () => {
+    const server = net.createServer((socket) => socket.end('once'))
+    const port = await listen(server)
+    const socket = new net.Socket()
+    const texts = []
+    for (let i = 0; i < 2; i++) {
+      socket.connect(port, HOST)
+      let text = ''
+      const onData = (bytes: Buffer): void => { text += bytes.toString() }
+      socket.on('data', onData)
+      await next(socket, 'close')
+      socket.off('data', onData)
+      texts.push(text)
+    }
+    await closed(server)
+    return texts
+  },
+
+  'timeout of an idle socket': async () => {
+    const { server, near, far } = await pair()
+    near.setTimeout(50)
+    await next(near, 'timeout')
+    near.destroy()
+    far.destroy()
+    await closed(server)
+    return near.timeout
+  },
+
+  'AbortSignal ends a connect and a server': async () => {
+    const server = net.createServer()
+    const abort = new AbortController()
+    server.listen({ port: 0, signal: abort.signal })
+    await next(server, 'listening')
+    const socket = net.connect({ port: portOf(server), host: HOST, signal: AbortSignal.abort() })
+    const error = errorOf(await next(socket, 'error'))
+    abort.abort()
+    await next(server, 'close')
+    return [error.code, error.message]
+  },
+
+  'maxConnections: drop': async () => {
+    const server = net.createServer()
+    server.maxConnections = 1
+    const port = await listen(server)
+    const first = net.connect(port, HOST)
+    await next(server, 'connection')
+    const dropped = next(server, 'drop')
+    const second = net.connect(port, HOST)
+    second.on('error', () => undefined)
+    second.resume()
+    const data = await dropped as Record<string, unknown>
+    await next(second, 'close')
+    first.destroy()
+    await closed(server)
+    return [Object.keys(data).sort(), data['remoteFamily'], data['localPort'] === port]
+  },
+
+  'BlockList sees addresses': async () => {
+    const { server, near, far } = await pair()
+    const list = new net.BlockList()
+    list.addAddress(near.localAddress ?? '', 'ipv4')
+    const seen = [list.check(far.remoteAddress ?? '', 'ipv6'), list.check(near.localAddress ?? '')]
+    near.destroy()
+    far.destroy()
+    await closed(server)
+    return seen
+  },
+
+  'happy eyeballs: the second address of a name': async () => {
+    const server = net.createServer((socket) => socket.end('here'))
+    const port = await listen(server)
+    const socket = net.connect({
+      port, host: 'two.example', autoSelectFamily: true,
+      lookup: lookupOf(['192.0.2.1', HOST]),
+    })
+    const log: string[] = []
+    socket.on('connectionAttempt', (address: string) => log.push(address === HOST ? 'HOST' : address))
+    const text = (await collect(socket)).toString()
+    await closed(server)
+    return [text, log.at(-1)]
+  },
+
+  'lookup of a name': async () => {
+    const server = net.createServer((socket) => socket.end('named'))
+    const port = await listen(server)
+    const socket = net.connect({ port, host: 'one.example', lookup: lookupOf([HOST]) })
+    const [text, name] = await Promise.all([collect(socket), next(socket, 'lookup')])
+    await closed(server)
+    return [text.toString(), name]
+  },
+
+  'onread: a buffer of the program': async () => {
+    const server = net.createServer((socket) => socket.end(Buffer.alloc(10_000, 'z')))
+    const port = await listen(server)
+    let total = 0
+    let largest = 0
+    const socket = net.connect({ port, host: HOST, onread: {
+      buffer: Buffer.alloc(1000),
+      callback: (len, buffer) => {
+        total += len
+        largest = Math.max(largest, len)
+        return buffer[0] === 122
+      },
+    } })
+    await next(socket, 'end')
+    await closed(server)
+    return [total, largest]
+  },
+
+  'local address and port': async () => {
+    const server = net.createServer((socket) => socket.end(String(socket.remotePort)))
+    const port = await listen(server)
+    const probe = net.createServer()
+    const localPort = await listen(probe, HOST)
+    await closed(probe)
+    const socket = net.connect({ port, host: HOST, localAddress: HOST, localPort })
+    const text = (await collect(socket)).toString()
+    await closed(server)
+    return [text === String(localPort), socket.destroyed]
+  },
+
+  'AsyncLocalStorage follows a connection': async () => {
+    const storage = new AsyncLocalStorage<string>()
+    const server = net.createServer()
+    const seen: Record<string, unknown> = {}
+    storage.run('server', () => {
+      server.on('connection', (socket) => {
+        seen['connection'] = storage.getStore() ?? null
+        socket.on('data', () => {
+          seen['server data'] = storage.getStore() ?? null
+          socket.end('x')
+        })
+      })
+      server.listen(0)
+    })
+    await next(server, 'listening')
+    await storage.run('client', async () => {
+      const socket = net.connect(portOf(server), HOST, () => { seen['connect'] = storage.getStore() ?? null })
+      socket.on('data', () => { seen['client data'] = storage.getStore() ?? null })
+      socket.on('close', () => { seen['close'] = storage.getStore() ?? null })
+      socket.write('y')
+      await next(socket, 'close')
+    })
+    await closed(server)
+    return seen
+  },
+
+  'an exception in a handler does not stop anything': async () => {
+    const { server, near, far } = await pair()
+    const caught = next(process, 'uncaughtException')
+    far.once('data', () => { throw new Error('of the program') })
+    near.write('one')
+    const error = await caught
+    let text = ''
+    far.on('data', (bytes: Buffer) => { text += bytes.toString() })
+    near.end('two')
+    await next(far, 'end')
+    await closed(server)
+    return [(error as Error).message, text]
+  },
+
+  'ticks, promises and immediates around close': async () => {
+    const { server, near, far } = await pair()
+    const log: string[] = []
+    far.on('close', () => undefined)
+    near.on('close', () => log.push('close'))
+    near.destroy()
+    process.nextTick(() => log.push('tick'))
+    void Promise.resolve().then(() => log.push('promise'))
+    setImmediate(() => log.push('immediate'))
+    await next(near, 'close')
+    far.destroy()
+    await closed(server)
+    return log
+  },
+
+  'options are taken': async () => {
+    const { server, near, far } = await pair({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 }, { noDelay: true, keepAlive: true })
+    near.setNoDelay(false).setKeepAlive(true, 3000).setKeepAlive(false)
+    near.end('x')
+    const text = (await collect(far)).toString()
+    await closed(server)
+    return text
+  },
+
+  'diagnostics channels and performance entries': async () => {
+    const log: string[] = []
+    const note = (_message: unknown, name: string | symbol): number => log.push(String(name))
+    for (const name of ['net.client.socket', 'net.server.socket']) diagnostics.subscribe(name, note)
+    const observer = new PerformanceObserver(() => undefined)
+    observer.observe({ entryTypes: ['net'] })
+    const { server, near, far } = await pair()
+    await sleep(10)
+    const entries = observer.takeRecords().map(({ name, entryType }) => `${entryType} ${name}`)
+    observer.disconnect()
+    near.destroy()
+    far.destroy()
+    await closed(server)
+    for (const name of ['net.client.socket', 'net.server.socket']) diagnostics.unsubscribe(name, note)
+    return [log.sort(), entries]
+  },
+
+  'getConnections and instanceof': async () => {
+    const { server, near, far } = await pair()
+    const count = await new Promise((resolve, reject) => server.getConnections((error, n) => (error === null ? resolve(n) : reject(error))))
+    const seen = [count, near instanceof net.Socket, far instanceof net.Socket]
+    near.end()
+    far.resume().end()
+    await closed(server)
+    return seen
+  },
+
+  'many connections at once': async () => {
+    const server = net.createServer((socket) => socket.pipe(socket))
+    const port = await listen(server)
+    const texts = await Promise.all(Array.from({ length: 200 }, async (_, i) => {
+      const socket = net.connect(port, HOST)
+      socket.end(`number ${i}`)
+      return (await collect(socket)).toString()
+    }))
+    await closed(server)
+    return texts.every((text, i) => text === `number ${i}`)
+  },
+})

@@ -1,0 +1,90 @@
+/** `tas run`: starts a program with `tasjs/interpose` in it, its settings checked. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { resolve } from 'node:path'
+import { readSettings, SettingError } from '../../lib/interpose/settings.js'
+import { DEFAULT_SOCKET, Tas, TasError } from '../../lib/tas/index.js'
+import { parseRunOptions, RUN_HELP, type RunOptions, RunUsageError } from './options.js'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const EXIT_ENVIRONMENT = 1
+const EXIT_USAGE = 2
+/** As shells have it. */
+const EXIT_NOT_EXECUTABLE = 126
+const EXIT_NOT_FOUND = 127
+const INTERPOSE = new URL('../../lib/interpose/index.js', import.meta.url).href
+/** Passed on to the program. */
+const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const
+/** A terminal sends these to the program itself. */
+const TERMINAL_SIGNALS = ['SIGINT', 'SIGQUIT'] as const
+
+function complain(message: string): void {
+  writeSync(2, `tas run: ${message.replaceAll(/\s+/g, ' ').trim()}\n`)
+}
+
+/** The environment of the program. */
+export function runEnvironment(env: Environment, socket: string): Record<string, string | undefined> {
+  const nodeOptions = `${env['NODE_OPTIONS'] ?? ''} --import ${INTERPOSE}`.trim()
+  return { ...env, NODE_OPTIONS: nodeOptions, TAS_SOCKET: resolve(socket) }
+}
+
+/** Throws SettingError or TasError if the program could not run on TAS. */
+function check(env: Environment, socket: string): void {
+  readSettings(env)
+  const tas = Tas.connect({ socket, name: 'tas run' })
+  tas.close()
+}
+
+function passSignals(child: ChildProcess): void {
+  for (const signal of SIGNALS) process.on(signal, () => child.kill(signal))
+  for (const signal of TERMINAL_SIGNALS) {
+    process.on(signal, () => { if (process.stdin.isTTY !== true) child.kill(signal) })
+  }
+}
+
+/** Ends as the program has ended. */
+function endAs(code: number | null, signal: NodeJS.Signals | null): void {
+  if (signal === null) {
+    process.exitCode = code ?? EXIT_ENVIRONMENT
+    return
+  }
+  for (const name of [...SIGNALS, ...TERMINAL_SIGNALS]) process.removeAllListeners(name)
+  process.exitCode = 128 + constants.signals[signal]
+  process.kill(process.pid, signal)
+}
+
+function start({ command, args }: RunOptions, env: Record<string, string | undefined>): Promise<void> {
+  return new Promise((done) => {
+    const child = spawn(command, args, { stdio: 'inherit', env })
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      complain(`${command}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}`)
+      process.exitCode = error.code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE
+      done()
+    })
+    child.once('spawn', () => passSignals(child))
+    child.once('exit', (code, signal) => {
+      endAs(code, signal)
+      done()
+    })
+  })
+}
+
+/** Runs `tas run` with its arguments; sets the exit code. */
+export async function runRun(argv: readonly string[], env: Environment): Promise<void> {
+  try {
+    const options = parseRunOptions(argv)
+    if (options === null) {
+      process.stdout.write(RUN_HELP)
+      return
+    }
+    const socket = options.socket ?? (env['TAS_SOCKET'] || DEFAULT_SOCKET)
+    check(env, socket)
+    await start(options, runEnvironment(env, socket))
+  } catch (error) {
+    if (!(error instanceof RunUsageError || error instanceof SettingError || error instanceof TasError)) throw error
+    complain(error.message)
+    process.exitCode = error instanceof TasError ? EXIT_ENVIRONMENT : EXIT_USAGE
+  }
+}
