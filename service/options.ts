@@ -55,7 +55,8 @@ function commanderOption(key: OptionKey): Option {
 function makeCommand(): Command {
   const command = new Command('tas')
   command.description('TCP acceleration as an operating-system service.')
-  command.usage('--ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...\n       tas stat [--socket=PATH] [--json] [--interval=SECONDS]\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...')
+  command.usage('--ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...\n       tas stat [--socket=PATH] [--json] [--interval=SECONDS]'
+    + '\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...')
   for (const section of SECTIONS) {
     for (const key of OPTION_KEYS) if (OPTION_TABLE[key].section === section) command.addOption(commanderOption(key))
   }

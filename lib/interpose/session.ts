@@ -136,12 +136,13 @@ export class Session {
   }
 
   private take(event: TasEvent): void {
-    try {
-      this.deliver(event)
-    } finally {
-      runTicks()
-    }
-    if (!this.tas.gone) return
+    if (this.tas.gone) this.serviceEnded()
+    this.deliver(event)
+    // What a handler throws is an uncaughtException first; Node runs the ticks behind it.
+    runTicks()
+  }
+
+  private serviceEnded(): void {
     this.isEnded = true
     if (this.isReplaced) setImmediate(() => this.dispose())
   }

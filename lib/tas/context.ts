@@ -1,7 +1,7 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
-  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT,
-  placeContext, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, EV_LISTEN_OPEN,
+  LISTEN_REUSEPORT, placeContext, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'

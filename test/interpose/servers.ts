@@ -40,7 +40,9 @@ export const noPostgres = postgresFolder() === null || idOf('-u') === null ? 'Po
   : mayChangeUser() ? null : 'PostgreSQL does not run as root, and another user cannot be taken here'
 
 async function answers({ peer }: Lab, port: number): Promise<void> {
-  await until(`port ${port} listens`, async () => (await peer.run('cat', ['/proc/net/tcp'])).includes(`:${port.toString(16).toUpperCase()} 00000000:0000 0A`))
+  await until(`port ${port} listens`, async () => {
+    return (await peer.run('cat', ['/proc/net/tcp'])).includes(`:${port.toString(16).toUpperCase()} 00000000:0000 0A`)
+  })
 }
 
 /** Starts Redis in the peer's namespace; returns its port. */

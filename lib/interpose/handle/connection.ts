@@ -1,20 +1,16 @@
 /** The handle of a connection: what `net.Socket` has beneath it in place of `TCP` (deps/uv, src/tcp_wrap.cc, src/stream_base.cc). */
-import { AsyncResource } from 'node:async_hooks'
 import { type Connection, TasError } from '../../tas/index.js'
 import {
   UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,
 } from '../errors.js'
-import { JSStream, type KernelHandle, LAST_WRITE_WAS_ASYNC, OWNER, type Request, setOnRead, type SocketName, streamState } from '../internals.js'
+import { type KernelHandle, OWNER, type Request, type SocketName } from '../internals.js'
 import { isWildcard } from '../routing.js'
 import type { ConnectionSink, Session } from '../session.js'
 import type { Transport } from '../transport.js'
 import { whenClosed } from './closing.js'
 import { writeName } from './name.js'
 import { HandleOptions } from './options.js'
-import { Reads, type ReadTarget } from './reads.js'
-import { Writes, type WriteTarget } from './writes.js'
-
-type OnRead = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
+import { StreamHandle } from './stream.js'
 
 /** An address that the program has bound the handle to, before `connect`. */
 interface Binding {
@@ -24,45 +20,22 @@ interface Binding {
   readonly flags: number
 }
 
-/** A stream of C++ above this one: the TLSWrap of a TLS socket. */
-export interface StreamAbove {
-  onread?: OnRead
-}
-
 /** Puts a handle of the kernel's TCP in the place of `handle` beneath its socket, and returns it (hooks/kernelhandle.ts). */
 export type ToKernel = (handle: ConnectionHandle) => KernelHandle
 
-export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTarget, WriteTarget {
-  [key: symbol]: unknown
-  /** Read and written by `net` (tryReadStart). */
-  reading = false
+export class ConnectionHandle extends StreamHandle implements ConnectionSink {
   readonly options = new HandleOptions()
-  /** The TLSWrap that reads this stream, if there is one: JSStream can tell C++ of an end, but not of an error. */
-  above: StreamAbove | null = null
-  private readonly transport: Transport
   private readonly toKernel: ToKernel
-  private resource: AsyncResource
-  private readonly reads = new Reads(this)
-  private readonly writes = new Writes(this)
   private session: Session | null = null
   private connection: Connection | null = null
   private connecting: Request | null = null
   private bound: Binding | null = null
   private isIpv6 = false
-  private isReadNatively = false
   private hadPeerFin = false
-  private isReferenced = true
-  private isHeld = false
-  private isClosed = false
-  private requests = 0
-  private onReadCallback: OnRead | null = null
-  private nativeRequests: Set<Request> | null = null
 
   constructor(transport: Transport, toKernel: ToKernel) {
-    super()
-    this.transport = transport
+    super(transport)
     this.toKernel = toKernel
-    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
   }
 
   /** Takes over a connection that has been accepted in `session`. `isIpv6`: by a listener on `::`, which shows mapped addresses. */
@@ -147,150 +120,7 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
     return 0
   }
 
-  // The stream, as `net` uses it.
-
-  get fd(): number {
-    return -1
-  }
-
-  get bytesRead(): number {
-    return this.reads.bytesRead
-  }
-
-  get bytesWritten(): number {
-    return this.writes.bytesWritten
-  }
-
-  get writeQueueSize(): number {
-    return this.writes.queuedBytes
-  }
-
-  get onread(): OnRead | null {
-    return this.onReadCallback
-  }
-
-  set onread(callback: OnRead | null) {
-    this.onReadCallback = callback
-    setOnRead.call(this, callback)
-  }
-
-  /** Everybody in Node who is going to read the stream in C++ asks this first. */
-  get isStreamBase(): boolean {
-    this.isReadNatively = true
-    return true
-  }
-
-  override useUserBuffer(buffer: Uint8Array): void {
-    this.reads.userBuffer = buffer
-    super.useUserBuffer(buffer)
-  }
-
-  readStart(): number {
-    if (this.isClosed) return UV_EBADF
-    this.reads.start()
-    this.updateHold()
-    return 0
-  }
-
-  readStop(): number {
-    this.reads.stop()
-    this.updateHold()
-    return 0
-  }
-
-  writeBuffer(request: Request, bytes: Uint8Array): number {
-    return this.writes.writeBytes(request, bytes)
-  }
-
-  writeUtf8String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'utf8')
-  }
-
-  writeLatin1String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'latin1')
-  }
-
-  writeAsciiString(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'latin1')
-  }
-
-  writeUcs2String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'utf16le')
-  }
-
-  /** `chunks` are Buffers, or each chunk is followed by its encoding (StreamBase::Writev). */
-  writev(request: Request, chunks: readonly unknown[], areBuffers: boolean): number {
-    const buffers: Uint8Array[] = []
-    let lenBytes = 0
-    for (let i = 0; i < chunks.length; i += areBuffers ? 1 : 2) {
-      const bytes = bytesOf(chunks[i], areBuffers ? undefined : chunks[i + 1])
-      buffers.push(bytes)
-      lenBytes += bytes.length
-    }
-    return this.writes.writeChunks(request, buffers, lenBytes)
-  }
-
-  shutdown(request: Request): number {
-    return this.isClosed ? UV_ENOTCONN : this.writes.shutdown(request)
-  }
-
-  // The stream, as C++ uses it (src/js_stream.cc).
-
-  isClosing(): boolean {
-    return this.isClosed
-  }
-
-  onreadstart(): number {
-    this.isReadNatively = true
-    return this.readStart()
-  }
-
-  onreadstop(): number {
-    return this.readStop()
-  }
-
-  /** A write of C++ must not complete before this has returned. */
-  onwrite(request: Request, buffers: readonly Uint8Array[]): number {
-    let lenBytes = 0
-    for (const bytes of buffers) lenBytes += bytes.length
-    const error = this.writes.writeChunks(request, buffers, lenBytes)
-    if (error !== 0) return error
-    if (streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
-    else this.natives().add(request)
-    return 0
-  }
-
-  onshutdown(request: Request): number {
-    const error = this.shutdown(request)
-    if (error === 0) this.natives().add(request)
-    return error
-  }
-
   // Life.
-
-  ref(): void {
-    this.isReferenced = true
-    this.updateHold()
-  }
-
-  unref(): void {
-    this.isReferenced = false
-    this.updateHold()
-  }
-
-  hasRef(): boolean {
-    return this.isReferenced && !this.isClosed
-  }
-
-  getAsyncId(): number {
-    return this.resource.asyncId()
-  }
-
-  /** The socket serves another request from now on, in the async context of who calls this (lib/_http_agent.js). */
-  override asyncReset(resource: object): void {
-    super.asyncReset(resource)
-    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
-  }
 
   close(callback?: () => void): void {
     if (!this.isClosed) this.end(false, callback)
@@ -342,48 +172,6 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
     this.updateHold()
   }
 
-  // What the halves need.
-
-  get isReadByNative(): boolean {
-    return this.isReadNatively
-  }
-
-  callOnRead(bytes: ArrayBuffer | undefined): unknown {
-    const callback = this.onReadCallback
-    return callback === null ? undefined : this.resource.runInAsyncScope(callback, this, bytes)
-  }
-
-  callOnError(): void {
-    const { above } = this
-    if (above?.onread !== undefined) this.resource.runInAsyncScope(above.onread, above, undefined)
-    else this.callOnRead(undefined)
-  }
-
-  completeWrite(request: Request, status: number): void {
-    if (this.nativeRequests?.delete(request) === true) this.finishWrite(request, status)
-    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status, this, undefined)
-  }
-
-  completeShutdown(request: Request, status: number): void {
-    if (this.nativeRequests?.delete(request) === true) this.finishShutdown(request, status)
-    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status)
-  }
-
-  countRequests(change: number): void {
-    this.requests += change
-    this.updateHold()
-  }
-
-  /** As libuv: handles that read and are referenced keep the process alive, and so does every request. */
-  updateHold(): void {
-    const isReading = this.isReferenced && !this.isClosed && this.connection !== null && this.reads.isActive
-    const isHeld = isReading || this.requests > 0
-    if (isHeld === this.isHeld) return
-    this.isHeld = isHeld
-    if (isHeld) this.transport.hold()
-    else this.transport.release()
-  }
-
   /** What another handle that takes this one's place needs to know. */
   get binding(): Binding | null {
     return this.bound
@@ -392,6 +180,10 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
   /** Whether the program has called unref. */
   get isUnreferenced(): boolean {
     return !this.isReferenced
+  }
+
+  protected get isConnected(): boolean {
+    return this.connection !== null
   }
 
   private bindTo(binding: Binding): number {
@@ -481,10 +273,6 @@ export class ConnectionHandle extends JSStream implements ConnectionSink, ReadTa
     if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
     this.resource.emitDestroy()
   }
-
-  private natives(): Set<Request> {
-    return this.nativeRequests ??= new Set()
-  }
 }
 
 /** The address without the IPv6 form around it. */
@@ -499,15 +287,6 @@ function bindKernel(kernel: KernelHandle, { address, port, isIpv6, flags }: Bind
 /** TAS is away: what a host without the service answers to a SYN. */
 function failOpen(handle: ConnectionHandle): void {
   handle.onOpen(-UV_ECONNREFUSED)
-}
-
-function finishWrite(handle: ConnectionHandle, request: Request): void {
-  handle.finishWrite(request, 0)
-}
-
-function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
-  if (typeof chunk === 'string') return Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
-  return chunk instanceof Uint8Array ? chunk : Buffer.alloc(0)
 }
 
 /** The socket or server that a handle belongs to. */

@@ -3,7 +3,7 @@
 /** A method as Node has it. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown
 
-/** Replaces method `name` of `target`, own or inherited, by `make(original)`; its other properties stay as they are. Throws TypeError if there is none. */
+/** Replaces method `name` of `target`, own or inherited, by `make(original)`. Throws TypeError if there is none. */
 export function replaceMethod(target: object, name: PropertyKey, make: (original: Method) => Method): void {
   const original: unknown = Reflect.get(target, name)
   if (!isMethod(original)) throw new TypeError(`there is no method ${String(name)}`)

@@ -4,7 +4,8 @@
  * in use, `TLSSocket.prototype._wrapHandle` is given a handle of TAS where it would make a TCP handle (tls.connect without a socket).
  */
 import { createRequire } from 'node:module'
-import { ConnectionHandle, type StreamAbove } from '../handle/connection.js'
+import { ConnectionHandle } from '../handle/connection.js'
+import type { StreamAbove } from '../handle/stream.js'
 import { OWNER, tlsBinding } from '../internals.js'
 import type { Transport } from '../transport.js'
 import { newHandle } from './handles.js'

@@ -33,7 +33,8 @@ await runCases({
     const server = http.createServer(app)
     const url = `http://${HOST}:${await listen(server)}`
     const hello = await (await fetch(`${url}/hello/tas`)).text()
-    const answer = await fetch(`${url}/sum`, { method: 'POST', body: JSON.stringify({ numbers: [1, 2, 3] }), headers: { 'content-type': 'application/json' } })
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${url}/sum`, { method: 'POST', body: JSON.stringify({ numbers: [1, 2, 3] }), headers })
     const missing = (await fetch(`${url}/nowhere`)).status
     const sum = await answer.json()
     server.closeAllConnections()
@@ -126,7 +127,9 @@ await runCases({
     })
     const client = new grpc.Client(`${HOST}:${port}`, grpc.credentials.createInsecure())
     const unary = (value: string): Promise<unknown> => new Promise((resolve) => {
-      client.makeUnaryRequest(grpcService.echo.path, text, untext, value, (error, answer) => resolve(error === null ? answer : [error.code, error.details]))
+      client.makeUnaryRequest(grpcService.echo.path, text, untext, value, (error, answer) => {
+        resolve(error === null ? answer : [error.code, error.details])
+      })
     })
     const answers = await Promise.all(['a', 'b', 'fail'].map(unary))
     const stream = client.makeServerStreamRequest(grpcService.count.path, text, untext, '100')

@@ -1,0 +1,243 @@
+/** The stream of a handle: what `net` and C++ read from and write to (src/stream_base.cc, src/js_stream.cc). */
+import { AsyncResource } from 'node:async_hooks'
+import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
+import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
+import type { Transport } from '../transport.js'
+import { Reads, type ReadTarget } from './reads.js'
+import { Writes, type WriteTarget } from './writes.js'
+
+type OnRead = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
+
+/** A stream of C++ above this one: the TLSWrap of a TLS socket. */
+export interface StreamAbove {
+  onread?: OnRead
+}
+
+export abstract class StreamHandle extends JSStream implements ReadTarget, WriteTarget {
+  [key: symbol]: unknown
+  /** Read and written by `net` (tryReadStart). */
+  reading = false
+  /** The TLSWrap that reads this stream, if there is one: JSStream can tell C++ of an end, but not of an error. */
+  above: StreamAbove | null = null
+  protected readonly transport: Transport
+  /** The async context of the callbacks. */
+  protected resource: AsyncResource
+  protected readonly reads = new Reads(this)
+  protected readonly writes = new Writes(this)
+  protected isReferenced = true
+  protected isClosed = false
+  private isReadNatively = false
+  private isHeld = false
+  private requests = 0
+  private onReadCallback: OnRead | null = null
+  private nativeRequests: Set<Request> | null = null
+
+  constructor(transport: Transport) {
+    super()
+    this.transport = transport
+    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
+  }
+
+  /** Whether there is a connection that can be read. */
+  protected abstract readonly isConnected: boolean
+
+  // The stream, as `net` uses it.
+
+  get fd(): number {
+    return -1
+  }
+
+  get bytesRead(): number {
+    return this.reads.bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.writes.bytesWritten
+  }
+
+  get writeQueueSize(): number {
+    return this.writes.queuedBytes
+  }
+
+  get onread(): OnRead | null {
+    return this.onReadCallback
+  }
+
+  set onread(callback: OnRead | null) {
+    this.onReadCallback = callback
+    setOnRead.call(this, callback)
+  }
+
+  /** Everybody in Node who is going to read the stream in C++ asks this first. */
+  get isStreamBase(): boolean {
+    this.isReadNatively = true
+    return true
+  }
+
+  override useUserBuffer(buffer: Uint8Array): void {
+    this.reads.userBuffer = buffer
+    super.useUserBuffer(buffer)
+  }
+
+  readStart(): number {
+    if (this.isClosed) return UV_EBADF
+    this.reads.start()
+    this.updateHold()
+    return 0
+  }
+
+  readStop(): number {
+    this.reads.stop()
+    this.updateHold()
+    return 0
+  }
+
+  writeBuffer(request: Request, bytes: Uint8Array): number {
+    return this.writes.writeBytes(request, bytes)
+  }
+
+  writeUtf8String(request: Request, text: string): number {
+    return this.writes.writeText(request, text, 'utf8')
+  }
+
+  writeLatin1String(request: Request, text: string): number {
+    return this.writes.writeText(request, text, 'latin1')
+  }
+
+  writeAsciiString(request: Request, text: string): number {
+    return this.writes.writeText(request, text, 'latin1')
+  }
+
+  writeUcs2String(request: Request, text: string): number {
+    return this.writes.writeText(request, text, 'utf16le')
+  }
+
+  /** `chunks` are Buffers, or each chunk is followed by its encoding (StreamBase::Writev). */
+  writev(request: Request, chunks: readonly unknown[], areBuffers: boolean): number {
+    const buffers: Uint8Array[] = []
+    let lenBytes = 0
+    for (let i = 0; i < chunks.length; i += areBuffers ? 1 : 2) {
+      const bytes = bytesOf(chunks[i], areBuffers ? undefined : chunks[i + 1])
+      buffers.push(bytes)
+      lenBytes += bytes.length
+    }
+    return this.writes.writeChunks(request, buffers, lenBytes)
+  }
+
+  shutdown(request: Request): number {
+    return this.isClosed ? UV_ENOTCONN : this.writes.shutdown(request)
+  }
+
+  // The stream, as C++ uses it (src/js_stream.cc).
+
+  isClosing(): boolean {
+    return this.isClosed
+  }
+
+  onreadstart(): number {
+    this.isReadNatively = true
+    return this.readStart()
+  }
+
+  onreadstop(): number {
+    return this.readStop()
+  }
+
+  /** A write of C++ must not complete before this has returned. */
+  onwrite(request: Request, buffers: readonly Uint8Array[]): number {
+    let lenBytes = 0
+    for (const bytes of buffers) lenBytes += bytes.length
+    const error = this.writes.writeChunks(request, buffers, lenBytes)
+    if (error !== 0) return error
+    if (streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
+    else this.natives().add(request)
+    return 0
+  }
+
+  onshutdown(request: Request): number {
+    const error = this.shutdown(request)
+    if (error === 0) this.natives().add(request)
+    return error
+  }
+
+  // Life.
+
+  ref(): void {
+    this.isReferenced = true
+    this.updateHold()
+  }
+
+  unref(): void {
+    this.isReferenced = false
+    this.updateHold()
+  }
+
+  hasRef(): boolean {
+    return this.isReferenced && !this.isClosed
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId()
+  }
+
+  /** The socket serves another request from now on, in the async context of who calls this (lib/_http_agent.js). */
+  override asyncReset(resource: object): void {
+    super.asyncReset(resource)
+    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
+  }
+
+  // What the halves need.
+
+  get isReadByNative(): boolean {
+    return this.isReadNatively
+  }
+
+  callOnRead(bytes: ArrayBuffer | undefined): unknown {
+    const callback = this.onReadCallback
+    return callback === null ? undefined : this.resource.runInAsyncScope(callback, this, bytes)
+  }
+
+  callOnError(): void {
+    const { above } = this
+    if (above?.onread !== undefined) this.resource.runInAsyncScope(above.onread, above, undefined)
+    else this.callOnRead(undefined)
+  }
+
+  completeWrite(request: Request, status: number): void {
+    if (this.nativeRequests?.delete(request) === true) this.finishWrite(request, status)
+    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status, this, undefined)
+  }
+
+  completeShutdown(request: Request, status: number): void {
+    if (this.nativeRequests?.delete(request) === true) this.finishShutdown(request, status)
+    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status)
+  }
+
+  countRequests(change: number): void {
+    this.requests += change
+    this.updateHold()
+  }
+
+  /** As libuv: handles that read and are referenced keep the process alive, and so does every request. */
+  updateHold(): void {
+    const isReading = this.isReferenced && !this.isClosed && this.isConnected && this.reads.isActive
+    const isHeld = isReading || this.requests > 0
+    if (isHeld === this.isHeld) return
+    this.isHeld = isHeld
+    if (isHeld) this.transport.hold()
+    else this.transport.release()
+  }
+
+  private natives(): Set<Request> {
+    return this.nativeRequests ??= new Set()
+  }
+}
+
+function finishWrite(handle: StreamHandle, request: Request): void {
+  handle.finishWrite(request, 0)
+}
+
+function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
+  return chunk instanceof Uint8Array ? chunk : Buffer.alloc(0)
+}
