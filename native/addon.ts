@@ -104,6 +104,11 @@ export interface Addon {
   nowUs(): number
   yieldCpu(): number
 
+  epollCreate(): number
+  epollControl(epollFd: number, operation: number, fd: number, events: number): void
+  epollTake(epollFd: number, out: Int32Array, max: number): number
+  copyBytes(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, len: number): void
+
   watcherCreate(fd: number, onReadable: () => void, hangsUp: boolean): NativeHandle
   watcherClose(watcher: NativeHandle): void
   watcherRef(watcher: NativeHandle): void

@@ -137,7 +137,8 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
     this.woken = this.isEnded = true
   }
 
-  sleep(timeoutUs: number): void {
+  sleep(timeoutUs: number, wakeFd: number): void {
+    if (wakeFd >= 0) throw new TasError('ENOTSUP', 'an embedded TAS does not wait for descriptors: wait for it from the event loop (attach)')
     this.woken = this.isEnded
     this.stack.sleep(this, timeoutUs)
   }

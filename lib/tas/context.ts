@@ -133,9 +133,10 @@ export class Context {
   /**
    * Returns when a poll may find something, after `timeoutUs` microseconds (-1: no limit) or when a signal arrives; hands
    * over first what was done. Spins for a moment if the last wait was short, then sleeps. Nothing else in
-   * this thread runs meanwhile. Throws TasError ESERVICEGONE once TAS is gone and poll has told everything. flextcp_block.
+   * this thread runs meanwhile. `wakeFd` is a descriptor that ends the wait when it is readable, -1 for none. Throws TasError ESERVICEGONE
+   * once TAS is gone and poll has told everything, ENOTSUP for a descriptor if TAS is in the same thread. flextcp_block.
    */
-  block(timeoutUs = -1): void {
+  block(timeoutUs = -1, wakeFd = -1): void {
     if (this.loop !== null) throw new TasError('EBUSY', 'the context is attached to the event loop')
     this.checkOpen()
     this.inbox.settle()
@@ -145,7 +146,7 @@ export class Context {
       if (this.goneSeen) throw this.serviceGone()
       return
     }
-    if (timeoutUs !== 0) this.waiter.wait(timeoutUs)
+    if (timeoutUs !== 0) this.waiter.wait(timeoutUs, wakeFd)
   }
 
   /** Hands over to workers and slow path what was done; as many system calls as sides sleep, usually none. */
@@ -230,7 +231,7 @@ export class Context {
       if (at >= 0 || link.gone || link.nowUs() >= untilUs) break
       if (looks < ANSWER_SPINS) link.yieldCpu()
       else {
-        this.link.sleep(ANSWER_SLEEP_US)
+        this.link.sleep(ANSWER_SLEEP_US, -1)
         link.look()
       }
     }

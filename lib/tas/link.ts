@@ -20,8 +20,11 @@ export interface ContextLink {
   readonly context: number
   /** Descriptor that polls readable after a wake-up, or -1 if there is none. */
   readonly fd: number
-  /** Sleeps until woken, the service is gone, a signal came or `timeoutUs` microseconds are over (-1: no limit). */
-  sleep(timeoutUs: number): void
+  /**
+   * Sleeps until woken, the service is gone, the descriptor `wakeFd` is readable (-1: none), a signal came or `timeoutUs` microseconds are
+   * over (-1: no limit). Throws TasError ENOTSUP for a descriptor where there is none to sleep on.
+   */
+  sleep(timeoutUs: number, wakeFd: number): void
   /** The context sleeps in the event loop from now on: its mark is set, and its rings were found empty after that. */
   rest(): void
   /** Calls `onWake` from the event loop after each wake-up. */

@@ -44,7 +44,8 @@ class LocalContext implements ContextLink, Wakeable {
     })
   }
 
-  sleep(timeoutUs: number): void {
+  sleep(timeoutUs: number, wakeFd: number): void {
+    if (wakeFd >= 0) throw new TasError('ENOTSUP', 'a TAS in the same thread cannot wait for descriptors')
     if (!this.woken) {
       if (this.service.run === undefined) {
         throw new TasError('EDEADLK', 'this in-process TAS has no run(): block() would wait for ever')

@@ -106,11 +106,12 @@ class NativeContext implements ContextLink {
     this.context = context
     this.bell = bell
     this.fd = bell.fd
-    this.fds = Int32Array.of(bell.fd, link.control)
+    this.fds = Int32Array.of(bell.fd, link.control, -1)
   }
 
-  sleep(timeoutUs: number): void {
-    const ready = waitReadable(this.fds, 2, timeoutUs)
+  sleep(timeoutUs: number, wakeFd: number): void {
+    this.fds[2] = wakeFd
+    const ready = waitReadable(this.fds, wakeFd < 0 ? 2 : 3, timeoutUs)
     if ((ready & 1) !== 0) this.bell.drain()
     if ((ready & 2) !== 0) this.link.look()
   }

@@ -67,6 +67,11 @@ export class Tas {
     return this.link.networks()
   }
 
+  /** The clock by which contexts wait, microseconds; monotonic, and virtual in a simulation. */
+  nowUs(): number {
+    return this.link.nowUs()
+  }
+
   /** Makes a context; CONTEXTS_MAX in all. Throws TasError if the service refuses. flextcp_context_create. */
   createContext(): Context {
     if (this.closed) throw new TasError('EBADF', 'this Tas is closed')

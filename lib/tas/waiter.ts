@@ -28,15 +28,18 @@ export class Waiter {
     this.spin = new SpinPolicy(spinUs)
   }
 
-  /** Waits until there may be something, at most `timeoutUs` microseconds (-1: no limit): spin, publish, look again, sleep. */
-  wait(timeoutUs: number): void {
+  /**
+   * Waits until there may be something, or `wakeFd` (-1: none) is readable, at most `timeoutUs` microseconds (-1: no limit): spin, publish,
+   * look again, sleep.
+   */
+  wait(timeoutUs: number, wakeFd: number): void {
     const startUs = this.service.nowUs()
     if (this.spin.begin(startUs) && this.spinUntilWork()) {
       this.spin.end(this.service.nowUs(), true)
       return
     }
     this.mark.set()
-    if (!this.inbox.hasWorkNow()) this.sleep(timeoutUs, startUs)
+    if (!this.inbox.hasWorkNow()) this.sleep(timeoutUs, startUs, wakeFd)
     this.mark.clear()
     this.spin.end(this.service.nowUs(), false)
   }
@@ -49,10 +52,10 @@ export class Waiter {
     }
   }
 
-  private sleep(timeoutUs: number, startUs: number): void {
+  private sleep(timeoutUs: number, startUs: number, wakeFd: number): void {
     let leftUs = timeoutUs
     if (timeoutUs > 0) leftUs = Math.max(0, timeoutUs - (this.service.nowUs() - startUs))
     const tooLong = leftUs < 0 || leftUs > STUCK_SLEEP_US
-    this.link.sleep(tooLong && this.outbox.stuck ? STUCK_SLEEP_US : leftUs)
+    this.link.sleep(tooLong && this.outbox.stuck ? STUCK_SLEEP_US : leftUs, wakeFd)
   }
 }

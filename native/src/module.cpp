@@ -8,6 +8,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initRegions(env, exports);
   tasjs::initUnixSocket(env, exports);
   tasjs::initWake(env, exports);
+  tasjs::initKernelPoll(env, exports);
+  tasjs::initCopy(env, exports);
   tasjs::initFdWatcher(env, exports);
   tasjs::initCpu(env, exports);
   tasjs::initInterfaces(env, exports);

@@ -6,6 +6,8 @@
 namespace tasjs {
 void initUnixSocket(Napi::Env env, Napi::Object exports);
 void initWake(Napi::Env env, Napi::Object exports);
+void initKernelPoll(Napi::Env env, Napi::Object exports);
+void initCopy(Napi::Env env, Napi::Object exports);
 void initFdWatcher(Napi::Env env, Napi::Object exports);
 void initCpu(Napi::Env env, Napi::Object exports);
 void initInterfaces(Napi::Env env, Napi::Object exports);

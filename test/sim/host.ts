@@ -187,14 +187,19 @@ export class SimHost {
     })
   }
 
-  /** Starts an application; `memory` is its region. */
-  connectApp(name: string): { tas: Tas; app: number; memory: SharedArrayBuffer } {
+  /**
+   * Starts an application; `memory` is its region. Where it blocks, `run` lets the network go on until `isWoken` or for so many microseconds
+   * (-1: no limit). That wants `config.appPollIntervalUs` of 0: no virtual time passes while a program spins.
+   */
+  connectApp(name: string, run?: (isWoken: () => boolean, timeoutUs: number) => void): { tas: Tas; app: number; memory: SharedArrayBuffer } {
     const memory = new SharedArrayBuffer(this.shape.regionBytes)
     writeAppRegionHeader(new Int32Array(memory), this.shape)
     const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, name, 1)
+    let wakes = 0
     const tas = Tas.attach(new LocalLink({
       region: memory, doorbells: this.doorbells, slow: NOTHING, workers: [NOTHING], nowUs: () => this.nowUs,
-      createContext: (wake) => this.slow.apps.addContext(app, wake),
+      createContext: (wake) => this.slow.apps.addContext(app, { wake: () => { wakes++; wake.wake() } }),
+      ...run === undefined ? {} : { run: (timeoutUs: number) => { const before = wakes; run(() => wakes > before, timeoutUs) } },
     }))
     return { tas, app, memory }
   }

@@ -78,6 +78,11 @@ test('block: poll interval of the service -> spun for so long before the sleep; 
   }
 })
 
+test('block: a descriptor with a TAS in the same thread -> ENOTSUP', () => {
+  const service = new FakeService()
+  expect(() => service.context.block(-1, 0)).toThrow(expect.objectContaining({ code: 'ENOTSUP' }))
+})
+
 test('attach: poll interval 0 -> sleeps after the first turn without events', async () => {
   const service = new FakeService({ pollIntervalUs: 0 })
   service.context.attach(() => {})
