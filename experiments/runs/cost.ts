@@ -74,6 +74,7 @@ function connect(count: number, seed: number): Scene {
     host: (index) => ({ flows: tableRows(index === 0 ? count : Math.min(count, FLOWS_A_RECEIVER)), bufBytes: BUF_BYTES, cc: CC }),
   })
   const flows = openFlows(fabric, count, (i) => sender.program.open(receivers[i % receivers.length].ip, Infinity))
+  fabric.pass(SETTLE_US)
   return { fabric, sender, flows, meter: new Meter(sender) }
 }
 
