@@ -19,9 +19,9 @@ export const UV_ENOTCONN = -errno.ENOTCONN
 export const UV_EPIPE = -errno.EPIPE
 export const UV_ETIMEDOUT = -errno.ETIMEDOUT
 
-/** The error for a status of TAS; `gone` if the service has ended. */
+/** The error for a status of TAS; `gone` if the service has ended, or said so (ENETDOWN). */
 export function uvError(status: number, gone: number): number {
-  return status === STATUS_SERVICE_GONE ? gone : -status
+  return status === STATUS_SERVICE_GONE || status === errno.ENETDOWN ? gone : -status
 }
 
 /** One line on stderr, written before anything else happens. */

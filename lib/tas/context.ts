@@ -205,7 +205,8 @@ export class Context {
     this.inbox.settle()
     this.outbox.flush()
     this.tas.link.advance()
-    if (this.serviceLost) this.serviceEnded()
+    // What the slow path has told before its end comes first: it may say why.
+    if (this.serviceLost && !this.inbox.hasAnswers()) this.serviceEnded()
     const count = this.inbox.poll(events, max)
     if (count === 0 && ++this.emptyPolls >= POLLS_PER_LOOK) {
       this.emptyPolls = 0

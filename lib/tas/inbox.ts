@@ -92,6 +92,11 @@ export class Inbox {
     return false
   }
 
+  /** Whether the slow path has told something that was not taken, by Atomics. */
+  hasAnswers(): boolean {
+    return !this.slow.isEmpty()
+  }
+
   /** Puts a connection on the list of those that may have something to report. */
   list(connection: Connection): void {
     if (connection.listed) return

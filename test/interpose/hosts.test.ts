@@ -46,6 +46,7 @@ describeHosts('programs on two hosts', {}, (hosts) => {
     const program = startProgram(lab.tas, cleanup, scenario('survivor'), { env: { HOST: TAS_ADDRESS } }, first)
     await program.line(/^up$/)
     await first.stop()
+    await program.line(/^client read ECONNRESET$/)
     await program.line(/^client connect ECONNREFUSED$/)
     program.lines.length = 0
     const second = await startService(lab, { folder, socket: first.socket })
