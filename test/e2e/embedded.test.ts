@@ -198,6 +198,9 @@ describeEmbedded('embedded TAS', reason, ON_LINK, (hosts) => {
     const { peer } = hosts()
     const server = await startEcho(hosts(), ON_LINK, 'echo.js')
     const socket = await peer.call('connect', TAS_ADDRESS, PORT)
+    // It has been accepted, too.
+    await peer.call('write', socket, Buffer.from('x'))
+    await peer.call('read', socket, 1)
     server.kill('SIGTERM')
     const isRefused = (error: PeerError): boolean => error.code === 'ECONNREFUSED'
     await until('its listener is closed', () => peer.call('connect', TAS_ADDRESS, PORT).then(() => false, isRefused))

@@ -55,7 +55,7 @@ describe('command line', () => {
   })
 
   it('--only -> by number and name, in that order', () => {
-    expect(readOptions(['--only', '3,dctcp'], EXPERIMENTS)?.chosen.map(({ number }) => number)).toEqual([3, 1])
+    expect(readOptions(['--only', '3,dctcp'], EXPERIMENTS)?.chosen.map(({ number }) => number)).toEqual([3, 3, 1])
     expect(() => readOptions(['--only', '99'], EXPERIMENTS)).toThrow('--only: "99"')
   })
 

@@ -41,7 +41,9 @@ describeHosts('programs on two hosts', {}, (hosts) => {
   })
 
   it('TAS ends and comes back -> errors of a dead network, then everything as before', async () => {
-    const { lab, folder, cleanup } = hosts()
+    const { lab, folder, cleanup, service } = hosts()
+    // It has the address that the next one is to have.
+    await service.stop()
     const first = await startService(lab, { folder })
     const program = startProgram(lab.tas, cleanup, scenario('survivor'), { env: { HOST: TAS_ADDRESS } }, first)
     await program.line(/^up$/)
