@@ -26,7 +26,7 @@ import type { Stack } from './stack.js'
 const ANSWER_US = 1_000_000
 /** After a lost probe: its loss slows nothing down, so there may not be many (RFC 8899, 5.1.1: no faster than one a second). */
 const AFTER_LOSS_US = 1_000_000
-/** First time until another look whether a probe is possible; doubles. */
+/** Time until another look whether a probe is possible; of a connection that rests it doubles. */
 const WAIT_MIN_US = 100_000
 const WAIT_MAX_US = 60_000_000
 const ROUND_MIN_US = 1_000
@@ -98,6 +98,8 @@ function tryProbe(stack: Stack, connection: Connection, probing: MtuProbing): nu
 
 function waitLonger(stack: Stack, connection: Connection, probing: MtuProbing): number {
   stopProbe(stack, connection, probing)
+  // A connection in use may just have nothing to send at this moment.
+  if (connection.isWatched) probing.waitUs = WAIT_MIN_US
   const { waitUs } = probing
   probing.waitUs = Math.min(waitUs * 2, WAIT_MAX_US)
   return waitUs
