@@ -17,6 +17,8 @@ constexpr uint8_t kGsoUdp = 5;
 constexpr uint8_t kGsoEcn = 0x80;
 constexpr size_t kTcpMin = 20;
 constexpr size_t kUdpLen = 8;
+constexpr size_t kTcpChecksum = 16;
+constexpr size_t kUdpChecksum = 6;
 constexpr size_t kIp4Min = 20;
 constexpr size_t kIp6Len = 40;
 constexpr int kTagsMax = 2;
@@ -37,10 +39,11 @@ void store32(uint8_t* at, uint32_t value) {
   store16(at + 2, value & 0xffff);
 }
 
-// Stores a checksum of a sum in memory order. A result of 0 would mean "no checksum" in UDP (RFC 768), and 0xffff is the same number.
-void storeChecksum(uint8_t* at, uint64_t sum) {
+// Stores the checksum of a sum in memory order. In UDP 0 means that there is none, so 0xffff stands for it (RFC 768); in TCP 0 is 0, and
+// who examines captures remarks on 0xffff (RFC 1624).
+void storeChecksum(uint8_t* at, uint64_t sum, bool udp) {
   uint16_t value = static_cast<uint16_t>(~foldSum(sum));
-  if (value == 0) value = 0xffff;
+  if (udp && value == 0) value = 0xffff;
   std::memcpy(at, &value, sizeof value);
 }
 
@@ -65,7 +68,7 @@ bool WireSplitter::begin(uint8_t* frame, size_t length, const VirtioHeader& virt
   if (isPartial && field + 2 > length) return false;
   if (virtio.gsoType != 0) return isPartial && beginSegments(virtio);
   // The field holds the sum of the pseudo-header, so it is part of what is summed.
-  if (isPartial) storeChecksum(frame + field, sumBytes(frame + start, length - start));
+  if (isPartial) storeChecksum(frame + field, sumBytes(frame + start, length - start), virtio.checksumOffset == kUdpChecksum);
   return pending_ = true;
 }
 
@@ -129,7 +132,7 @@ void WireSplitter::patchIp(uint8_t* ip, size_t ipLength) const {
 void WireSplitter::patchTransport(uint8_t* out, size_t length, bool last) const {
   uint8_t* header = out + transport_;
   const size_t bytes = length - transport_;
-  uint8_t* field = header + (udp_ ? 6 : 16);
+  uint8_t* field = header + (udp_ ? kUdpChecksum : kTcpChecksum);
   if (udp_) {
     store16(header + 4, bytes);
   } else {
@@ -139,7 +142,7 @@ void WireSplitter::patchTransport(uint8_t* out, size_t length, bool last) const 
     if (index_ > 0) header[13] = static_cast<uint8_t>(header[13] & ~kCwr);
   }
   store16(field, 0);
-  storeChecksum(field, pseudo(out + ip_, udp_ ? 17 : 6, bytes) + sumBytes(header, bytes));
+  storeChecksum(field, pseudo(out + ip_, udp_ ? 17 : 6, bytes) + sumBytes(header, bytes), udp_);
 }
 
 }  // namespace tasjs

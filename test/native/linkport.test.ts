@@ -57,6 +57,14 @@ function send(port: PacketPort, len: number, seq: number, gso = 0, change: (head
   expect(port.transmit(0, 1)).toBe(1)
 }
 
+/** Chooses the window so that a packet of these headers with this payload has the checksum 0. */
+function zeroChecksum(head: Uint8Array, payload: Uint8Array): void {
+  const view = new DataView(head.buffer)
+  const frame = new Uint8Array([...head, ...payload])
+  new DataView(frame.buffer).setUint16(16, frame.length - 14)
+  view.setUint16(48, (field16(head, 48) + 0xffff - tcpSum(frame)) % 0xffff)
+}
+
 function put(slot: number, bytes: Uint8Array): number {
   frames.set(bytes, slot * SLOT_BYTES)
   return bytes.length
@@ -95,6 +103,14 @@ describe.skipIf(refused !== null)(`link port${refused === null ? '' : ` (skipped
       expect(tcpSum(bytes)).toBe(0xffff)
       expect(bytes.subarray(HEADERS)).toEqual(pattern(len, 1000).subarray(i * gso, i * gso + part))
     })
+  })
+
+  test.each([['partial checksum', 0, 100], ['super-segment', 100, 150]])('%s that comes to 0 -> 0, not 0xffff (RFC 1624)', (_, gso, len) => {
+    const to = link(B)
+    send(sender(A), len, 5, gso, head => zeroChecksum(head, pattern(len, 5).subarray(0, 100)))
+    const [{ bytes }] = take(to, 1)
+    expect(field16(bytes, 50)).toBe(0)
+    expect(tcpSum(bytes)).toBe(0xffff)
   })
 
   test('more packets in a super-segment than slots -> the rest with the next call', () => {
