@@ -13,7 +13,6 @@ import { closeSocket } from './closing.js'
 import {
   EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EPOLLRDNORM, EPOLLWRNORM,
 } from './constants.js'
-import { copyBytes } from './copy.js'
 import { errnoOfStatus } from './errors.js'
 import { OpenFile } from './openfile.js'
 import { SocketOptions } from './options.js'
@@ -127,15 +126,8 @@ export class TcpSocket extends OpenFile {
   /** Moves up to `len` received bytes to `target` at `offset`; `isPeek` leaves them where they are. Returns how many. */
   take(target: Uint8Array, offset: number, len: number, isPeek: boolean): number {
     if (this.state !== 'connected' || this.connection === null) return this.takeRest(target, offset, len, isPeek)
-    const { connection } = this
-    const { rxAvailable, rxBuffer, rxOffset } = connection
-    const got = len < rxAvailable ? len : rxAvailable
-    if (got === 0) return 0
-    const contiguous = rxBuffer.length - rxOffset
-    const first = got < contiguous ? got : contiguous
-    copyBytes(target, offset, rxBuffer, rxOffset, first)
-    if (first < got) copyBytes(target, offset + first, rxBuffer, 0, got - first)
-    if (!isPeek) this.giveBack(connection, got)
+    const got = this.connection.peek(target, offset, len)
+    if (!isPeek && got > 0) this.giveBack(this.connection, got)
     return got
   }
 
@@ -149,7 +141,7 @@ export class TcpSocket extends OpenFile {
 
   private takeRest(target: Uint8Array, offset: number, len: number, isPeek: boolean): number {
     const got = Math.min(len, this.rest.length - this.restAt)
-    copyBytes(target, offset, this.rest, this.restAt, got)
+    target.set(this.rest.subarray(this.restAt, this.restAt + got), offset)
     if (!isPeek) this.restAt += got
     return got
   }
@@ -170,13 +162,8 @@ export class TcpSocket extends OpenFile {
   put(source: Uint8Array, offset: number, len: number): number {
     const { connection } = this
     if (connection === null || len === 0) return 0
-    const got = connection.txAlloc2(len)
+    const got = connection.write(source, offset, len)
     this.isFull = got < len
-    if (got === 0) return 0
-    const { txLength, txLength2 } = connection
-    copyBytes(connection.txBuffer, connection.txOffset, source, offset, txLength)
-    if (txLength2 > 0) copyBytes(connection.txBuffer, 0, source, offset + txLength, txLength2)
-    connection.txSend(got)
     return got
   }
 

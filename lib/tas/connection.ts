@@ -4,6 +4,7 @@ import {
   BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_INFO, REQ_CONN_MOVE, REQ_CONN_OPTION,
 } from '../memif/index.js'
 import { formatAddress } from './address.js'
+import { copyBytes } from './bytecopy.js'
 import { type ConnectionInfo, InfoRequests, type InfoWaiter } from './connectioninfo.js'
 import { checkLinger, type CloseOptions, type ConnectionOptions, type OptionName, optionWords } from './connectionoptions.js'
 import type { Context } from './context.js'
@@ -202,17 +203,32 @@ export class Connection {
   }
 
   /**
-   * Copies as much of `bytes` as fits and sends it. Returns how many bytes that was: fewer than given means that
-   * CONN_SENDBUF will come. Not for use while allocated bytes are unsent (EINVAL).
+   * Copies as much of `bytes`, or of its `len` bytes from `from` on, as fits and sends it. Returns how many bytes that was: fewer than given
+   * means that CONN_SENDBUF will come. Not for use while allocated bytes are unsent, nor with a range that `bytes` does not have (EINVAL).
    */
-  write(bytes: Uint8Array): number {
+  write(bytes: Uint8Array, from = 0, len = bytes.length - from): number {
     if (this.tx.allocated > 0) throw new TasError('EINVAL', 'write() while allocated bytes are unsent')
-    const got = this.txAlloc2(bytes.length)
+    checkRange(bytes, from, len)
+    const got = this.txAlloc2(len)
     if (got === 0) return 0
     const { buffer, offset, length, length2 } = this.tx
-    buffer.set(length === bytes.length ? bytes : bytes.subarray(0, length), offset)
-    if (length2 > 0) buffer.set(bytes.subarray(length, got), 0)
+    copyBytes(buffer, offset, bytes, from, length)
+    if (length2 > 0) copyBytes(buffer, 0, bytes, from + length, length2)
     this.txSend(got)
+    return got
+  }
+
+  /**
+   * Copies the oldest received bytes into `target`, or to its `len` bytes from `at` on; they stay until rxDone. Returns how many. Throws
+   * TasError EINVAL for a range that `target` does not have.
+   */
+  peek(target: Uint8Array, at = 0, len = target.length - at): number {
+    checkRange(target, at, len)
+    const { rxAvailable, rxBuffer, rxOffset } = this
+    const got = Math.min(len, rxAvailable)
+    const first = Math.min(got, rxBuffer.length - rxOffset)
+    copyBytes(target, at, rxBuffer, rxOffset, first)
+    if (first < got) copyBytes(target, at + first, rxBuffer, 0, got - first)
     return got
   }
 
@@ -408,4 +424,9 @@ export class Connection {
     if (this.current !== 'closed') throw new TasError('ENOTCONN', 'the connection is not open yet')
     return true
   }
+}
+
+function checkRange({ length }: Uint8Array, from: number, len: number): void {
+  if (Number.isInteger(from) && Number.isInteger(len) && from >= 0 && len >= 0 && from + len <= length) return
+  throw new TasError('EINVAL', `${len} bytes from ${from} on: there are ${length}`)
 }

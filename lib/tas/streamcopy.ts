@@ -1,4 +1,5 @@
 /** Bytes of a stream from one ring buffer to another, when a connection changes buffers. */
+import { copyBytes } from './bytecopy.js'
 
 /**
  * Copies the bytes with sequence numbers `from` to `to` from `source`, where sequence number `sourceBase` stands at the start, to
@@ -11,7 +12,7 @@ export function copyStream(source: Uint8Array, sourceBase: number, target: Uint8
     const at = (seq - sourceBase) & (source.length - 1)
     const targetAt = (seq - targetBase) & (target.length - 1)
     const len = Math.min(left, source.length - at, target.length - targetAt)
-    target.set(source.subarray(at, at + len), targetAt)
+    copyBytes(target, targetAt, source, at, len)
     seq = (seq + len) | 0
     left -= len
   }

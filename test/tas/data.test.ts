@@ -57,6 +57,42 @@ test('rxDone: more than was reported -> EINVAL', () => {
   expect(connection.rxAvailable).toBe(0)
 })
 
+test('peek: part of what came, across the end of the buffer -> copied to the place asked for, still there', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  service.receive(flow, 'x'.repeat(60))
+  service.poll()
+  connection.rxDone(60)
+  service.receive(flow, 'abcdefgh')
+  service.poll()
+  const target = Buffer.from('------------')
+  expect(connection.peek(target, 2, 6)).toBe(6)
+  expect(target.toString()).toBe('--abcdef----')
+  expect(connection.peek(target)).toBe(8)
+  expect(target.toString()).toBe('abcdefgh----')
+  expect(connection.rxAvailable).toBe(8)
+})
+
+test('write: a range of bytes, across the end of the buffer -> that range is sent', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  connection.write(Buffer.alloc(60))
+  service.poll()
+  flow.sndUna = (flow.txBase + 50) | 0
+  service.report(flow)
+  service.poll()
+  expect(connection.write(Buffer.from('--abcdefgh--'), 2, 8)).toBe(8)
+  expect(service.sent(flow, (flow.txBase + 60) | 0, (flow.txBase + 68) | 0)).toBe('abcdefgh')
+  expect(connection.write(Buffer.from('abcdefgh'), 6)).toBe(2)
+  expect(service.sent(flow, (flow.txBase + 68) | 0, (flow.txBase + 70) | 0)).toBe('gh')
+})
+
+test.each([[-1, 1], [0, 9], [8, 1], [0, -1], [0.5, 1], [Number.NaN, 1], [0, Number.NaN]])('peek, write: %d and %d of 8 bytes -> EINVAL', (from, len) => {
+  const { connection } = new FakeService().connect()
+  expect(() => connection.write(new Uint8Array(8), from, len)).toThrow('EINVAL')
+  expect(() => connection.peek(new Uint8Array(8), from, len)).toThrow('EINVAL')
+})
+
 test('send: rxDone, txAlloc, txSend -> one entry for all, at the next flush', () => {
   const service = new FakeService()
   const { connection, flow } = service.connect()

@@ -82,8 +82,7 @@ export class Reads {
 
   /** The handle is closed. Bytes that a reader is being given count as read: they must not make the close a reset. */
   close(): void {
-    if (this.lentBytes > 0) this.connection?.rxDone(this.lentBytes)
-    this.lentBytes = 0
+    this.takeBack()
     this.isClosed = true
     this.rest = null
   }
@@ -131,13 +130,13 @@ export class Reads {
 
   private deliverFrom(connection: Connection, available: number): void {
     if (this.target.isReadByNative) this.lend(connection, available)
-    else if (this.userBuffer !== null) this.fillUserBuffer(connection, available, this.userBuffer)
+    else if (this.userBuffer !== null) this.fillUserBuffer(connection, this.userBuffer)
     else this.giveCopy(connection, available < READ_MAX_BYTES ? available : READ_MAX_BYTES)
   }
 
   private giveCopy(connection: Connection, len: number): void {
     const bytes = Buffer.allocUnsafeSlow(len)
-    copyReceived(connection, bytes, len)
+    connection.peek(bytes)
     connection.rxDone(len)
     this.give(bytes.buffer, len)
   }
@@ -149,9 +148,8 @@ export class Reads {
     this.target.callOnRead(bytes)
   }
 
-  private fillUserBuffer(connection: Connection, available: number, user: Uint8Array): void {
-    const len = Math.min(available, user.length)
-    copyReceived(connection, user, len)
+  private fillUserBuffer(connection: Connection, user: Uint8Array): void {
+    const len = connection.peek(user)
     connection.rxDone(len)
     this.giveUser(len)
   }
@@ -172,9 +170,14 @@ export class Reads {
     try {
       this.target.readBuffer(rxBuffer.subarray(rxOffset, rxOffset + len))
     } finally {
-      if (this.lentBytes > 0) connection.rxDone(len)
-      this.lentBytes = 0
+      this.takeBack()
     }
+  }
+
+  /** What the reader in C++ was given is read. */
+  private takeBack(): void {
+    if (this.lentBytes > 0) this.connection?.rxDone(this.lentBytes)
+    this.lentBytes = 0
   }
 
   /** From what was left when the connection ended. */
@@ -198,12 +201,11 @@ export class Reads {
   }
 
   private keepRest(): void {
-    const { connection } = this
-    const left = (connection?.rxAvailable ?? 0) - this.lentBytes
-    if (connection === null || left <= 0 || this.isClosed) return
-    const rest = Buffer.allocUnsafeSlow(left)
-    copyReceived(connection, rest, left)
-    this.rest = rest
+    this.takeBack()
+    const { connection, isClosed } = this
+    if (connection === null || connection.rxAvailable === 0 || isClosed) return
+    this.rest = Buffer.allocUnsafeSlow(connection.rxAvailable)
+    connection.peek(this.rest)
   }
 
   private tellEnd(): void {
@@ -230,12 +232,4 @@ export class Reads {
 
 function runScheduled(reads: Reads): void {
   reads.runScheduled()
-}
-
-/** Copies the oldest `len` received bytes, which may wrap at the end of the buffer. */
-function copyReceived(connection: Connection, target: Uint8Array, len: number): void {
-  const { rxBuffer, rxOffset } = connection
-  const first = Math.min(len, rxBuffer.length - rxOffset)
-  target.set(rxBuffer.subarray(rxOffset, rxOffset + first))
-  if (first < len) target.set(rxBuffer.subarray(0, len - first), first)
 }

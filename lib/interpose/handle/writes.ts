@@ -46,14 +46,10 @@ export class Writes {
     this.connection = connection
   }
 
-  write(request: Request, bytes: Uint8Array): number {
-    return this.writeChunks(request, [bytes], bytes.length)
-  }
-
   /** One Buffer without an array around it: the common case. */
   writeBytes(request: Request, bytes: Uint8Array): number {
     const { connection } = this
-    if (connection === null || this.pending.length > 0 || this.isShut) return this.write(request, bytes)
+    if (connection === null || this.pending.length > 0 || this.isShut) return this.writeChunks(request, [bytes], bytes.length)
     const len = bytes.length
     const written = len === 0 ? 0 : connection.write(bytes)
     if (written < len) return this.queue({ request, chunks: [bytes], index: 0, offset: written }, len, len - written)
@@ -189,7 +185,7 @@ export class Writes {
     while (write.index < write.chunks.length) {
       const chunk = write.chunks[write.index]
       const left = chunk.length - write.offset
-      const got = left === 0 ? 0 : connection.write(write.offset === 0 ? chunk : chunk.subarray(write.offset))
+      const got = left === 0 ? 0 : connection.write(chunk, write.offset)
       this.queuedBytes -= got
       if (got < left) {
         write.offset += got

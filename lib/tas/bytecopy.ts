@@ -1,5 +1,5 @@
 /** Copying between buffers without making views. */
-import { copyBytes as copyNatively } from '../../native/copy.js'
+import { copyBytes as copyNatively } from '../../native/index.js'
 
 /** Below, a loop is faster than a call of the addon. */
 const LOOP_BYTES = 64
