@@ -10,6 +10,7 @@ import type { Chart, Point } from '../plots/charts.js'
 import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
 import { goodputKbps, MARKING_PORT, SEGMENT_PAYLOAD_BYTES, startBulk } from './bulk.js'
+import { fairnessGoals, JAIN_LEAST, type Shares } from './fairness.js'
 
 const SENDERS = 20
 const SPREAD_US = 50_000
@@ -19,11 +20,6 @@ const SAMPLE_US = 100
 /** RTOmin of DCTCP's incast (4.2.1). */
 const MIN_RTO_US = 10_000
 const IP_PACKET_BYTES = 1500
-
-const JAIN_LEAST = 0.95
-const MEDIAN_WITHIN = 0.2
-/** What 99 of 100 flows must have at least, of the fair share. */
-const STARVED_BELOW = 0.25
 
 /** What a flow's fair share is as a rate, which counts IP packets. */
 function fairRateKbps(flows: number): number {
@@ -54,13 +50,8 @@ const CONTENDERS: readonly Contender[] = [
   },
 ]
 
-interface Run {
-  readonly control: string
-  readonly flows: number
-  readonly jain: number
-  /** Of the fair share: what the median flow gets, what 99 % get at least, what 99 % get at most. */
-  readonly median: number
-  readonly p1: number
+interface Run extends Shares {
+  /** What 99 % get at most, of the fair share. */
   readonly p99: number
   readonly utilization: number
   readonly lostShare: number
@@ -102,17 +93,7 @@ function observe(contender: Contender, flows: number, { quick, seed }: RunOption
 
 function goalsOf(runs: readonly Run[]): Goal[] {
   const stated = CONTENDERS.filter(({ isStated }) => isStated).map(({ name }) => name)
-  return runs.filter(({ control }) => stated.includes(control)).flatMap(({ control, flows, ...run }) => [
-    { what: `${control}, ${flows} flows: Jain's index ${JAIN_LEAST} at least`, figure: run.jain.toFixed(3), isMet: run.jain >= JAIN_LEAST },
-    {
-      what: `${control}, ${flows} flows: median within ${percentText(MEDIAN_WITHIN, 0)} of the fair share`,
-      figure: percentText(run.median, 0), isMet: Math.abs(run.median - 1) <= MEDIAN_WITHIN,
-    },
-    {
-      what: `${control}, ${flows} flows: 99 of 100 get ${percentText(STARVED_BELOW, 0)} of it at least`,
-      figure: percentText(run.p1, 0), isMet: run.p1 >= STARVED_BELOW,
-    },
-  ])
+  return runs.filter(({ control }) => stated.includes(control)).flatMap(fairnessGoals)
 }
 
 function tableOf(runs: readonly Run[]): Table {

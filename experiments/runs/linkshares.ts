@@ -6,8 +6,9 @@ import { withCleanup } from '../../bench/program.js'
 import { Arena, type Link, linkGoodputMbit, type Sender, type Times } from '../emulated/contest.js'
 import { jainIndex, percentile, sum } from '../measure/statistics.js'
 import type { Chart } from '../plots/charts.js'
-import type { Experiment, Goal, Result, RunOptions, Table } from '../report/experiment.js'
+import type { Experiment, Result, RunOptions, Table } from '../report/experiment.js'
 import { percentText, trimmed } from '../report/markdown.js'
+import { fairnessGoals, JAIN_LEAST, type Shares } from './fairness.js'
 
 const LINK: Omit<Link, 'seed'> = { rateMbit: 200, rttMs: 2, queuePackets: 250, markPackets: 30 }
 const GOODPUT_MBIT = linkGoodputMbit({ ...LINK, seed: 0 })
@@ -15,10 +16,6 @@ const GOODPUT_MBIT = linkGoodputMbit({ ...LINK, seed: 0 })
 const MIN_KBPS = 100
 /** A rate counts IP packets. */
 const IP_PER_PAYLOAD = 1500 / 1448
-
-const JAIN_LEAST = 0.95
-const MEDIAN_WITHIN = 0.2
-const STARVED_BELOW = 0.25
 
 interface Contestant {
   readonly name: string
@@ -42,14 +39,9 @@ const CONTESTANTS: readonly Contestant[] = [
   linux('cubic'), linux('reno'), linux('bbr'),
 ]
 
-interface Run {
-  readonly control: string
+/** Shares are of what was carried. */
+interface Run extends Shares {
   readonly isStated: boolean
-  readonly flows: number
-  readonly jain: number
-  /** Of the fair share of what was carried. */
-  readonly median: number
-  readonly p1: number
   readonly p99: number
   readonly utilization: number
 }
@@ -60,20 +52,6 @@ function runOf({ isStated, name }: Contestant, rates: readonly number[]): Run {
     control: name, isStated, flows: rates.length, jain: jainIndex(rates), median: percentile(rates, 0.5) / fair, p1: percentile(rates, 0.01) / fair,
     p99: percentile(rates, 0.99) / fair, utilization: sum(rates) / GOODPUT_MBIT,
   }
-}
-
-function goalsOf(runs: readonly Run[]): Goal[] {
-  return runs.filter(({ isStated }) => isStated).flatMap(({ control, flows, jain, median, p1 }) => [
-    { what: `${control}, ${flows} flows: Jain's index ${JAIN_LEAST} at least`, figure: jain.toFixed(3), isMet: jain >= JAIN_LEAST },
-    {
-      what: `${control}, ${flows} flows: median within ${percentText(MEDIAN_WITHIN, 0)} of the fair share`, figure: percentText(median, 0),
-      isMet: Math.abs(median - 1) <= MEDIAN_WITHIN,
-    },
-    {
-      what: `${control}, ${flows} flows: 99 of 100 get ${percentText(STARVED_BELOW, 0)} of it at least`, figure: percentText(p1, 0),
-      isMet: p1 >= STARVED_BELOW,
-    },
-  ])
 }
 
 function tableOf(runs: readonly Run[]): Table {
@@ -108,7 +86,7 @@ async function run({ quick, say, seed }: RunOptions): Promise<Result> {
       }
     }
   })
-  return { goals: goalsOf(runs), tables: [tableOf(runs)], charts: [chartOf(runs)], data: { link: LINK, ...times, runs } }
+  return { goals: runs.filter(({ isStated }) => isStated).flatMap(fairnessGoals), tables: [tableOf(runs)], charts: [chartOf(runs)], data: { link: LINK, ...times, runs } }
 }
 
 export const linkShares: Experiment = {
