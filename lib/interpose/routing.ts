@@ -1,6 +1,6 @@
 /** Which connections and listeners are TAS's. Rules come first; where none fits, what TAS's addresses and routes serve. */
 import type { Networks } from '../tas/index.js'
-import { decide, ipv4Word, maskOf } from './rules.js'
+import { decide, wordOf, maskOf } from './rules.js'
 import type { Settings } from './settings.js'
 
 /** Addresses that mean every address of the host. */
@@ -32,7 +32,7 @@ export class Router {
    * that is not TAS's keeps the connection in the kernel.
    */
   connects(address: string, port: number, localAddress = ''): boolean {
-    const ip = ipv4Word(address)
+    const ip = wordOf(address)
     if (ip === null || isHostOnly(ip)) return false
     if (localAddress !== '' && !isWildcard(localAddress)) return this.isOwn(localAddress)
     return decide(this.settings.connect, ip, port) ?? this.reaches(ip)
@@ -46,14 +46,14 @@ export class Router {
   /** Whether a listener on `address`, '' for every address, and `port` is TAS's. */
   listens(address: string, port: number): boolean {
     if (address === '' || isWildcard(address)) return decide(this.settings.listen, 0, port) ?? this.networks() !== null
-    const ip = ipv4Word(address)
+    const ip = wordOf(address)
     if (ip === null || isHostOnly(ip)) return false
     return decide(this.settings.listen, ip, port) ?? this.isOwn(address)
   }
 
   /** Whether `address` is one of TAS's own. */
   isOwn(address: string): boolean {
-    const ip = ipv4Word(address)
+    const ip = wordOf(address)
     return ip !== null && (this.networks()?.addresses.some((own) => own.ip === ip) ?? false)
   }
 

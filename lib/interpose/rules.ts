@@ -1,4 +1,5 @@
 /** Rules: which addresses and ports are TAS's. Text: `tas|kernel ADDRESS[/PREFIX][:PORT[-PORT]]`, `*` for every address. */
+import { ipv4Word } from '../tas/index.js'
 
 /** One rule. Addresses are signed words (10.0.0.1 is 0x0a000001). */
 export interface Rule {
@@ -10,21 +11,12 @@ export interface Rule {
 }
 
 const RULE = /^(tas|kernel)\s+(\*|[\d.]+)(?:\/(\d{1,2}))?(?::(\d{1,5})(?:-(\d{1,5}))?)?$/
-const DOTTED = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/
 /** How an IPv6 address holds an IPv4 one (RFC 4291, 2.5.5.2). */
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i
 
 /** '10.0.0.1' or '::ffff:10.0.0.1' as a signed word, or null for what is no IPv4 address. */
-export function ipv4Word(address: string): number | null {
-  const match = DOTTED.exec(MAPPED.exec(address)?.[1] ?? address)
-  if (match === null) return null
-  let word = 0
-  for (let part = 1; part <= 4; part++) {
-    const octet = Number(match[part])
-    if (octet > 255) return null
-    word = (word << 8) | octet
-  }
-  return word
+export function wordOf(address: string): number | null {
+  return ipv4Word(MAPPED.exec(address)?.[1] ?? address)
 }
 
 /** Mask of a prefix length as a signed word: 24 gives 255.255.255.0. */
@@ -39,7 +31,7 @@ export function parseRule(text: string): Rule {
     + 'as in "kernel 10.0.0.5:5432" or "tas *:8000-8099"')
   if (match === null) throw bad()
   const [, where, address = '*', prefixText, first, last] = match
-  const ip = address === '*' ? 0 : ipv4Word(address)
+  const ip = address === '*' ? 0 : wordOf(address)
   const prefix = Number(prefixText ?? (address === '*' ? 0 : 32))
   const firstPort = Number(first ?? 0)
   const lastPort = Number(last ?? first ?? 0xffff)

@@ -1,5 +1,5 @@
 /** What options there are, and how each is read and set. */
-import type { ConnectionOptions, OptionName } from '../tas/index.js'
+import { CONGESTION_CONTROLS, type OptionName } from '../tas/index.js'
 import {
   AF_INET, IP_TOS, IPPROTO_IP, IPPROTO_TCP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PROTOCOL, SO_RCVBUF,
   SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO, SO_TYPE, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_INFO,
@@ -174,10 +174,6 @@ function setCongestion(socket: TcpSocket, value: OptionInput): void {
   options.congestionControl = before
   throw errorOfErrno(answers.option, 'setsockopt', `TAS has no congestion control ${JSON.stringify(value)}`)
 }
-
-const CONGESTION_CONTROLS: readonly NonNullable<ConnectionOptions['congestionControl']>[] = [
-  'cubic', 'reno', 'dctcp-rate', 'dctcp-win', 'timely', 'const-rate', 'module',
-]
 
 function asCongestion(value: string): SocketOptions['congestionControl'] {
   const known = CONGESTION_CONTROLS.find((name) => name === value)

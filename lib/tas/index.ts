@@ -13,4 +13,5 @@ export {
 export { codeOfStatus, STATUS_SERVICE_GONE, TasError } from './errors.js'
 export { LocalLink, type LocalService } from './locallink.js'
 export type { ContextLink, Network, Networks, ServiceLink, Watcher } from './link.js'
-export { DEFAULT_SOCKET } from '../memif/index.js'
+export { CONGESTION_CONTROLS, DEFAULT_SOCKET } from '../memif/index.js'
+export { ipv4Word } from './address.js'

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { decide, ipv4Word, maskOf, parseRule, parseRules } from '../../lib/interpose/rules.js'
+import { decide, wordOf, maskOf, parseRule, parseRules } from '../../lib/interpose/rules.js'
 import { Router } from '../../lib/interpose/routing.js'
 import { readSettings, SettingError } from '../../lib/interpose/settings.js'
 import type { Networks } from '../../lib/tas/index.js'
@@ -31,7 +31,7 @@ describe('rule', () => {
   })
 
   it.each([['::ffff:10.0.0.1', TEN + 1], ['10.0.0.1', TEN + 1], ['::1', null], ['x', null], ['1.2.3', null]])('address %s -> %s', (text, word) => {
-    expect(ipv4Word(text)).toBe(word)
+    expect(wordOf(text)).toBe(word)
   })
 })
 
