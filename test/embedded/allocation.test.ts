@@ -1,11 +1,9 @@
-import { PerformanceObserver } from 'node:perf_hooks'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import {
   CONN_OPEN, CONN_RECEIVED, createEvents, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, type Connection, type Context, type TasEvent,
 } from '../../lib/tas/index.js'
 import { Clock, nowUs, yieldCpu } from '../../native/index.js'
+import { expectNoGarbage } from '../garbage.js'
 import { memoryStack } from './memorystack.js'
 
 const OWN_IP = 0x0a000001
@@ -62,23 +60,6 @@ function connectedContexts(): Context[] {
   return [server, client]
 }
 
-/** Runs `run` and returns how many garbage collections there were, and bytes by which the heap has grown. */
-async function garbageOf(run: () => void): Promise<{ collections: number; grownBytes: number }> {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
-  let collections = 0
-  const observer = new PerformanceObserver((list) => { collections += list.getEntries().length })
-  await new Promise((resolve) => setImmediate(resolve))
-  observer.observe({ entryTypes: ['gc'] })
-  const before = process.memoryUsage().heapUsed
-  run()
-  const grownBytes = process.memoryUsage().heapUsed - before
-  await new Promise((resolve) => setImmediate(resolve))
-  observer.disconnect()
-  return { collections, grownBytes }
-}
-
 test('messages between two contexts of an embedded TAS: poll, pass, events, segments -> no garbage', async () => {
   const contexts = connectedContexts()
   const events = createEvents(4)
@@ -88,9 +69,6 @@ test('messages between two contexts of an embedded TAS: poll, pass, events, segm
   }
   run(WARM_UP)
   const before = answered
-  const { collections, grownBytes } = await garbageOf(() => run(ROUNDS))
+  await expectNoGarbage(() => run(ROUNDS))
   expect(answered - before).toBeGreaterThan(ROUNDS / 4)
-  // One object of 16 bytes for each round would be 3 MB.
-  expect(collections).toBe(0)
-  expect(grownBytes).toBeLessThan(1_000_000)
 })
