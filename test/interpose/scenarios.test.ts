@@ -38,7 +38,7 @@ describeHosts('programs on TAS', {}, (hosts) => {
       for (const [caseName, { seen }] of plain) expect(onTas.get(caseName)?.seen, caseName).toEqual(seen)
       expect(onTas.size).toBe(plain.size)
     }
-    it.each(['net', 'http', 'processes'])('%s: plain Node and TAS -> the same', compare, SCENARIO_MS)
+    it.each(['net', 'netstream', 'http', 'processes'])('%s: plain Node and TAS -> the same', compare, SCENARIO_MS)
     const reason = noCertificates === null ? '' : ` (skipped: ${noCertificates})`
     it.skipIf(noCertificates !== null)(`tls: plain Node and TAS -> the same${reason}`, () => compare('tls'), SCENARIO_MS)
   })
