@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { TO_SLOW_FLOW, WHAT_FIN_QUEUED } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import { Admission } from '../../service/fast/admission.js'
-import { FastHarness, PEER_IP, type SegmentOptions } from './harness.js'
+import { PEER_IP, type SegmentOptions } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const h = new FastHarness()
 const PROVEN = new DataView(Uint32Array.of(PEER_IP).buffer).getInt32(0, false)

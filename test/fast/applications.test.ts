@@ -3,7 +3,8 @@ import {
   DOORBELL_SLOW, FLOW_HANDED, TCB_APP_U16, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE, TO_FAST_APP_REMOVE, TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_REMOVE, TO_FAST_STOP, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW_REMOVED,
 } from '../../lib/memif/index.js'
-import { FastHarness, IRS1, ISS1 } from './harness.js'
+import { IRS1, ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const filled = (length: number): Uint8Array => new Uint8Array(length).fill(1)
 

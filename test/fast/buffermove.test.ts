@@ -4,7 +4,8 @@ import {
   MOVE_TX_BUFFER, MOVE_TX_LOG2, MOVE_TX_STATE, MOVE_WORDS, TCB_BUFFER, TCB_RCV_NXT, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END,
   TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_FLOW_RX_BUFFER, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
-import { FastHarness, IRS1, ISS1 } from './harness.js'
+import { IRS1, ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 /** Pieces that no flow has. */
 const PIECE = (3 << 20) / 64

@@ -4,7 +4,8 @@ import {
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN } from '../../lib/wire/index.js'
 import { DELAYED_ACK_US } from '../../service/fast/delayedack.js'
-import { FastHarness, IRS1, ISS1, type Sent, type SegmentOptions } from './harness.js'
+import { IRS1, ISS1, type SegmentOptions } from './frames.js'
+import { FastHarness, type Sent } from './harness.js'
 
 const CE = 3
 const ECT_0 = 2

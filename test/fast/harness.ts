@@ -14,26 +14,14 @@ import {
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter,
 } from '../../lib/memif/index.js'
-import {
-  emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, IPV4_HEADER_BYTES,
-  NO_OPTIONS, parseIpv4, parseTcp, PROTOCOL_TCP, TCP_ACK, tcpChecksumGood, tcpHeaderLen, type SackBlock, type TcpOptions, type
-  TcpParsed,
-} from '../../lib/wire/index.js'
+import { ETHERNET_HEADER_BYTES, parseIpv4, parseTcp, tcpChecksumGood, type TcpParsed } from '../../lib/wire/index.js'
 import { LoopPort } from '../../native/loopport.js'
 import { Regions } from '../../native/memory.js'
 import { MemoryPort } from '../../native/memoryport.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
 import { Worker } from '../../service/fast/worker.js'
+import { IRS1, ISS1, LOCAL_IP, LOCAL_MAC, LOCAL_PORT, PEER_IP, PEER_MAC, PEER_PORT, peerFrame, type SegmentOptions } from './frames.js'
 
-export const LOCAL_IP = 0x0a000001
-export const PEER_IP = 0x0a000002
-export const LOCAL_PORT = 80
-export const PEER_PORT = 40000
-export const LOCAL_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)
-export const PEER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2)
-/** First data byte of the peer and of us. */
-export const IRS1 = 1000
-export const ISS1 = 5000
 const APP = 1
 const CONTEXT = 0
 const GEN = 7
@@ -67,21 +55,6 @@ export interface FlowOptions {
   readonly flow?: number
 }
 
-export interface SegmentOptions {
-  readonly seq?: number
-  readonly ack?: number
-  readonly flags?: number
-  readonly window?: number
-  readonly data?: Uint8Array | string
-  readonly timestamps?: { readonly value: number; readonly echo: number }
-  readonly sackBlocks?: readonly SackBlock[]
-  /** TOS byte of the IP header. */
-  readonly tos?: number
-  readonly peerPort?: number
-  /** Claims to be from our own address, for the flow with these ports. */
-  readonly fromUs?: { readonly localPort: number; readonly remotePort: number }
-}
-
 /** A segment that the worker sent. */
 export interface Sent extends TcpParsed {
   readonly data: Uint8Array
@@ -90,7 +63,16 @@ export interface Sent extends TcpParsed {
 }
 
 /** An event that the application saw. */
-export interface SeenEvent { readonly flow: number; readonly gen: number; readonly flags: number; readonly rcvEnd: number; readonly sndUna: number; readonly rxBase: number; readonly rxBuffer: number; readonly rxLog2: number }
+export interface SeenEvent {
+  readonly flow: number
+  readonly gen: number
+  readonly flags: number
+  readonly rcvEnd: number
+  readonly sndUna: number
+  readonly rxBase: number
+  readonly rxBuffer: number
+  readonly rxLog2: number
+}
 
 export class FastHarness {
   readonly state: StateView
@@ -277,22 +259,7 @@ export class FastHarness {
 
   /** A frame from the peer. */
   frame(options: SegmentOptions): Uint8Array {
-    const data = typeof options.data === 'string' ? new TextEncoder().encode(options.data) : options.data ?? new Uint8Array(0)
-    const tcpOptions: TcpOptions = { ...NO_OPTIONS, timestamps: options.timestamps ?? null, sackBlocks: options.sackBlocks ?? [] }
-    const header = {
-      sourcePort: options.fromUs?.remotePort ?? options.peerPort ?? PEER_PORT, targetPort: options.fromUs?.localPort ?? LOCAL_PORT, seq: options.seq ?? IRS1, ack: options.ack ?? ISS1,
-      flags: options.flags ?? TCP_ACK, window: options.window ?? 65535, urgent: 0, options: tcpOptions,
-    }
-    const tcpLen = tcpHeaderLen(header) + data.length
-    const frame = new Uint8Array(ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES + tcpLen)
-    emitEthernet(frame, { target: LOCAL_MAC, source: PEER_MAC, etherType: ETHERTYPE_IPV4 })
-    const sourceIp = options.fromUs ? LOCAL_IP : PEER_IP
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp: LOCAL_IP, protocol: PROTOCOL_TCP, ttl: 64, tos: options.tos ?? 0, payloadLen: tcpLen })
-    const at = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
-    emitTcp(frame, at, header)
-    frame.set(data, at + tcpHeaderLen(header))
-    fillTcpChecksum(frame, at, tcpLen, sourceIp, LOCAL_IP)
-    return frame
+    return peerFrame(options)
   }
 
   /** The peer sends segments; all of them arrive in one burst, and the worker does one pass. */
@@ -366,56 +333,45 @@ export class FastHarness {
 
   /** Messages that the slow path finds now. */
   told(): { type: number; flow: number; what: number; len: number }[] {
-    const messages: { type: number; flow: number; what: number; len: number }[] = []
-    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
-      const w = this.toSlow.words
+    return this.readMessages((w, entry) => {
       const type = w[entry + SF_TYPE]
-      messages.push({ type, flow: w[entry + SF_FLOW], what: w[entry + SF_WHAT], len: type === TO_SLOW_PACKET ? w[entry + SF_PACKET_LEN] : 0 })
-      this.toSlow.pass(entry)
-    }
-    this.toSlow.release()
-    return messages
+      return { type, flow: w[entry + SF_FLOW], what: w[entry + SF_WHAT], len: type === TO_SLOW_PACKET ? w[entry + SF_PACKET_LEN] : 0 }
+    })
   }
 
   /** Acknowledgments that the worker passes on to loss recovery. */
   toldAcks(): { flow: number; ack: number; duplicates: number; edges: number[]; tsEcr: number }[] {
-    const acks: { flow: number; ack: number; duplicates: number; edges: number[]; tsEcr: number }[] = []
-    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
-      const w = this.toSlow.words
-      if (w[entry + SF_TYPE] === TO_SLOW_ACK) {
-        const edges = [...w.subarray(entry + SF_ACK_EDGES, entry + SF_ACK_EDGES + 2 * w[entry + SF_ACK_BLOCKS])]
-        acks.push({ flow: w[entry + SF_FLOW], ack: w[entry + SF_ACK_SEQ], duplicates: w[entry + SF_ACK_DUPLICATES], edges, tsEcr: w[entry + SF_ACK_TSECR] })
-      }
-      this.toSlow.pass(entry)
-    }
-    this.toSlow.release()
-    return acks
+    return this.readMessages((w, entry) => {
+      if (w[entry + SF_TYPE] !== TO_SLOW_ACK) return null
+      const edges = [...w.subarray(entry + SF_ACK_EDGES, entry + SF_ACK_EDGES + 2 * w[entry + SF_ACK_BLOCKS])]
+      return { flow: w[entry + SF_FLOW], ack: w[entry + SF_ACK_SEQ], duplicates: w[entry + SF_ACK_DUPLICATES], edges, tsEcr: w[entry + SF_ACK_TSECR] }
+    })
   }
 
   /** Answers to orders to probe the path's MTU: first sequence number and length of each probe, length 0 if none was sent. */
   toldProbes(): [number, number][] {
-    const probes: [number, number][] = []
-    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
-      const w = this.toSlow.words
-      if (w[entry + SF_TYPE] === TO_SLOW_MTU_PROBE) probes.push([w[entry + SF_SEQ], w[entry + SF_LEN]])
-      this.toSlow.pass(entry)
-    }
-    this.toSlow.release()
-    return probes
+    return this.readMessages((w, entry) => (w[entry + SF_TYPE] === TO_SLOW_MTU_PROBE ? [w[entry + SF_SEQ], w[entry + SF_LEN]] : null))
   }
 
   /** Packets that the slow path finds now. */
   toldPackets(): { type: number; flow: number; bytes: Uint8Array }[] {
-    const packets: { type: number; flow: number; bytes: Uint8Array }[] = []
-    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
-      const w = this.toSlow.words
+    return this.readMessages((w, entry) => {
+      if (w[entry + SF_TYPE] !== TO_SLOW_PACKET) return null
       const at = this.toSlow.areaOffset + w[entry + SF_PACKET_POS]
-      const bytes = this.state.bytes.slice(at, at + w[entry + SF_PACKET_LEN])
-      if (w[entry + SF_TYPE] === TO_SLOW_PACKET) packets.push({ type: w[entry + SF_TYPE], flow: w[entry + SF_FLOW], bytes })
+      return { type: TO_SLOW_PACKET, flow: w[entry + SF_FLOW], bytes: this.state.bytes.slice(at, at + w[entry + SF_PACKET_LEN]) }
+    })
+  }
+
+  /** Takes every message to the slow path; those of which `read` makes nothing are dropped. */
+  private readMessages<T>(read: (words: Int32Array, entry: number) => T | null): T[] {
+    const found: T[] = []
+    for (let entry = this.toSlow.peek(); entry >= 0; entry = this.toSlow.peek()) {
+      const message = read(this.toSlow.words, entry)
+      if (message !== null) found.push(message)
       this.toSlow.pass(entry)
     }
     this.toSlow.release()
-    return packets
+    return found
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */

@@ -6,7 +6,8 @@ import {
   TO_SLOW_PACKET,
 } from '../../lib/memif/index.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
-import { FastHarness, IRS1, ISS1, type FlowOptions } from './harness.js'
+import { IRS1, ISS1 } from './frames.js'
+import { FastHarness, type FlowOptions } from './harness.js'
 
 const PORTS = { localPort: 5000, remotePort: 6000 }
 const MIRRORED = { localPort: 6000, remotePort: 5000 }

@@ -1,7 +1,8 @@
 /** TO_FAST_FLOW_MSS: the path carries segments of other lengths (RFC 1191). What to send again the slow path says. */
 import { describe, expect, it } from 'vitest'
 import { TO_FAST_FLOW_MSS, TO_FAST_FLOW_SEND } from '../../lib/memif/index.js'
-import { FastHarness, ISS1 } from './harness.js'
+import { ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * 7) & 255)
 

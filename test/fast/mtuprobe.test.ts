@@ -1,7 +1,8 @@
 /** TO_FAST_FLOW_MTU_PROBE: one segment longer than the MSS (RFC 4821, 7.4). */
 import { describe, expect, it } from 'vitest'
 import { FLAG_IN_RECOVERY, TCB_SND_MAX, TCB_SND_NXT, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_MTU_PROBE } from '../../lib/memif/index.js'
-import { FastHarness, ISS1 } from './harness.js'
+import { ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const PROBE = 1700
 const MSS = 1448

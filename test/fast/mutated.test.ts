@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { TCB_RCV_NXT, TCB_SND_UNA } from '../../lib/memif/index.js'
-import { FastHarness, IRS1, ISS1, type SegmentOptions } from './harness.js'
+import { IRS1, ISS1, type SegmentOptions } from './frames.js'
+import { FastHarness } from './harness.js'
 
 /** What is done to a frame: bytes changed, its end cut off or garbage behind it. */
 interface Mutation {

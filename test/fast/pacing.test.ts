@@ -6,7 +6,8 @@ import {
   TO_FAST_FLOW_UPDATE, TO_SLOW_FLOW_REMOVED, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
 import { PACE_BURST_US } from '../../service/fast/pacerates.js'
-import { FastHarness, ISS1, type FlowOptions } from './harness.js'
+import { ISS1 } from './frames.js'
+import { FastHarness, type FlowOptions } from './harness.js'
 
 /** 1,500 bytes, a segment of MSS 1,460 with its headers, in 12 ms. */
 const MEGABIT = 1_000

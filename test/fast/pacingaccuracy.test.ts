@@ -1,7 +1,8 @@
 /** Rates set and rates achieved by a whole worker in virtual time, alone and among ten thousand. */
 import { describe, expect, it } from 'vitest'
 import { TCB_SND_NXT } from '../../lib/memif/index.js'
-import { FastHarness, ISS1 } from './harness.js'
+import { ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const OPEN = 1 << 29
 const ENOUGH = 1 << 30

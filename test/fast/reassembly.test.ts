@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FLAG_SACK, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
 import { INTERVALS_MAX } from '../../service/fast/reassembly.js'
-import { FastHarness, IRS1, ISS1, type SegmentOptions } from './harness.js'
+import { IRS1, ISS1, type SegmentOptions } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const stream = (from: number, len: number): Uint8Array => Uint8Array.from({ length: len }, (_, i) => ((from + i) * 31 + ((from + i) >> 8)) & 0xff)
 /** The segment with bytes [from, from + len) of the stream. */

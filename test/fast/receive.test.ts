@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_TS_RECENT, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
+  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
   TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
 import { DELAYED_ACK_US } from '../../service/fast/delayedack.js'
-import { FastHarness, IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './harness.js'
+import { IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 const filled = (length: number, first = 0): Uint8Array => Uint8Array.from({ length }, (_, i) => (first + i) & 0xff)
@@ -331,53 +332,6 @@ describe('FIN', () => {
     h.receive({ data: filled(1024) }, { seq: IRS1 + 1024, flags: TCP_ACK | TCP_FIN })
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1025)
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 1025, window: 0 }])
-  })
-})
-
-describe('timestamps', () => {
-  const ts = (value: number): { value: number; echo: number } => ({ value, echo: 0 })
-
-  it('in order -> TS.Recent follows and is echoed (RFC 7323, 4.3)', () => {
-    const h = new FastHarness()
-    const flow = h.addFlow({ timestamps: true })
-    h.receive({ data: 'a', timestamps: ts(200) })
-    expect(h.word(flow, TCB_TS_RECENT)).toBe(200)
-    h.worker.flushDelayedAcks()
-    expect(h.sent()[0].options.timestamps).toEqual({ value: Math.floor(h.nowUs / 1000), echo: 200 })
-  })
-
-  it('older than TS.Recent -> dropped, acknowledged (RFC 7323, 5.3 R1)', () => {
-    const h = new FastHarness()
-    h.addFlow({ timestamps: true })
-    h.receive({ data: 'a', timestamps: ts(99) })
-    expect(h.count('dropPaws')).toBe(1)
-    expect(h.sent()).toMatchObject([{ ack: IRS1 }])
-  })
-
-  it('two segments before an acknowledgment -> the first is echoed, so that the wait is measured too (RFC 7323, 4.3)', () => {
-    const h = new FastHarness()
-    h.addFlow({ timestamps: true })
-    h.receive({ data: 'a', timestamps: ts(200) }, { seq: IRS1 + 1, data: 'b', timestamps: ts(201) })
-    h.worker.flushDelayedAcks()
-    expect(h.sent()[0].options.timestamps?.echo).toBe(200)
-  })
-
-  it('older than TS.Recent after 24 days of silence -> taken (RFC 7323, 5.5)', () => {
-    const h = new FastHarness()
-    const flow = h.addFlow({ timestamps: true })
-    h.receive({ data: 'a', timestamps: ts(200) })
-    h.worker.flushDelayedAcks()
-    h.pass(24.5 * 86_400_000_000)
-    h.receive({ seq: IRS1 + 1, data: 'b', timestamps: ts(-5) })
-    expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 2)
-    expect(h.word(flow, TCB_TS_RECENT)).toBe(-5)
-  })
-
-  it('beyond a gap -> TS.Recent stays', () => {
-    const h = new FastHarness()
-    const flow = h.addFlow({ timestamps: true })
-    h.receive({ seq: IRS1 + 5, data: 'a', timestamps: ts(300) })
-    expect(h.word(flow, TCB_TS_RECENT)).toBe(100)
   })
 })
 

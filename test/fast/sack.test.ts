@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { FLAG_SACK, TCB_RCV_NXT } from '../../lib/memif/index.js'
 import { parseSegment, Segment } from '../../service/fast/segment.js'
 import { TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
-import { FastHarness, IRS1, type Sent, type SegmentOptions } from './harness.js'
+import { IRS1, type SegmentOptions } from './frames.js'
+import { FastHarness, type Sent } from './harness.js'
 
 const ts = { timestamps: { value: 200, echo: 0 } }
 const part = (from: number, len: number, more: SegmentOptions = {}): SegmentOptions => ({ seq: IRS1 + from, data: new Uint8Array(len), ...more })

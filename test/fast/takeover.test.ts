@@ -3,7 +3,8 @@ import {
   FLAG_FIN_RECEIVED, TO_SLOW_FLOW_REMOVED, FLAG_REMOVING, WHAT_FIN_RECEIVED, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
-import { FastHarness, IRS1 } from './harness.js'
+import { IRS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 

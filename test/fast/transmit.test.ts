@@ -6,7 +6,8 @@ import {
   WHAT_ACTIVE, WHAT_CWND_LIMITED, WHAT_FIN_ACKED, WHAT_FIN_QUEUED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH } from '../../lib/wire/index.js'
-import { FastHarness, IRS1, ISS1 } from './harness.js'
+import { IRS1, ISS1 } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const filled = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => i & 0xff)
 

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { SF_PACKET_POS, TO_SLOW_PACKET } from '../../lib/memif/index.js'
 import { RX_CHECKSUM_GOOD, RX_VLAN } from '../../native/port.js'
-import { FastHarness, IRS1, type SegmentOptions } from './harness.js'
+import { IRS1, type SegmentOptions } from './frames.js'
+import { FastHarness } from './harness.js'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
