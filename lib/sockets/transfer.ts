@@ -60,16 +60,16 @@ function refuseFlags(flags: number, syscall: string): never {
 /**
  * Sends `bytes`; send(2) says how. Returns how many were taken: fewer than given only if the call may not wait any longer, or the connection
  * has ended in between. `before` bytes have been taken by the same call: then errors are left to the next one. Throws SocketError EAGAIN,
- * ENOTCONN, EPIPE, EOPNOTSUPP, and what ended the connection.
+ * ENOTCONN, EPIPE, and what ended the connection.
  */
 export function transmit(socket: TcpSocket, bytes: Uint8Array, flags: number, syscall: string, before = 0): number {
-  if ((flags & MSG_OOB) !== 0) throw new SocketError('EOPNOTSUPP', syscall, 'MSG_OOB: urgent data cannot be sent')
   let sent = 0
   let deadlineUs = -1
   let hasLooked = false
   for (;;) {
     if (!canSend(socket, before + sent, syscall)) return sent
     if (socket.state === 'connected') sent += socket.put(bytes, sent, bytes.length - sent)
+    if ((flags & MSG_OOB) !== 0 && sent > 0) socket.connection?.txUrgent()
     if (sent === bytes.length) {
       socket.stack.context.flush()
       return sent

@@ -28,7 +28,7 @@ export class WorkerChannel {
     const words = this.bumps.words
     words[at + BUMP_FLOW] = connection.flow
     words[at + BUMP_GEN] = connection.gen
-    words[at + BUMP_FLAGS] = connection.tx.finQueued ? BUMP_FIN : 0
+    words[at + BUMP_FLAGS] = (connection.tx.finQueued ? BUMP_FIN : 0) | connection.tx.urgentBits()
     words[at + BUMP_RCV_READ] = connection.rx.read
     words[at + BUMP_SND_END] = connection.tx.end
     words[at + BUMP_WANTED] = connection.tx.wanted

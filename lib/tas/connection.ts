@@ -203,6 +203,16 @@ export class Connection {
   }
 
   /**
+   * Marks all that was sent so far as urgent (the URGENT flag of RFC 9293, 3.9.1, SEND): the peer is told at once, even if its window is closed,
+   * until it has acknowledged it. Routers may clear the mark, and few programs look at it (RFC 6093). The C API has no such call.
+   */
+  txUrgent(): void {
+    if (this.current !== 'open' && this.unusable()) return
+    this.tx.markUrgent()
+    this.touch()
+  }
+
+  /**
    * Copies as much of `bytes`, or of its `len` bytes from `from` on, as fits and sends it. Returns how many bytes that was: fewer than given
    * means that CONN_SENDBUF will come. Not for use while allocated bytes are unsent, nor with a range that `bytes` does not have (EINVAL).
    */

@@ -7,7 +7,7 @@
  *
  * The service may grant another buffer; it is changed to when nothing is allocated.
  */
-import { REBASE_BYTES } from '../memif/index.js'
+import { BUMP_URGENT, BUMP_URGENT_MAX, BUMP_URGENT_SHIFT, REBASE_BYTES } from '../memif/index.js'
 import { copyStream } from './streamcopy.js'
 import { TasError } from './errors.js'
 
@@ -35,6 +35,9 @@ export class TransmitStream {
   /** Everything and the FIN is acknowledged. */
   closed = false
   closedTold = false
+  /** Something is urgent, up to `urgentEnd` (SND.UP), and perhaps not acknowledged. */
+  private isUrgent = false
+  private urgentEnd = 0
   /** What the last allocation got: first part, then the part behind the wrap, which starts at 0. */
   offset = 0
   length = 0
@@ -105,6 +108,20 @@ export class TransmitStream {
     }
     this.allocated -= len
     this.end = (this.end + len) | 0
+  }
+
+  /** What has been handed over so far is urgent. */
+  markUrgent(): void {
+    this.isUrgent = true
+    this.urgentEnd = this.end
+  }
+
+  /** What BUMP_FLAGS says of urgent data. */
+  urgentBits(): number {
+    if (!this.isUrgent) return 0
+    if (((this.urgentEnd - this.una) | 0) > 0) return BUMP_URGENT | (Math.min((this.end - this.urgentEnd) | 0, BUMP_URGENT_MAX) << BUMP_URGENT_SHIFT)
+    this.isUrgent = false
+    return 0
   }
 
   /** A quarter of the buffer is worth an event; so is less if that is all the program asked for. */

@@ -77,6 +77,7 @@ import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
 import type { SlowLink } from './slowlink.js'
 import { probe, probeMtu, retransmit } from './transmit.js'
+import { adoptUrgent } from './urgent.js'
 
 /** Commands in one pass: a packet among them may need two copy descriptors, of which there are 64 beyond the burst. */
 const COMMANDS_PER_PASS = 32
@@ -346,6 +347,7 @@ export class Commands {
       // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
       fast.wantedFree[flows[i]] = 1
       adoptMoves(fast, flows[i], tcb)
+      adoptUrgent(fast, flows[i], tcb)
       fast.listEvent(flows[i], tcb)
       fast.listTx(flows[i], tcb)
       fast.listAck(flows[i], tcb)

@@ -12,6 +12,7 @@ import {
   BUMP_SND_END,
   BUMP_TX_BASE,
   BUMP_TX_BUFFER,
+  BUMP_URGENT,
   BUMP_WANTED,
   CONTEXT_NONE,
   CONTEXTS_MAX,
@@ -66,6 +67,7 @@ import { grantedTransmitLog2, moveReceive, moveTransmit } from './buffermove.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { lookAtReceiveRound, lookAtTransmitRound, noteUse } from './rightsize.js'
+import { markUrgent } from './urgent.js'
 
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
 const BUMPS_PER_PASS = 64
@@ -246,6 +248,7 @@ export class Contexts {
     if (given > 0) this.giveBack(flow, tcb, read)
     if (written > 0) words[tcb + TCB_SND_END] = end
     this.wantSpace(flow, tcb, ring[entry + BUMP_WANTED])
+    if ((bits & BUMP_URGENT) !== 0) markUrgent(fast, flow, tcb, bits, end)
     if ((bits & BUMP_FIN) !== 0) this.queueFin(flow, tcb)
     else if (written > 0) fast.listTx(flow, tcb)
     return true

@@ -12,6 +12,7 @@ import {
   FLAG_LOOPBACK,
   FLAG_SACK,
   FLAG_TIMESTAMPS,
+  FLAG_URGENT,
   FLAGS_TOS_SHIFT,
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
@@ -48,9 +49,10 @@ import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { BLOCKS_MAX, BLOCKS_MAX_TIMESTAMPS } from './sackblocks.js'
 import {
-  ETHERNET_BYTES, ETHERTYPE_IPV4, IP_BYTES, SEGMENT_NEW_DATA, TCP_ACK, TCP_BYTES, TCP_CWR, TCP_ECE, TIMESTAMPS_ALIGNED,
-  TIMESTAMPS_BYTES, WINDOW_FIELD_MAX,
+  ETHERNET_BYTES, ETHERTYPE_IPV4, IP_BYTES, SEGMENT_NEW_DATA, TCP_ACK, TCP_BYTES, TCP_CWR, TCP_ECE, TCP_URG,
+  TIMESTAMPS_ALIGNED, TIMESTAMPS_BYTES, WINDOW_FIELD_MAX,
 } from './segment.js'
+import { urgentPointer } from './urgent.js'
 
 /** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
 const IP_FIRST = 0x45
@@ -128,8 +130,8 @@ export class Emitter {
     }
     this.describe(slot, tcb, seq, len, ETHERNET_BYTES + IP_BYTES + tcpLen)
     fast.lastAck[flow] = state[tcb + TCB_RCV_NXT]
-    if ((flags & (FLAG_GAP | FLAG_ECN)) === 0) fast.ackCount[flow] = 0
-    else this.uncommon(flow, tcb, slot, at, len, tcpFlags, flags)
+    if ((flags & (FLAG_GAP | FLAG_ECN | FLAG_URGENT)) === 0) fast.ackCount[flow] = 0
+    else this.uncommon(flow, tcb, slot, at, seq, len, tcpFlags, flags)
   }
 
   /** The segment emitted last leaves as one packet, however long it is. */
@@ -137,8 +139,9 @@ export class Emitter {
     this.desc[(this.fast.txEnd - 1) * TX_DESC_WORDS + TX_GSO] = 0
   }
 
-  /** What a segment needs besides on a flow with ECN or with a gap; the rest stands in the slot, IP header at word `at`. */
-  private uncommon(flow: number, tcb: number, slot: number, at: number, len: number, tcpFlags: number, flags: number): void {
+  /** What a segment needs besides on a flow with ECN, a gap or urgent data; the rest stands in the slot, IP header at word `at`. */
+  private uncommon(flow: number, tcb: number, slot: number, at: number, seq: number, len: number, tcpFlags: number, flags: number): void {
+    if ((flags & FLAG_URGENT) !== 0) this.urgent(flow, tcb, at, seq)
     if ((flags & FLAG_ECN) !== 0) this.ecn(tcb, at, len > 0 && (tcpFlags & SEGMENT_NEW_DATA) !== 0, flags)
     if ((flags & FLAG_GAP) === 0) this.fast.ackCount[flow] = 0
     // A data segment is no duplicate acknowledgment (RFC 5681, 2) and has no blocks: what is owed goes out behind it.
@@ -156,10 +159,17 @@ export class Emitter {
       words[at] |= ECT_0 << 8
       if ((flags & FLAG_CWR_OWED) !== 0) {
         bits |= TCP_CWR
-        this.fast.words[tcb + TCB_FLAGS] = flags & ~FLAG_CWR_OWED
+        this.fast.words[tcb + TCB_FLAGS] &= ~FLAG_CWR_OWED
       }
     }
     words[at + 8] |= bits << 8
+  }
+
+  private urgent(flow: number, tcb: number, at: number, seq: number): void {
+    const pointer = urgentPointer(this.fast, flow, tcb, seq)
+    if (pointer === 0) return
+    this.words[at + 8] |= TCP_URG << 8
+    this.words[at + 9] = swap16(pointer) << 16
   }
 
   /**

@@ -102,6 +102,8 @@ export class FastPath {
   readonly quickAcks: Uint8Array
   /** For each flow: RCV.NXT when we last sent an acknowledgment. */
   readonly lastAck: Int32Array
+  /** SND.UP (RFC 9293, 3.3.1), while FLAG_URGENT is set. */
+  readonly sndUp: Int32Array
   /** For each flow: when a segment without data that is not acceptable was last answered, low 32 bits of microseconds. */
   readonly answered32: Int32Array
   /** For each flow: SND.UNA that the application was last told. */
@@ -150,6 +152,7 @@ export class FastPath {
     this.ackCount = new Uint8Array(flows)
     this.quickAcks = new Uint8Array(flows)
     this.lastAck = new Int32Array(flows)
+    this.sndUp = new Int32Array(flows)
     this.answered32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)

@@ -13,6 +13,7 @@ import {
   FLAG_REMOVING,
   FLAG_RTT_TIMING,
   FLAG_TX_LISTED,
+  FLAG_URGENT,
   FLAG_WATCHED,
   TCB_CWND,
   TCB_FLAGS,
@@ -98,8 +99,7 @@ function transmitNext(fast: FastPath, flow: number, tcb: number): boolean {
   }
   const paced = isPaced ? departingBytes(fast, flow, tcb, mss) : SUPER_SEGMENT_BYTES
   if (paced === 0) return false
-  const mayMerge = fast.port.offload || (flags & FLAG_LOOPBACK) !== 0
-  const len = segmentLength(Math.min(allowed, dataLeft, paced), dataLeft, mss, mayMerge)
+  const len = segmentLength(Math.min(allowed, dataLeft, paced), dataLeft, mss, mayMerge(fast, flags))
   const last = len === dataLeft
   const fin = last && finLeft
   const end = (nxt + len) | 0
@@ -129,10 +129,15 @@ function heldBack(
   return allowed <= 0 || inFlight > 0
 }
 
+/** Whether segments of a flow may be merged. Not urgent ones: each has another urgent pointer, and who cuts them up copies the first's. */
+function mayMerge(fast: FastPath, flags: number): boolean {
+  return (fast.port.offload || (flags & FLAG_LOOPBACK) !== 0) && (flags & FLAG_URGENT) === 0
+}
+
 /** Length of the next segment: one MSS, or if they may be merged as many whole ones as there are up to 64 KiB. */
-function segmentLength(allowed: number, dataLeft: number, mss: number, mayMerge: boolean): number {
+function segmentLength(allowed: number, dataLeft: number, mss: number, isMerged: boolean): number {
   if (allowed <= mss) return Math.max(0, allowed)
-  if (!mayMerge) return mss
+  if (!isMerged) return mss
   const most = Math.min(allowed, SUPER_SEGMENT_BYTES)
   return most === dataLeft ? most : most - (most % mss)
 }
@@ -171,11 +176,11 @@ export function retransmit(fast: FastPath, flow: number, tcb: number, seq: numbe
   if (((end - at) | 0) <= 0) return
   words[tcb + TCB_FLAGS] &= ~FLAG_RTT_TIMING
   fast.count(counters.RETRANSMITS, 1)
-  const mayMerge = fast.port.offload || (words[tcb + TCB_FLAGS] & FLAG_LOOPBACK) !== 0
+  const isMerged = mayMerge(fast, words[tcb + TCB_FLAGS])
   while (((end - at) | 0) > 0 && fast.emitter.room > 0) {
     const dataLeft = (words[tcb + TCB_SND_END] - at) | 0
     const wanted = Math.max(0, Math.min((end - at) | 0, dataLeft))
-    const data = segmentLength(wanted, wanted, fast.halves[tcb * 2 + TCB_MSS_U16], mayMerge)
+    const data = segmentLength(wanted, wanted, fast.halves[tcb * 2 + TCB_MSS_U16], isMerged)
     const fin = data === wanted && ((at + data) | 0) === words[tcb + TCB_SND_END] && ((end - at) | 0) > data ? 1 : 0
     if (data + fin === 0) return
     fast.emitter.segment(flow, tcb, at, data, (data > 0 ? TCP_PSH : 0) | (fin === 1 ? TCP_FIN : 0))

@@ -375,12 +375,12 @@ export class FastHarness {
   }
 
   /** The application bumps: has read up to `read`, written up to `end`. */
-  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; txBase?: number; txBuffer?: number; gen?: number; flow?: number }): void {
+  bump(flow: number, fields: { read?: number; end?: number; fin?: boolean; wanted?: number; txBase?: number; txBuffer?: number; gen?: number; flow?: number; bits?: number }): void {
     const entry = this.bumps.reserve()
     const w = this.appWords
     w[entry + BUMP_FLOW] = fields.flow ?? flow
     w[entry + BUMP_GEN] = fields.gen ?? GEN
-    w[entry + BUMP_FLAGS] = fields.fin === true ? BUMP_FIN : 0
+    w[entry + BUMP_FLAGS] = (fields.fin === true ? BUMP_FIN : 0) | (fields.bits ?? 0)
     w[entry + BUMP_RCV_READ] = fields.read ?? this.word(flow, TCB_RCV_READ)
     w[entry + BUMP_SND_END] = fields.end ?? this.word(flow, TCB_SND_END)
     w[entry + BUMP_WANTED] = fields.wanted ?? 0
@@ -391,7 +391,7 @@ export class FastHarness {
   }
 
   /** The application writes bytes and bumps. */
-  write(flow: number, data: Uint8Array, fields: { fin?: boolean; read?: number } = {}): void {
+  write(flow: number, data: Uint8Array, fields: { fin?: boolean; read?: number; bits?: number } = {}): void {
     const end = this.word(flow, TCB_SND_END)
     const tcb = this.tcb(flow)
     const size = 1 << this.state.bytes[tcb * 4 + TCB_TX_LOG2_U8]

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   AF_INET, AF_UNSPEC, close, connect, connectionOf, fcntl, F_SETFL, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
-  O_NONBLOCK, pread, pwrite, read, readv, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto, setsockopt, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO,
-  SOCK_STREAM, socket, SOL_SOCKET, write, writev,
+  O_NONBLOCK, poll, POLLPRI, pread, pwrite, read, readv, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto, setsockopt, SO_LINGER,
+  SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, socket, SOL_SOCKET, write, writev,
 } from '../../lib/sockets/index.js'
 import { SeededRandom } from '../sim/random.js'
 import { bytes, codeOf, connected, makeWorld, pass, PORT, SERVER_IP, text } from './simhosts.js'
@@ -137,9 +137,19 @@ describe('recv and send', () => {
     expect(text(buffer, recv(far, buffer))).toBe('ped')
   })
 
-  it('MSG_OOB -> EINVAL to receive, EOPNOTSUPP to send; MSG_MORE -> sent at once', () => {
+  it('MSG_OOB -> sent as urgent, EPOLLPRI there until it is read in line; EINVAL to receive', () => {
     const { near, far } = connected(makeWorld())
-    expect([codeOf(() => recv(near, buffer, MSG_OOB)), codeOf(() => send(near, bytes('x'), MSG_OOB))]).toEqual(['EINVAL', 'EOPNOTSUPP'])
+    expect(codeOf(() => recv(near, buffer, MSG_OOB))).toBe('EINVAL')
+    const fds = [{ fd: far, events: POLLPRI, revents: 0 }]
+    expect(poll(fds, 0)).toBe(0)
+    expect(send(near, bytes('urgent'), MSG_OOB)).toBe(6)
+    expect([poll(fds, 1000), fds[0].revents]).toEqual([1, POLLPRI])
+    expect(text(buffer, recv(far, buffer))).toBe('urgent')
+    expect(poll(fds, 0)).toBe(0)
+  })
+
+  it('MSG_MORE -> sent at once', () => {
+    const { near, far } = connected(makeWorld())
     send(near, bytes('x'), MSG_MORE)
     expect(recv(far, buffer)).toBe(1)
   })

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest'
-import { AS_HANDLE, BUMP_FIN, doorbellWord, EVENT_RX_CLOSED, EVENT_TX_CLOSED, REQ_CONN_OPEN, RingConsumer } from '../../lib/memif/index.js'
+import { AS_HANDLE, BUMP_FIN, BUMP_URGENT, BUMP_URGENT_SHIFT, doorbellWord, EVENT_RX_CLOSED, EVENT_TX_CLOSED, REQ_CONN_OPEN, RingConsumer } from '../../lib/memif/index.js'
 import { CONN_RECEIVED, CONN_SENDBUF } from '../../lib/tas/index.js'
 import { FakeService } from './fakeservice.js'
 
@@ -138,6 +138,25 @@ test('txAlloc2: across the end of the buffer -> two parts; write likewise', () =
   connection.txSend(10)
   expect(connection.write(Buffer.from('abc'))).toBe(3)
   expect(service.sent(flow, (flow.txBase + 70) | 0, (flow.txBase + 73) | 0)).toBe('abc')
+})
+
+test('txUrgent: every hand-over says how far from its end urgent data ends, until that is acknowledged', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  const urgent = (): number[] => {
+    connection.context.flush()
+    return service.bumps().map(({ flags }) => flags)
+  }
+  connection.write(Buffer.from('ab'))
+  connection.txUrgent()
+  expect(urgent()).toEqual([BUMP_URGENT])
+  connection.write(Buffer.from('cde'))
+  expect(urgent()).toEqual([BUMP_URGENT | (3 << BUMP_URGENT_SHIFT)])
+  flow.sndUna = (flow.txBase + 2) | 0
+  service.report(flow)
+  service.poll()
+  connection.write(Buffer.from('f'))
+  expect(urgent()).toEqual([0])
 })
 
 test('txAlloc: bad length -> EINVAL; after txClose -> EPIPE', () => {
