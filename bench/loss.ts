@@ -7,7 +7,7 @@ import {
   type Cleanup, createEmulatedLab, type EmulatedLab, loadFailure, measure, uniqueName, writeBetween,
 } from '../tools/netlab/index.js'
 import { readProbability, readRate, readTime } from '../tools/linkem/units.js'
-import { startContender } from './contenders.js'
+import { startContender, type Contender } from './contenders.js'
 import { lossTable, type LossRow } from './losstable.js'
 import { BenchUsageError, machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
 
@@ -17,11 +17,15 @@ const CONGESTION_CONTROL = 'cubic'
 const SERVERS = ['tas', 'cEpoll'] as const
 const CALL_BYTES = 65_536
 const FRAME_BYTES = 1514
+/** Round trips that a figure must rest on: over one connection, or as many at once as that takes. */
+const ROUND_TRIPS = 300
+const CONNECTIONS_MAX = 8
 
 const HELP = `usage: npm run bench:loss -- [options]
 
 Bulk transfer between TAS and a Linux peer, and between two Linux kernels, through the link emulator, in both directions. Linux uses
-${CONGESTION_CONTROL}. Loss is at random and in both directions; the queue holds one bandwidth-delay product, 100 packets at least.
+${CONGESTION_CONTROL}. Loss is at random and in both directions; the queue holds one bandwidth-delay product, 100 packets at least. Where the
+measured time has less than ${ROUND_TRIPS} round trips, several connections at once, ${CONNECTIONS_MAX} at most, make up for it.
 
   --rates LIST   (100mbit,1gbit)     --rtts LIST   (0.2ms,10ms,100ms)     --losses LIST  (0%,0.1%,1%,3%,5%)
   --runs N       (3)                 --seconds S   measured time (4)      --warmup S     before it (2)
@@ -87,10 +91,16 @@ function cellsOf({ rates, rtts, losses }: LossBench): Cell[] {
   return rates.flatMap((rate) => rtts.flatMap((rtt) => losses.map((loss) => ({ rate, rtt, loss }))))
 }
 
+function connectionsFor({ rtt }: Cell, seconds: number): number {
+  return Math.min(Math.ceil((ROUND_TRIPS * readTime(rtt)) / (seconds * 1e6)), CONNECTIONS_MAX)
+}
+
 /** Mbit/s of payload; NaN if the load had errors. */
-async function goodput(lab: EmulatedLab, address: string, pids: readonly number[], direction: Direction, bench: LossBench): Promise<number> {
+async function goodput(lab: EmulatedLab, contender: Contender, cell: Cell, direction: Direction, bench: LossBench): Promise<number> {
+  const { address, pids } = contender
+  const { seconds, warmup } = bench
   const mode = direction === 'send' ? 'bulk-in' : 'bulk-out'
-  const load = { mode, address, size: CALL_BYTES, seconds: bench.seconds, warmup: bench.warmup, congestion: CONGESTION_CONTROL } as const
+  const load = { mode, address, size: CALL_BYTES, connections: connectionsFor(cell, seconds), seconds, warmup, congestion: CONGESTION_CONTROL } as const
   const { load: result } = await measure(lab.peer, load, pids)
   const failure = loadFailure(result)
   if (failure !== null) say(`not counted: ${failure}`)
@@ -111,7 +121,7 @@ async function runServer(
   for (const cell of cellsOf(bench)) {
     await lab.relink(linkOptions(cell, run + 1))
     for (const direction of ['send', 'receive'] as const) {
-      const mbit = await goodput(lab, contender.address, contender.pids, direction, bench)
+      const mbit = await goodput(lab, contender, cell, direction, bench)
       const key = keyOf(cell, direction)
       say(`run ${run + 1} ${server}: ${key}: ${mbit.toFixed(1)} Mbit/s`)
       const known = figures.get(key) ?? { tas: [], cEpoll: [] }
@@ -139,8 +149,8 @@ async function benchAll(bench: LossBench, cleanup: Cleanup): Promise<LossRow[]> 
 
 function conditions({ runs, seconds, warmup }: LossBench): string {
   return `${new Date().toISOString().slice(0, 10)}, ${machineText()} for both ends and the emulator, ${CONGESTION_CONTROL} on both sides of Linux; `
-    + `queue one bandwidth-delay product, 100 packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, `
-    + `${CALL_BYTES} byte calls.`
+    + `queue one bandwidth-delay product, 100 packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, or up to `
+    + `${CONNECTIONS_MAX} at once for ${ROUND_TRIPS} round trips; ${CALL_BYTES} byte calls.`
 }
 
 await runProgram('bench:loss', async () => {
