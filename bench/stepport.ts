@@ -34,7 +34,7 @@ export class StepPort extends PortArrays implements Port {
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
     this.descriptor = new EventFd()
-    this.native = addon().packetPort(this.descriptor.fd, {
+    this.native = addon().packetPort(this.descriptor.fd, -1, {
       ...this.shared, regions: regions.handle, frames: this.frames, offload: true, slots: count, slotBytes: FRAME_STRIDE,
     })
   }

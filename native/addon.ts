@@ -127,7 +127,7 @@ export interface Addon {
   packetMap(fd: number, lenBytes: number): ArrayBuffer | null
   packetFilter(fd: number, mac: Uint8Array | null): void
   packetDrain(fd: number): void
-  packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
+  packetPort(fd: number, sendFd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
   tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle

@@ -57,6 +57,12 @@ export interface PacketPortOptions {
   readonly burst?: number
 }
 
+/** The sockets of a port that receives: for its receive ring and what is sent beside the transmit ring, and for that ring. */
+export interface PacketSockets {
+  readonly fd: number
+  readonly sendFd: number
+}
+
 const closedHandle: PacketHandle = {
   deliver: refuseClosed, release: refuseClosed, transmit: refuseClosed, sendFrame: refuseClosed, verifyTcp: refuseClosed, takeDrops: refuseClosed,
 }
@@ -68,12 +74,33 @@ function slotBytesFor(mtu: number): number {
   return bytes
 }
 
-function ringSlotsOf(options: PacketPortOptions): number {
-  const slots = options.ringSlots ?? DEFAULT_RING_SLOTS
+function ringSlotsOf({ ringSlots: slots = DEFAULT_RING_SLOTS }: Pick<PacketPortOptions, 'ringSlots'>): number {
   if (!Number.isInteger(slots) || slots < 32 || slots > 65536 || (slots & (slots - 1)) !== 0) {
     throw new RangeError(`ringSlots ${slots}: a power of two from 32 to 65536`)
   }
   return slots
+}
+
+const NO_SOCKETS: PacketSockets = { fd: -1, sendFd: -1 }
+
+/** Opens the sockets of a port on an interface; one that only sends has no `sendFd`. Throws as PacketPort.open. */
+export function openPacketSockets(options: Omit<PacketPortOptions, 'regions'>): PacketSockets {
+  const { interface: name, mac, receive } = options
+  const slotBytes = slotBytesFor(interfaceInfo(name).mtu)
+  const fd = addon().packetOpen(name, mac, receive, ringSlotsOf(options), slotBytes)
+  if (!receive) return { fd, sendFd: -1 }
+  try {
+    return { fd, sendFd: addon().packetOpen(name, mac, false, 0, 0) }
+  } catch (error) {
+    closeFd(fd)
+    throw error
+  }
+}
+
+/** Closes what openPacketSockets has opened. */
+export function closeSockets({ fd, sendFd }: PacketSockets): void {
+  closeFd(fd)
+  if (sendFd >= 0) closeFd(sendFd)
 }
 
 /** Maps the ring of a socket that was set up elsewhere; the kernel tells its length only by refusing every other one. */
@@ -90,7 +117,7 @@ export class PacketPort extends PortArrays implements Port {
   readonly offload: boolean
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
-  private socket: number
+  private sockets: PacketSockets
   private readonly ring: ArrayBuffer | null
   private hot: PacketHandle
   private readonly slotWords: number
@@ -102,57 +129,56 @@ export class PacketPort extends PortArrays implements Port {
   private received = 0
   private split = 0
 
-  private constructor(fd: number, options: PacketPortOptions) {
+  private constructor(sockets: PacketSockets, options: PacketPortOptions) {
     super(options.burst, options.txSlots)
     this.mtu = interfaceInfo(options.interface).mtu
     this.offload = options.offload
     this.slots = ringSlotsOf(options)
     this.vlan = options.vlan ?? 0
-    this.socket = fd
-    this.ring = options.receive ? mapRing(fd, this.slots) : null
+    this.sockets = sockets
+    this.ring = options.receive ? mapRing(sockets.fd, this.slots) : null
     const memory = this.ring ?? new ArrayBuffer(64)
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
     const slotBytes = memory.byteLength / this.slots
     this.slotWords = this.ring === null ? 0 : slotBytes / 4
     const burst: BurstOptions = { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload, vlan: this.vlan }
-    this.hot = addon().packetPort(fd, { ...burst, slots: this.slots, slotBytes })
+    this.hot = addon().packetPort(sockets.fd, sockets.sendFd, { ...burst, slots: this.slots, slotBytes })
   }
 
-  /** Opens a socket on an interface. Throws ENODEV, EPERM (needs CAP_NET_RAW), RangeError. */
+  /** Opens a port on an interface. Throws ENODEV, EPERM (needs CAP_NET_RAW), RangeError. */
   static open(options: PacketPortOptions): PacketPort {
-    const { mtu } = interfaceInfo(options.interface)
-    const fd = addon().packetOpen(options.interface, options.mac, options.receive, ringSlotsOf(options), slotBytesFor(mtu))
+    const sockets = openPacketSockets(options)
     try {
-      return new PacketPort(fd, options)
+      return new PacketPort(sockets, options)
     } catch (error) {
-      closeFd(fd)
+      closeSockets(sockets)
       throw error
     }
   }
 
   /**
-   * Takes over a socket that `open` has set up, here or in another process, with the same options. Finds the place in the ring where
-   * the process before stopped; frames that it had not released are thrown away.
+   * Takes over sockets that `openPacketSockets` has set up, here or in another process, with the same options. Finds the place in the receive
+   * ring where the process before stopped; frames that it had not released are thrown away.
    */
-  static attach(fd: number, options: PacketPortOptions): PacketPort {
-    const port = new PacketPort(fd, options)
+  static attach(sockets: PacketSockets, options: PacketPortOptions): PacketPort {
+    const port = new PacketPort(sockets, options)
     if (port.ring !== null) port.takeOver(options.mac)
     return port
   }
 
   private takeOver(mac: Uint8Array): void {
-    addon().packetFilter(this.socket, null)
+    addon().packetFilter(this.fd, null)
     const place = findPlace(this.frameWords, this.slots, this.slotWords)
     this.slot = place.slot
     this.lap = place.lap
     // The slot before may be marked and yet not given back, if the process died between the two.
     const before = (place.slot - 1) & (this.slots - 1)
-    addon().packetDrain(this.socket)
+    addon().packetDrain(this.fd)
     for (let count = this.frameRun(); count > 0; count = this.frameRun()) this.pass(count, 0)
     Atomics.store(this.frameWords, before * this.slotWords + STATUS, 0)
-    addon().packetDrain(this.socket)
-    addon().packetFilter(this.socket, mac)
+    addon().packetDrain(this.fd)
+    addon().packetFilter(this.fd, mac)
   }
 
   /** Slots with frames from here on, at most a burst of them. */
@@ -167,7 +193,7 @@ export class PacketPort extends PortArrays implements Port {
   }
 
   get fd(): number {
-    return this.socket
+    return this.sockets.fd
   }
 
   /** The slot of the ring that comes next. Kept in the ring itself too: `attach` finds it there. */
@@ -247,13 +273,13 @@ export class PacketPort extends PortArrays implements Port {
     return this.hot.takeDrops()
   }
 
-  /** Closes the socket and unmaps the ring. */
+  /** Closes the sockets and unmaps the receive ring. */
   close(): void {
-    if (this.socket < 0) return
+    if (this.sockets.fd < 0) return
     this.hot = closedHandle
     this.received = 0
-    closeFd(this.socket)
-    this.socket = -1
+    closeSockets(this.sockets)
+    this.sockets = NO_SOCKETS
     if (this.ring !== null) unmapRegion(this.ring)
   }
 }

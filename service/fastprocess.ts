@@ -26,7 +26,8 @@ function attachPort(options: start.WorkerStart, regions: Regions): Port {
   const { kind, offload, vlan } = options.port
   if (kind === 'tap') return TapPort.attach(start.WORKER_FD_PORT, { name: options.port.interface, regions, offload, vlan })
   const mac = Uint8Array.from(Buffer.from(options.localMac, 'hex'))
-  return PacketPort.attach(start.WORKER_FD_PORT, { interface: options.port.interface, regions, mac, offload, vlan, receive: true })
+  const sockets = { fd: start.WORKER_FD_PORT, sendFd: start.WORKER_FD_PORT_SEND }
+  return PacketPort.attach(sockets, { interface: options.port.interface, regions, mac, offload, vlan, receive: true })
 }
 
 function main(): void {

@@ -1,5 +1,7 @@
 /** Opens what frames come from and go to, with this process's privilege: the workers need none. */
-import { claimantUid, claimName, closeFd, interfaceInfo, PacketPort, Regions, TapPort, type TapPortOptions } from '../native/index.js'
+import {
+  claimantUid, claimName, closeFd, closeSockets, interfaceInfo, openPacketSockets, PacketPort, type PacketSockets, Regions, TapPort, type TapPortOptions,
+} from '../native/index.js'
 import { EnvironmentError, errorCode, errorText } from './errors.js'
 import type { Options } from './options.js'
 import { formatAddress } from './optionvalues.js'
@@ -10,14 +12,19 @@ import type { WorkerPort } from './workerstart.js'
 export interface ServicePorts {
   /** The slow path's, to transmit. */
   readonly slow: Pick<PacketPort | TapPort, 'sendFrame' | 'mtu'>
-  /** Descriptor of each worker's port. */
-  readonly workerFds: readonly number[]
+  /** Descriptors of each worker's port; a TAP device has no `sendFd`. */
+  readonly workers: readonly PacketSockets[]
   readonly port: WorkerPort
   readonly mtu: number
 }
 
-/** Opens an AF_PACKET port: one that receives too, or one that only sends. */
-type OpenPacketPort = (receive: boolean, regions: Regions) => PacketPort
+/** Opens AF_PACKET ports on an interface, closed by the undo stack. */
+interface PacketOpener {
+  /** A port for this process: one that receives too, or one that only sends. */
+  port(receive: boolean, regions: Regions): PacketPort
+  /** The sockets of a worker's. */
+  sockets(): PacketSockets
+}
 
 /** Where capabilities come from. */
 const PRIVILEGE = 'run as root, or in namespaces of your own (unshare -Urnm)'
@@ -76,14 +83,22 @@ function checkInterface(name: string, mac: Uint8Array): void {
 }
 
 /** Opens AF_PACKET ports on interface `name`: calls `open`, whose argument opens one. Throws EnvironmentError. */
-function onInterface<T>(options: Options, mac: Uint8Array, undo: UndoStack, open: (one: OpenPacketPort) => T): T {
+function onInterface<T>(options: Options, mac: Uint8Array, undo: UndoStack, open: (opener: PacketOpener) => T): T {
   const { vlan, nic: { name } } = options
+  const common = { interface: name, mac, offload: !options.fpNoXsumoffload, vlan }
   try {
     checkInterface(name, mac)
-    return open((receive, regions) => {
-      const port = PacketPort.open({ interface: name, regions, mac, offload: !options.fpNoXsumoffload, vlan, receive })
-      undo.add(`port on ${name}`, () => port.close())
-      return port
+    return open({
+      port(receive, regions) {
+        const port = PacketPort.open({ ...common, regions, receive })
+        undo.add(`port on ${name}`, () => port.close())
+        return port
+      },
+      sockets() {
+        const sockets = openPacketSockets({ ...common, receive: true })
+        undo.add(`port on ${name}`, () => closeSockets(sockets))
+        return sockets
+      },
     })
   } catch (error) {
     if (error instanceof EnvironmentError) throw error
@@ -92,10 +107,9 @@ function onInterface<T>(options: Options, mac: Uint8Array, undo: UndoStack, open
 }
 
 function openPacketPorts(options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
-  return onInterface(options, mac, undo, (open) => {
-    const slow = open(false, new Regions())
-    const workerFds = Array.from({ length: workers }, () => open(true, new Regions()).fd)
-    return { slow, workerFds, port: workerPort(options), mtu: slow.mtu }
+  return onInterface(options, mac, undo, (opener) => {
+    const slow = opener.port(false, new Regions())
+    return { slow, workers: Array.from({ length: workers }, () => opener.sockets()), port: workerPort(options), mtu: slow.mtu }
   })
 }
 
@@ -113,7 +127,7 @@ export function openTap(option: string, name: string, options: Omit<TapPortOptio
 /** A TAP device is one queue: slow path and worker share its descriptor. */
 function openTapPorts(options: Options, undo: UndoStack): ServicePorts {
   const slow = openTapOfNic(options, new Regions(), undo)
-  return { slow, workerFds: [slow.fd], port: workerPort(options), mtu: slow.mtu }
+  return { slow, workers: [{ fd: slow.fd, sendFd: -1 }], port: workerPort(options), mtu: slow.mtu }
 }
 
 function openTapOfNic({ nic, fpNoXsumoffload, vlan }: Options, regions: Regions, undo: UndoStack): TapPort {
@@ -166,5 +180,5 @@ export function openPorts(options: Options, mac: Uint8Array, workers: number, un
 export function openPort(options: Options, mac: Uint8Array, regions: Regions, undo: UndoStack): PacketPort | TapPort {
   claimAddresses(options, undo)
   if (options.nic.kind === 'tap') return openTapOfNic(options, regions, undo)
-  return onInterface(options, mac, undo, (open) => open(true, regions))
+  return onInterface(options, mac, undo, (opener) => opener.port(true, regions))
 }

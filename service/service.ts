@@ -164,7 +164,7 @@ export class Service {
       script: WORKER_SCRIPT,
       workers: workerWakes.map((wake, worker) => ({
         start: { ...argument, worker },
-        fds: { ...shared, wake: wake.fd, port: ports.workerFds[worker] },
+        fds: { ...shared, wake: wake.fd, port: ports.workers[worker] },
       })),
       nowMs: () => nowUs() / 1000,
       died: (worker) => {

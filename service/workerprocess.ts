@@ -1,6 +1,7 @@
 /** One run of one fast-path worker: the child process, its control socket, its ready message. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { decodeControl } from '../lib/memif/index.js'
+import type { PacketSockets } from '../native/index.js'
 import { Outbox } from './outbox.js'
 import type { Closable, WorkerSystem } from './system.js'
 import {
@@ -9,6 +10,7 @@ import {
   WORKER_FD_COUNTERS,
   WORKER_FD_DOORBELL,
   WORKER_FD_PORT,
+  WORKER_FD_PORT_SEND,
   WORKER_FD_SLOW_WAKE,
   WORKER_FD_STATE,
   WORKER_FD_WAKE,
@@ -24,7 +26,7 @@ export interface WorkerFds {
   readonly doorbell: number
   readonly wake: number
   readonly slowWake: number
-  readonly port: number
+  readonly port: PacketSockets
 }
 
 /** What its supervisor hears of a worker. */
@@ -43,7 +45,8 @@ function stdio(fds: WorkerFds, control: number): ('ignore' | 'inherit' | number)
   list[WORKER_FD_WAKE] = fds.wake
   list[WORKER_FD_SLOW_WAKE] = fds.slowWake
   list[WORKER_FD_CONTROL] = control
-  list[WORKER_FD_PORT] = fds.port
+  list[WORKER_FD_PORT] = fds.port.fd
+  if (fds.port.sendFd >= 0) list[WORKER_FD_PORT_SEND] = fds.port.sendFd
   return list
 }
 

@@ -35,6 +35,8 @@ export const WORKER_FD_WAKE = 6
 export const WORKER_FD_SLOW_WAKE = 7
 export const WORKER_FD_CONTROL = 8
 export const WORKER_FD_PORT = 9
+/** AF_PACKET only. */
+export const WORKER_FD_PORT_SEND = 10
 
 /** The port that waits at WORKER_FD_PORT. */
 export interface WorkerPort {

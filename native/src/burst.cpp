@@ -143,6 +143,12 @@ bool Burst::readQueued(int slot, Queued& queued) {
   return words[kTxPayloadLen] == 0 || stretch(words + kTxRegion, queued.payload);
 }
 
+bool Burst::isWhole(int slot, size_t room) const {
+  const int32_t* words = txDesc + slot * kDescWords;
+  const int64_t length = int64_t{words[kTxHeaderLen]} + words[kTxPayloadLen] + static_cast<int64_t>(kTagLen);
+  return words[kTxGso] == 0 && length <= static_cast<int64_t>(room);
+}
+
 bool Burst::prepare(int slot, TxFrame& frame) {
   const int32_t* words = txDesc + slot * kDescWords;
   const int32_t headerLen = words[kTxHeaderLen], payloadLen = words[kTxPayloadLen], gso = words[kTxGso];

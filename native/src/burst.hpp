@@ -84,6 +84,8 @@ class Burst {
   bool readCopy(int index, int frames, Copy& copy);
   bool copyFromMemory(const Copy& copy, size_t length);
   bool prepare(int slot, TxFrame& frame);
+  // Whether the frame of a transmit slot leaves as it is, not to be cut up, and has at most `room` bytes.
+  bool isWhole(int slot, size_t room) const;
   bool readQueued(int slot, Queued& queued);
 
   // A whole frame that needs nothing of the kernel but a tag, if we have a VLAN.

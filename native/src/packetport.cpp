@@ -1,4 +1,5 @@
-// The hot half of the AF_PACKET port. Receiving is TypeScript over the mapped ring; here are copies, release, sending.
+// The hot half of the AF_PACKET port. Receiving is TypeScript over the mapped ring; here are copies, release, sending: small frames
+// by a ring of their own, those that are to be cut up or longer than its slots by sendmmsg, which lends their payload to the kernel.
 //
 // A frame that is longer than its slot (RX_SPLIT) waits whole in the socket's queue, in ring order. Every such
 // frame of a burst is taken from the queue exactly once: straight into the application's buffer if one copy
@@ -19,6 +20,7 @@
 #include "packetsocket.hpp"
 #include "raw.hpp"
 #include "sending.hpp"
+#include "transmitring.hpp"
 
 namespace tasjs {
 
@@ -26,8 +28,9 @@ namespace {
 
 class PacketPort : public FailedCall {
  public:
-  PacketPort(int fd, const Napi::Object& options)
-      : burst(options), fd_(fd), slots_(options.Get("slots").ToNumber()), slotBytes_(options.Get("slotBytes").ToNumber()),
+  // `sendFd`: a socket of its own for the transmit ring, or -1.
+  PacketPort(Napi::Env env, int fd, int sendFd, const Napi::Object& options)
+      : burst(options), fd_(fd), ring_(sendFd < 0 ? nullptr : new TransmitRing(env, sendFd)), slots_(options.Get("slots").ToNumber()), slotBytes_(options.Get("slotBytes").ToNumber()),
         named_(static_cast<size_t>(burst.burst)), scratch_(static_cast<size_t>(burst.burst)) {}
 
   bool deliver(int count, int frameCount, bool split);
@@ -45,8 +48,12 @@ class PacketPort : public FailedCall {
   bool take(iovec* parts, size_t count);
   bool copySplit(int index, const Copy& copy);
   bool receiveStraight(int frame, const Copy& copy);
+  bool isForRing(int slot) const { return ring_ != nullptr && burst.isWhole(slot, TransmitRing::kFrameBytes); }
+  int transmitByRing(int first, int count);
+  int transmitMessages(int first, int count);
 
   int fd_;
+  std::unique_ptr<TransmitRing> ring_;
   int slots_;
   int slotBytes_;
   int taken_ = 0;                                        // split frames before this one have left the queue
@@ -149,20 +156,56 @@ bool PacketPort::release(int position, int frameCount, int lap, bool split) {
 int PacketPort::transmit(int first, int count) {
   int done = 0;
   while (done < count) {
-    const int batch = std::min(count - done, kSendBatch);
-    for (int i = 0; i < batch; i++) {
-      failedSlot = first + done + i;
-      if (!burst.prepare(failedSlot, sending_[i])) return -1;
-      messages_[i].msg_hdr.msg_iov = sending_[i].parts;
-      messages_[i].msg_hdr.msg_iovlen = static_cast<size_t>(sending_[i].count);
-    }
-    const auto send = [this, batch](int from) { return sendmmsg(fd_, messages_ + from, static_cast<unsigned>(batch - from), MSG_DONTWAIT); };
-    const int sent = sendFrames(batch, send, [] {});
-    if (sent < 0) return failed("sendmmsg");
+    int sent = transmitByRing(first + done, count - done);
+    if (sent == 0) sent = transmitMessages(first + done, count - done);
+    if (sent < 0) return -1;
+    if (sent == 0) break;
     done += sent;
-    if (sent < batch) break;
   }
   return done;
+}
+
+// Sends the frames from `first` on that are for the ring. Returns how many went: 0 too if the first is not, or finds no room.
+int PacketPort::transmitByRing(int first, int count) {
+  int filled = 0;
+  for (; filled < std::min(count, kSendBatch) && isForRing(first + filled); filled++) {
+    failedSlot = first + filled;
+    if (!burst.prepare(failedSlot, sending_[0])) {
+      ring_->takeBack();
+      return -1;
+    }
+    if (!ring_->put(sending_[0])) break;
+  }
+  if (filled == 0) return 0;
+  int sent = 0;
+  while (sent < filled) {
+    const int result = ring_->send();
+    if (result > 0) {
+      sent += result;
+    } else if (errno != EINTR) {
+      break;
+    }
+  }
+  if (sent == filled) return sent;
+  const int err = errno;
+  ring_->takeBack();
+  if (isFrameLost(err)) return filled;
+  errno = err;
+  return isQueueFull(err) ? sent : failed("send");
+}
+
+// Sends the frames from `first` on up to one that is for the ring, as far as the socket takes them. Returns how many.
+int PacketPort::transmitMessages(int first, int count) {
+  int batch = 0;
+  for (; batch < std::min(count, kSendBatch) && (batch == 0 || !isForRing(first + batch)); batch++) {
+    failedSlot = first + batch;
+    if (!burst.prepare(failedSlot, sending_[batch])) return -1;
+    messages_[batch].msg_hdr.msg_iov = sending_[batch].parts;
+    messages_[batch].msg_hdr.msg_iovlen = static_cast<size_t>(sending_[batch].count);
+  }
+  const auto send = [this, batch](int from) { return sendmmsg(fd_, messages_ + from, static_cast<unsigned>(batch - from), MSG_DONTWAIT); };
+  const int sent = sendFrames(batch, send, [] {});
+  return sent < 0 ? failed("sendmmsg") : sent;
 }
 
 bool PacketPort::sendFrame(const uint8_t* frame, size_t length) {
@@ -248,10 +291,10 @@ napi_value takeDrops(napi_env env, napi_callback_info info) {
   return number(env, static_cast<int32_t>(stats.tp_drops));
 }
 
-// packetPort(fd, options): { deliver, release, transmit, verifyTcp, sendFrame, takeDrops }. Does not own the descriptor.
+// packetPort(fd, sendFd, options): { deliver, release, transmit, verifyTcp, sendFrame, takeDrops }. Does not own the descriptors.
 Napi::Value packetPort(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  auto port = std::make_unique<PacketPort>(intArg(info, 0, "fd"), info[1].As<Napi::Object>());
+  auto port = std::make_unique<PacketPort>(env, intArg(info, 0, "fd"), intArg(info, 1, "sendFd"), info[2].As<Napi::Object>());
   auto handle = Napi::Object::New(env);
   setFunction(env, handle, "deliver", deliver, port.get());
   setFunction(env, handle, "release", release, port.get());

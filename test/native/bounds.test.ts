@@ -30,7 +30,7 @@ function nativeSubject(): Subject {
   regions.add(1, new ArrayBuffer(REGION_BYTES))
   const arrays = new PortArrays(4, 4)
   const options = { ...arrays, regions: regions.handle, frames: new Uint8Array(new ArrayBuffer(8192)), offload: false, slots: 4, slotBytes: 2048 }
-  const hot: PacketHandle = addon().packetPort(-1, options)
+  const hot: PacketHandle = addon().packetPort(-1, -1, options)
   const view = { ...arrays } as unknown as MemoryPort
   arrays.rxLen[0] = 500
   return {

@@ -31,6 +31,21 @@ export function awaitCarrier(name: string): void {
   throw new Error(`${name} is up and has no carrier`)
 }
 
+/** Gives a device a rate and a queue of `limitBytes`. Returns false if the kernel cannot. */
+export function limitRate(name: string, rate: string, limitBytes: number): boolean {
+  try {
+    const limits = ['rate', rate, 'burst', '2000', 'limit', String(limitBytes)]
+    execFileSync('tc', ['qdisc', 'add', 'dev', name, 'root', 'tbf', ...limits], { stdio: 'pipe' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function unlimitRate(name: string): void {
+  execFileSync('tc', ['qdisc', 'del', 'dev', name, 'root'], { stdio: 'pipe' })
+}
+
 export function removeDevice(name: string): void {
   try {
     ip('link', 'del', name)

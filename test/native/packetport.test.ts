@@ -3,7 +3,7 @@ import { PacketPort, type PacketPortOptions } from '../../native/packetport.js'
 import { RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED } from '../../native/port.js'
 import { interfaceInfo } from '../../native/interfaces.js'
 import { waitReadable } from '../../native/wake.js'
-import { awaitCarrier, ip, makePair, makeRegions, removeDevice, takeFrames, whyNoDevices } from './devices.js'
+import { awaitCarrier, ip, limitRate, makePair, makeRegions, removeDevice, takeFrames, unlimitRate, whyNoDevices } from './devices.js'
 import {
   field16, fillCopy, fillSlot, frameBytes, getRing, HEADERS, headers, MAC_A, MAC_B, pattern, type Payload, pseudoSum, putRing, seqOf,
   tcpSum,
@@ -40,12 +40,16 @@ const target = (len: number, slot = 0): Payload => ({ region: 1, buffer: slot * 
 describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipped: ${refused})`}`, () => {
   beforeAll(() => makePair(A, B))
   afterAll(() => {
-    closeAll()
-    removeDevice(A)
+    try {
+      closeAll()
+    } finally {
+      removeDevice(A)
+    }
   })
 
-  test.each([true, false])('frames with odd and even payloads, offload %s -> same bytes, checksum as said', (offload) => {
-    const sender = port(A, MAC_A, { offload, receive: false })
+  // A port that only sends has no transmit ring.
+  test.each([[true, true], [true, false], [false, true], [false, false]])('odd and even payloads, offload %s, ring %s -> as said', (offload, receive) => {
+    const sender = port(A, MAC_A, { offload, receive })
     const receiver = port(B, MAC_B)
     for (const len of [0, 1, 2, 63, 64, 1001, 1446]) {
       send(sender, len, len)
@@ -65,6 +69,48 @@ describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipp
       })
     }
     closeAll()
+  })
+
+  test('frames for the transmit ring and longer ones mixed, more than it has slots -> all, in order', () => {
+    const sender = port(A, MAC_A)
+    const receiver = port(B, MAC_B)
+    const lengthOf = (seq: number): number => (seq % 7 === 3 ? 5000 : seq % 5 === 0 ? 0 : 1 + (seq * 37) % 1446)
+    for (let first = 0; first < 900; first += 30) {
+      for (let i = 0; i < 30; i++) {
+        const len = lengthOf(first + i)
+        const payload: Payload = { region: 0, buffer: 1 << 18, bufferLen: 1 << 18, pos: i * 5000, len }
+        putRing(state, payload, pattern(len, first + i))
+        fillSlot(sender, i, headers(MAC_B, MAC_A, len, first + i), payload, len > 1448 ? 1448 : 0)
+      }
+      expect(sender.transmit(0, 30)).toBe(30)
+      takeFrames(receiver, 30, (i, nth) => {
+        const seq = first + nth
+        expect(seqOf(receiver, i)).toBe(seq)
+        if (lengthOf(seq) <= 1448) expect(frameBytes(receiver, i).subarray(HEADERS)).toEqual(pattern(lengthOf(seq), seq))
+      })
+    }
+    closeAll()
+  })
+
+  test('queue of the interface is full -> what it took is told, the rest goes later, each once', ({ skip }) => {
+    if (!limitRate(A, '10mbit', 3000)) skip('the kernel has no token bucket filter')
+    const sender = port(A, MAC_A)
+    const receiver = port(B, MAC_B)
+    for (let seq = 0; seq < 60; seq++) {
+      fillSlot(sender, seq, headers(MAC_B, MAC_A, 100, seq), { region: 0, buffer: 65536, bufferLen: 65536, pos: 0, len: 100 })
+    }
+    try {
+      let sent = sender.transmit(0, 60)
+      expect(sent).toBeGreaterThan(0)
+      expect(sent).toBeLessThan(60)
+      for (let seen = 0; seen < 60;) {
+        takeFrames(receiver, 1, (i) => expect(seqOf(receiver, i)).toBe(seen++))
+        sent += sender.transmit(sent, 60 - sent)
+      }
+    } finally {
+      unlimitRate(A)
+      closeAll()
+    }
   })
 
   test('wrong checksum -> verifyTcp says so', () => {
@@ -176,7 +222,7 @@ describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipp
     // The predecessor stops in the middle of a burst: frames neither copied nor given back.
     for (let i = 0; i < frames; i++) send(sender, i % 2 === 0 ? 4000 : 10, 1000 + i, 1448)
     first.receive()
-    const second = PacketPort.attach(first.fd, options)
+    const second = PacketPort.attach({ fd: first.fd, sendFd: -1 }, options)
     for (let seq = 0; seq < 40; seq++) {
       send(sender, 5000, seq, 1448)
       takeFrames(second, 1, (i) => {
@@ -238,7 +284,7 @@ describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipp
     expect(() => port(A, MAC_A, { ringSlots: 100 })).toThrow(RangeError)
     expect(() => port(A, new Uint8Array(5))).toThrow(TypeError)
     const sender = port(A, MAC_A, { receive: false })
-    expect(() => PacketPort.attach(sender.fd, { interface: A, regions, mac: MAC_A, offload: true, receive: true })).toThrow(RangeError)
+    expect(() => PacketPort.attach({ fd: sender.fd, sendFd: -1 }, { interface: A, regions, mac: MAC_A, offload: true, receive: true })).toThrow(RangeError)
     closeAll()
   })
 
