@@ -81,6 +81,8 @@ void pin_to_cpu(int cpu) {
 
 void die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGTERM); }
 
+void precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL); }
+
 void allow_files(unsigned long files) {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);

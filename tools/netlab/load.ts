@@ -19,6 +19,15 @@ export interface LoadOptions {
   readonly warmup?: number
   readonly patience?: number
   readonly seed?: number
+  /** How many of the connections exchange; all without. */
+  readonly active?: number
+  /** Seconds from one request of a connection to its next; as soon as it is answered without. */
+  readonly interval?: number
+  /** Connections come from `sources` addresses in turn: this one and those behind it. */
+  readonly source?: string
+  readonly sources?: number
+  /** 1: all latencies are in the result. */
+  readonly histogram?: 0 | 1
   readonly cpu?: number
   /** Congestion control of the connections; the namespace's default without. */
   readonly congestion?: string
@@ -37,6 +46,8 @@ export interface LoadResult {
   readonly connectionBytes: readonly number[]
   readonly latencyUs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number
     readonly max: number; readonly mean: number }
+  /** Latencies in microseconds, rising, and how many there were of each; empty unless asked for. */
+  readonly histogram: readonly (readonly [us: number, count: number])[]
   readonly errors: { readonly total: number; readonly connectFailed: number; readonly connectTimeout: number
     readonly reset: number; readonly earlyEnd: number; readonly mismatch: number; readonly unfinished: number
     readonly first: string }
