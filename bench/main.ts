@@ -1,107 +1,86 @@
 /** The benchmark: `npm run bench`. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import {
-  createLab, loadFailure, measure, nativeProgram, packageRoot, startProcess, uniqueName, writeBetween, type Cleanup, type LoadOptions,
-  type Measurement, type Process,
-} from '../tools/netlab/index.js'
-import { startContender, type ContenderOptions } from './contenders.js'
-import { HELP, parseOptions, type BenchOptions } from './options.js'
+import { packageRoot, writeBetween, type Cleanup } from '../tools/netlab/index.js'
+import { createBenchLab } from './lab.js'
+import { measureScenario, type Conditions, type Measured } from './measure.js'
+import { bunRefused, missingTools } from './needs.js'
+import { HELP, parseOptions, STEP, STEP_SECONDS, type BenchOptions } from './options.js'
 import { runProgram, sayAs, withCleanup } from './program.js'
-import { resultRow, SERVERS, type ResultRow, type Results, type ServerName } from './results.js'
-import { SCENARIOS, type Scenario } from './scenarios.js'
+import { countTargets, emptyRuns, resultRow, type Miss, type ResultRow, type Results } from './results.js'
+import { SCENARIOS, type Scenario } from './rows/index.js'
+import { plan, planSeconds, Progress, turnSeconds, type Turn } from './schedule.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
 import { readmeTable, terminalTable } from './table.js'
 
-/** By run; null: not counted. */
-type Measured = Record<ServerName, (Measurement | null)[]>
-
 const say = sayAs('bench')
 
-async function startHog(cleanup: Cleanup): Promise<Process> {
-  const hog = startProcess('cpu_hog', { command: nativeProgram('cpu_hog') }, cleanup)
-  await hog.line(/ready/)
-  return hog
-}
-
-function loadOf(scenario: Scenario, options: BenchOptions, address: string): LoadOptions {
+/** What can be measured here of what is wanted, and why the rest cannot. */
+function choose({ only, contenders }: BenchOptions): Pick<Results, 'leftOut'> & { readonly scenarios: Scenario[]; readonly servers: BenchOptions['contenders'] } {
+  const wanted = SCENARIOS.filter(({ name }) => only.includes(name))
+  const leftOut = wanted.flatMap(({ name, needs = [] }): Miss[] => {
+    const reason = missingTools(needs)
+    return reason === null ? [] : [{ what: name, reason }]
+  })
+  const noBun = contenders.includes('bun') ? bunRefused() : null
   return {
-    ...scenario.load, address, warmup: options.warmup,
-    seconds: Math.max(options.seconds, scenario.minSeconds ?? 0),
-    ...(options.pin === 'none' ? {} : { cpu: availableParallelism() - 1 }),
-  }
-}
-
-/** One measurement with a fresh server. */
-async function measureOnce(
-  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
-): Promise<Measurement> {
-  const contender = await startContender(server, context)
-  const hog = scenario.hog === true ? await startHog(context.cleanup) : null
-  try {
-    return await measure(context.lab.peer, loadOf(scenario, options, contender.address), contender.pids)
-  } finally {
-    await hog?.stop()
-    await contender.stop()
+    scenarios: wanted.filter(({ needs = [] }) => missingTools(needs) === null),
+    servers: noBun === null ? contenders : contenders.filter((server) => server !== 'bun'),
+    leftOut: noBun === null ? leftOut : [...leftOut, { what: 'Bun', reason: noBun }],
   }
 }
 
 /** Measures and tells. A measurement with errors counts for nothing: figures of a broken run would mislead. */
-async function tryMeasure(
-  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
-): Promise<Measurement | null> {
+async function tryTurn({ scenario, server }: Turn, conditions: Conditions, left: string, failed: Miss[]): Promise<Measured | null> {
+  const what = `${scenario.name} ${server}`
   try {
-    const measurement = await measureOnce(scenario, server, options, context)
-    const failure = loadFailure(measurement.load)
-    const first = scenario.rows[0]
-    if (failure === null) say(`${scenario.name} ${server}: ${first.value(measurement).toPrecision(4)} ${first.unit}`)
-    else say(`${scenario.name} ${server}: not counted: ${failure}`)
-    return failure === null ? measurement : null
+    const measured = await measureScenario(scenario, server, conditions)
+    const [first] = scenario.rows
+    say(`${left}: ${what}: ${first.value(measured.sample, measured.reference).toPrecision(4)} ${first.unit}`)
+    return measured
   } catch (error) {
-    say(`${scenario.name} ${server}: not counted: ${error instanceof Error ? error.message : String(error)}`)
+    const reason = error instanceof Error ? error.message : String(error)
+    say(`${left}: ${what}: not counted: ${reason}`)
+    failed.push({ what, reason })
     return null
   }
 }
 
-/** Machines drift for tens of seconds, so what is compared is measured one right after the other. */
-async function measureAll(options: BenchOptions, context: ContenderOptions): Promise<ResultRow[]> {
-  const chosen = SCENARIOS.filter(scenario => options.rows.includes(scenario.name))
-  const measured = new Map(chosen.map(scenario => [scenario, { tas: [], tasEmbedded: [], nodeNet: [], cEpoll: [] } as Measured]))
-  for (let run = 0; run < options.runs; run++) {
-    say(`run ${run + 1} of ${options.runs}`)
-    for (const [scenario, into] of measured) {
-      // The order turns with each run, so that no server always comes first.
-      for (let i = 0; i < SERVERS.length && !context.cleanup.interrupted; i++) {
-        const server = SERVERS[(i + run) % SERVERS.length]
-        into[server].push(await tryMeasure(scenario, server, options, context))
-      }
+async function measureAll(
+  options: BenchOptions, { scenarios, servers }: ReturnType<typeof choose>, conditions: Conditions, failed: Miss[],
+): Promise<ResultRow[]> {
+  const turns = plan(scenarios, servers, options.runs)
+  const progress = new Progress(planSeconds(turns, options), performance.now())
+  const runs = new Map(scenarios.flatMap(({ rows }) => rows.map((row) => [row, emptyRuns()])))
+  for (const turn of turns) {
+    if (conditions.cleanup.interrupted) break
+    const { scenario, server, run } = turn
+    const left = `run ${run + 1} of ${options.runs}, ${progress.left(performance.now())}`
+    const measured = await tryTurn(turn, { ...conditions, verifies: run === 0 }, left, failed)
+    progress.done(turnSeconds(scenario, options))
+    for (const row of scenario.rows) {
+      // By run, since what is compared is that of the same run.
+      const values = runs.get(row)?.[server]
+      if (values !== undefined) values[run] = measured === null ? null : row.value(measured.sample, measured.reference)
     }
   }
-  return [...measured].flatMap(([scenario, servers]) => scenario.rows.map((row) => {
-    const valueOf = (measurement: Measurement | null): number | null => (measurement === null ? null : row.value(measurement))
-    const { tas, tasEmbedded, nodeNet, cEpoll } = servers
-    return resultRow(row, {
-      tas: tas.map(valueOf), tasEmbedded: tasEmbedded.map(valueOf), nodeNet: nodeNet.map(valueOf), cEpoll: cEpoll.map(valueOf),
-    })
-  }))
+  return [...runs].map(([row, values]) => resultRow(row, values))
 }
 
 async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {
-  const folder = await mkdtemp(join(tmpdir(), 'tas-bench-'))
-  cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
-  const lab = await createLab({ name: uniqueName('tas-bench') }, cleanup)
-  // Thousands of connections a second need more ports than 60 s of TIME-WAIT leave.
-  await lab.peer.sysctl('net.ipv4.tcp_tw_reuse', 1)
-  await lab.peer.sysctl('net.ipv4.ip_local_port_range', '10000 65535')
-  await lab.tas.sysctl('net.core.somaxconn', 4096)
+  const { lab, folder } = await createBenchLab('tas-bench', cleanup)
   const settings = await readSettings(lab, options)
+  const chosen = choose(options)
+  for (const { what, reason } of chosen.leftOut) say(`left out: ${what}: ${reason}`)
   // First, while the machine is quiet: for a minute after a load everything is slower on some.
-  say('the fast-path step alone')
-  const stepRows = await measureStep(options.runs)
-  const rows = await measureAll(options, { lab, cleanup, folder, pinned: options.pin === 'both' })
-  return { settings, rows: [...rows, ...stepRows] }
+  const isWithStep = options.only.includes(STEP) && options.contenders.includes('tas')
+  if (isWithStep) say(`the fast-path step alone, about ${options.runs * STEP_SECONDS} s`)
+  const stepRows = isWithStep ? await measureStep(options.runs) : []
+  const failed: Miss[] = []
+  const { seconds, warmup, pin } = options
+  const rows = await measureAll(options, chosen, { lab, cleanup, folder, seconds, warmup, pin, verifies: false }, failed)
+  return { settings, rows: [...rows, ...stepRows], failed, leftOut: chosen.leftOut }
 }
 
 async function write(results: Results, options: BenchOptions): Promise<void> {
@@ -123,7 +102,10 @@ async function run(): Promise<number> {
   const results = await withCleanup(say, (cleanup) => bench(options, cleanup))
   await write(results, options)
   console.log(terminalTable(results))
-  return results.rows.some(row => row.tas === null) ? 1 : 0
+  const { missed } = countTargets(results.rows)
+  if (missed > 0) say(`${missed} targets are NOT met`)
+  if (results.failed.length > 0) say(`${results.failed.length} measurements failed`)
+  return results.failed.length > 0 ? 1 : 0
 }
 
 await runProgram('bench', run)

@@ -1,11 +1,14 @@
 /** Under which conditions was measured: without them figures mean nothing. */
 import { availableParallelism, cpus, release } from 'node:os'
 import { nativeProgram, type Lab, type Namespace } from '../tools/netlab/index.js'
+import { bunVersion } from './bun.js'
 import type { BenchOptions } from './options.js'
 
 export interface Settings {
   readonly date: string
   readonly node: string
+  /** Null: there is none that runs here. */
+  readonly bun: string | null
   readonly kernel: string
   readonly cpuModel: string
   readonly cpus: number
@@ -38,6 +41,7 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
   return {
     date: new Date().toISOString(),
     node: process.versions.node,
+    bun: bunVersion(),
     kernel: release(),
     cpuModel: cpus()[0]?.model ?? 'unknown',
     cpus: availableParallelism(),
@@ -45,7 +49,7 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
     kernelServerCongestionControl: await lab.tas.readSysctl(control),
     offloads: { server: await offloadsOf(lab.tas), client: await offloadsOf(lab.peer) },
     link: 'veth, MTU 1500',
-    tasOptions: 'defaults',
+    tasOptions: 'defaults, but --shm-len 16 GiB where 50,000 connections are open',
     runs: options.runs,
     seconds: options.seconds,
     warmup: options.warmup,
@@ -58,9 +62,9 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
 export function settingsText(settings: Settings): string {
   const { offloads } = settings
   return [
-    `Node ${settings.node}, Linux ${settings.kernel}, ${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
+    `Node ${settings.node}${settings.bun === null ? '' : `, Bun ${settings.bun}`}, Linux ${settings.kernel}, ${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
     `Congestion control: client ${settings.clientCongestionControl}, `
-      + `node:net and C epoll ${settings.kernelServerCongestionControl}`,
+      + `servers on the kernel ${settings.kernelServerCongestionControl}`,
     `Offloads on: server ${offloads.server.join(' ')}; client ${offloads.client.join(' ')}`,
     `TAS options: ${settings.tasOptions}; `
       + `medians of ${settings.runs} runs of ${settings.seconds} s after ${settings.warmup} s, ratios those of each run; pinned: ${settings.pin}`,
