@@ -1,4 +1,5 @@
 /** Starting and stopping the servers that are compared. Only one of them runs at a time, so that none disturbs another. */
+import { spawnSync } from 'node:child_process'
 import {
   compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startService, TAS_ADDRESS, type Cleanup, type Lab, type Process,
 } from '../tools/netlab/index.js'
@@ -46,10 +47,10 @@ export interface ContenderOptions {
   readonly tasArgs?: readonly string[]
   /** Bytes of a write of the source; 64 KiB without. */
   readonly callBytes?: number
-  /** Most connections at a time; some thousands without. */
+  /** Most connections at a time that a server on the kernel's TCP is to have, each a descriptor; some thousands without. */
   readonly connections?: number
-  /** Shared memory of an application on TAS in bytes; the default without. */
-  readonly shmBytes?: number
+  /** Initial length of each buffer of a connection on TAS; the default without. */
+  readonly bufferBytes?: number
   /** Runs in place of the benchmark's own server: on TAS by interposition, otherwise as it is. */
   readonly program?: PlainProgram
 }
@@ -59,12 +60,25 @@ const SPARE_FILES = 64
 
 interface Command { readonly command: string; readonly args: readonly string[] }
 
-/** The command line that keeps `command` to its CPUs, and allows it a descriptor for each connection. */
-function within({ cpus, connections }: ContenderOptions, command: string, args: readonly string[]): Command {
-  const bound = cpus === undefined ? [command, ...args] : ['taskset', '-c', cpus, command, ...args]
-  const allowed = connections === undefined ? bound
-    : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(connections + SPARE_FILES), ...bound]
-  return { command: allowed[0], args: allowed.slice(1) }
+/** The command line that keeps `command` to its CPUs. */
+function bound({ cpus }: ContenderOptions, command: string, args: readonly string[]): Command {
+  return cpus === undefined ? { command, args } : { command: 'taskset', args: ['-c', cpus, command, ...args] }
+}
+
+/** The command line that allows `command` a descriptor for each connection. */
+function withFiles({ connections }: ContenderOptions, { command, args }: Command): Command {
+  return connections === undefined ? { command, args } : { command: 'sh', args: [...raiseLimit(connections), command, ...args] }
+}
+
+/** Arguments of a shell that raises its limit of open files and becomes the command behind them. */
+function raiseLimit(connections: number): string[] {
+  return ['-c', 'ulimit -n "$0" && exec "$@"', String(connections + SPARE_FILES)]
+}
+
+/** Why a server on the kernel's TCP cannot have so many connections here, or null. */
+export function connectionsRefused(connections: number): string | null {
+  const { status } = spawnSync('sh', [...raiseLimit(connections), 'true'], { stdio: 'ignore' })
+  return status === 0 ? null : `${connections + SPARE_FILES} open files in one process are not permitted here (ulimit -n)`
 }
 
 function serverArgs({ port, callBytes }: ContenderOptions): string[] {
@@ -77,12 +91,12 @@ function nodeArgs(file: string, args: readonly string[], isInterposed = false): 
 }
 
 async function startOnTas(options: ContenderOptions): Promise<Contender> {
-  const { lab, folder, tasArgs = [], shmBytes, program } = options
-  const shmArgs = shmBytes === undefined ? [] : [`--shm-len=${shmBytes}`]
-  const service = await startService(lab, { folder, args: [...tasArgs, ...shmArgs], pinnedTo: options.cpus ?? null })
+  const { lab, folder, tasArgs = [], bufferBytes, program } = options
+  const bufferArgs = bufferBytes === undefined ? [] : [`--tcp-rxbuf-len=${bufferBytes}`, `--tcp-txbuf-len=${bufferBytes}`]
+  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null })
   const args = program === undefined ? nodeArgs('bench/servers/tas.js', serverArgs(options)) : nodeArgs(program.file, program.args, true)
   // In the namespace of the others: what it has in the kernel beside TAS must not meet ports of this machine.
-  const app = lab.tas.start('server on TAS', { ...within(options, process.execPath, args), env: service.env })
+  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), env: service.env })
   await app.line(/ready/)
   return {
     address: TAS_ADDRESS,
@@ -96,28 +110,26 @@ async function startOnTas(options: ContenderOptions): Promise<Contender> {
   }
 }
 
-async function startAlone(
-  options: ContenderOptions, name: string, address: string, program: string, args: readonly string[],
-): Promise<Contender> {
-  const server = options.lab.tas.start(name, within(options, program, args))
+async function startAlone({ lab }: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
+  const server = lab.tas.start(name, command)
   await server.line(/ready/)
   const isOnKernel = address === KERNEL_ADDRESS
   return { address, isOnKernel, process: server, pids: processTree(server.pid), async stop() { await server.stop() } }
 }
 
 function startEmbedded(options: ContenderOptions): Promise<Contender> {
-  const { lab, shmBytes } = options
-  const shmArgs = shmBytes === undefined ? [] : ['--shm-len', String(shmBytes)]
-  const tasArgs = ['--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`, ...shmArgs]
+  const { lab, bufferBytes } = options
+  const bufferArgs = bufferBytes === undefined ? [] : ['--buffer-bytes', String(bufferBytes)]
+  const tasArgs = ['--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`, ...bufferArgs]
   const args = nodeArgs('bench/servers/tas.js', [...tasArgs, ...serverArgs(options)])
-  return startAlone(options, 'server with TAS embedded', TAS_ADDRESS, process.execPath, args)
+  return startAlone(options, 'server with TAS embedded', TAS_ADDRESS, bound(options, process.execPath, args))
 }
 
 function startEpoll(options: ContenderOptions): Promise<Contender> {
   const { port, callBytes, congestion, connections } = options
   const given = { port, size: callBytes, congestion, connections }
   const args = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]))
-  return startAlone(options, 'C epoll server', KERNEL_ADDRESS, nativeProgram('epoll_server'), args)
+  return startAlone(options, 'C epoll server', KERNEL_ADDRESS, bound(options, nativeProgram('epoll_server'), args))
 }
 
 /** Starts a server and waits until it listens; a program that is a client itself: until it is connected. */
@@ -128,12 +140,12 @@ export function startContender(name: ServerName, options: ContenderOptions): Pro
     case 'tasEmbedded': return startEmbedded(options)
     case 'nodeNet': {
       const args = program === undefined ? nodeArgs('bench/servers/node-net.js', serverArgs(options)) : nodeArgs(program.file, program.args)
-      return startAlone(options, 'server on node:net', KERNEL_ADDRESS, process.execPath, args)
+      return startAlone(options, 'server on node:net', KERNEL_ADDRESS, withFiles(options, bound(options, process.execPath, args)))
     }
     case 'cEpoll': return startEpoll(options)
     case 'bun': {
       const args = program === undefined ? nodeArgs('bench/servers/bun.js', serverArgs(options)) : nodeArgs(program.file, program.args)
-      return startAlone(options, 'server on Bun', KERNEL_ADDRESS, bunProgram(), args)
+      return startAlone(options, 'server on Bun', KERNEL_ADDRESS, withFiles(options, bound(options, bunProgram(), args)))
     }
   }
 }

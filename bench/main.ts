@@ -2,34 +2,19 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { packageRoot, writeBetween, type Cleanup } from '../tools/netlab/index.js'
+import { choose, type Choice } from './choice.js'
 import { createBenchLab } from './lab.js'
 import { measureScenario, type Conditions, type Measured } from './measure.js'
-import { bunRefused, missingTools } from './needs.js'
 import { HELP, parseOptions, STEP, STEP_SECONDS, type BenchOptions } from './options.js'
 import { runProgram, sayAs, withCleanup } from './program.js'
 import { countTargets, emptyRuns, resultRow, type Miss, type ResultRow, type Results } from './results.js'
-import { SCENARIOS, type Scenario } from './rows/index.js'
+import { SCENARIOS } from './rows/index.js'
 import { plan, planSeconds, Progress, turnSeconds, type Turn } from './schedule.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
 import { readmeTable, terminalTable } from './table.js'
 
 const say = sayAs('bench')
-
-/** What can be measured here of what is wanted, and why the rest cannot. */
-function choose({ only, contenders }: BenchOptions): Pick<Results, 'leftOut'> & { readonly scenarios: Scenario[]; readonly servers: BenchOptions['contenders'] } {
-  const wanted = SCENARIOS.filter(({ name }) => only.includes(name))
-  const leftOut = wanted.flatMap(({ name, needs = [] }): Miss[] => {
-    const reason = missingTools(needs)
-    return reason === null ? [] : [{ what: name, reason }]
-  })
-  const noBun = contenders.includes('bun') ? bunRefused() : null
-  return {
-    scenarios: wanted.filter(({ needs = [] }) => missingTools(needs) === null),
-    servers: noBun === null ? contenders : contenders.filter((server) => server !== 'bun'),
-    leftOut: noBun === null ? leftOut : [...leftOut, { what: 'Bun', reason: noBun }],
-  }
-}
 
 /** Measures and tells. A measurement with errors counts for nothing: figures of a broken run would mislead. */
 async function tryTurn({ scenario, server }: Turn, conditions: Conditions, left: string, failed: Miss[]): Promise<Measured | null> {
@@ -48,9 +33,9 @@ async function tryTurn({ scenario, server }: Turn, conditions: Conditions, left:
 }
 
 async function measureAll(
-  options: BenchOptions, { scenarios, servers }: ReturnType<typeof choose>, conditions: Conditions, failed: Miss[],
+  options: BenchOptions, { scenarios, servers, canTake }: Choice, conditions: Conditions, failed: Miss[],
 ): Promise<ResultRow[]> {
-  const turns = plan(scenarios, servers, options.runs)
+  const turns = plan(scenarios, servers, options.runs, canTake)
   const progress = new Progress(planSeconds(turns, options), performance.now())
   const runs = new Map(scenarios.flatMap(({ rows }) => rows.map((row) => [row, emptyRuns()])))
   for (const turn of turns) {
@@ -71,7 +56,7 @@ async function measureAll(
 async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {
   const { lab, folder } = await createBenchLab('tas-bench', cleanup)
   const settings = await readSettings(lab, options)
-  const chosen = choose(options)
+  const chosen = choose(SCENARIOS.filter(({ name }) => options.only.includes(name)), options.contenders)
   for (const { what, reason } of chosen.leftOut) say(`left out: ${what}: ${reason}`)
   // First, while the machine is quiet: for a minute after a load everything is slower on some.
   const isWithStep = options.only.includes(STEP) && options.contenders.includes('tas')

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { makeCertificates } from '../test/interpose/certificates.js'
 import { nativeProgram, startProcess, type Cleanup, type Lab, type Process } from '../tools/netlab/index.js'
+import { manyConnections } from './choice.js'
 import { startContender, type Contender, type ContenderOptions, type PlainProgram, type ServerName } from './contenders.js'
 import type { LoadContext } from './loads/context.js'
 import { runNative, verifyEcho } from './loads/native.js'
@@ -54,18 +55,15 @@ function programOf(name: ProgramName, context: LoadContext): PlainProgram {
 }
 
 function contenderOptions(scenario: Scenario, { pin }: Conditions, context: LoadContext): ContenderOptions {
-  const { program, callBytes, shmBytes, load } = scenario
+  const { program, callBytes, bufferBytes } = scenario
   const cpus = serverCpus(scenario, pin)
-  const connections = load.kind === 'native' ? load.options.connections ?? 1 : 1
+  const connections = manyConnections(scenario)
   return {
     lab: context.lab, cleanup: context.cleanup, folder: context.folder,
-    ...(cpus === undefined ? {} : { cpus }), ...(callBytes === undefined ? {} : { callBytes }), ...(shmBytes === undefined ? {} : { shmBytes }),
-    ...(connections > MANY_CONNECTIONS ? { connections } : {}), ...(program === undefined ? {} : { program: programOf(program, context) }),
+    ...(cpus === undefined ? {} : { cpus }), ...(callBytes === undefined ? {} : { callBytes }), ...(bufferBytes === undefined ? {} : { bufferBytes }),
+    ...(connections === undefined ? {} : { connections }), ...(program === undefined ? {} : { program: programOf(program, context) }),
   }
 }
-
-/** More than that want a higher limit of open files. */
-const MANY_CONNECTIONS = 5000
 
 async function startHog(cleanup: Cleanup): Promise<Process> {
   const hog = startProcess('cpu_hog', { command: nativeProgram('cpu_hog') }, cleanup)

@@ -1,5 +1,6 @@
 /** What one load on one server has shown. */
 import { cpuSeconds, loadFailure, type LoadResult } from '../tools/netlab/index.js'
+import type { Histogram } from './histogram.js'
 
 /** 0 where there is none to measure. */
 export interface Latency { readonly p50: number; readonly p99: number; readonly p999: number }
@@ -11,6 +12,8 @@ export interface Sample {
   readonly requestsPerSecond: number
   readonly gbitPerSecond: number
   readonly latencyUs: Latency
+  /** All latencies; empty unless they were asked for. */
+  readonly histogram: Histogram
   /** CPU seconds, user and system, of the server's processes during the measured time. */
   readonly serverCpuSeconds: number
   /** Memory that the server took for each connection; null unless it was looked at. */

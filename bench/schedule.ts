@@ -25,13 +25,16 @@ export function turnSeconds({ load, reference, minSeconds = 0 }: Scenario, { sec
 
 /**
  * All measurements in their order. Machines drift for tens of seconds, so what is compared is measured one right after the other; the
- * order turns with each run, so that no server always comes first.
+ * order turns with each run, so that no server always comes first. `canTake`: whether a scenario can be measured on a server here.
  */
-export function plan(scenarios: readonly Scenario[], servers: readonly ServerName[], runs: number): Turn[] {
+export function plan(
+  scenarios: readonly Scenario[], servers: readonly ServerName[], runs: number,
+  canTake: (scenario: Scenario, server: ServerName) => boolean = () => true,
+): Turn[] {
   const turns: Turn[] = []
   for (let run = 0; run < runs; run++) {
     for (const scenario of scenarios) {
-      const taking = scenario.servers.filter((server) => servers.includes(server))
+      const taking = scenario.servers.filter((server) => servers.includes(server) && canTake(scenario, server))
       for (let i = 0; i < taking.length; i++) turns.push({ scenario, server: taking[(i + run) % taking.length], run })
     }
   }

@@ -49,7 +49,7 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
     kernelServerCongestionControl: await lab.tas.readSysctl(control),
     offloads: { server: await offloadsOf(lab.tas), client: await offloadsOf(lab.peer) },
     link: 'veth, MTU 1500',
-    tasOptions: 'defaults, but --shm-len 16 GiB where 50,000 connections are open',
+    tasOptions: 'defaults, but buffers of 32 KiB where 50,000 connections are open',
     runs: options.runs,
     seconds: options.seconds,
     warmup: options.warmup,

@@ -1,46 +1,89 @@
-/** Load by the C client (bench/native/loadgen.c). */
-import { startLoad, type LoadOptions } from '../../tools/netlab/index.js'
+/** Load by the C client (bench/native/loadgen.c); thousands of connections by several of them. */
+import { startLoad, type Load, type LoadOptions, type LoadResult } from '../../tools/netlab/index.js'
 import type { Contender } from '../contenders.js'
-import { connectionMemory, readMemory } from '../memory.js'
-import { failureOf, withServerCpu, type Sample } from '../sample.js'
+import { mergeHistograms, percentileUs } from '../histogram.js'
+import { CLIENT_ADDRESSES } from '../lab.js'
+import { connectionMemory, readMemory, type Memory } from '../memory.js'
+import { failureOf, withServerCpu, type Latency, type Sample } from '../sample.js'
 import type { LoadContext } from './context.js'
 
 export interface NativeLoad {
   readonly kind: 'native'
-  readonly options: Pick<LoadOptions, 'mode' | 'connections' | 'size' | 'depth' | 'active' | 'interval' | 'source' | 'sources' | 'patience'>
+  readonly options: Pick<LoadOptions, 'mode' | 'connections' | 'size' | 'depth' | 'active' | 'interval' | 'patience' | 'histogram'>
   /** Looks at the server's memory before and after connections are opened. */
   readonly hasMemory?: boolean
 }
 
 /** Time for opening and the end, beyond what is measured. */
 const REST_MS = 120_000
+/** Of one client: files that a process may open, and ports of its address, are few. */
+const CONNECTIONS_OF_ONE = 12_500
 
-function optionsOf(load: NativeLoad, contender: Contender, context: LoadContext): LoadOptions {
-  const { warmup, seconds, clientCpu } = context
-  return { ...load.options, address: contender.address, warmup, seconds, ...(clientCpu === null ? {} : { cpu: clientCpu }) }
+/** The options of each client: one, or as many as the connections need, each with an address and a part of them. */
+export function splitOptions(options: NativeLoad['options']): Pick<LoadOptions, 'mode' | 'connections' | 'source'>[] {
+  const { connections = 1 } = options
+  const clients = Math.ceil(connections / CONNECTIONS_OF_ONE)
+  if (clients === 1) return [options]
+  if (clients > CLIENT_ADDRESSES.length) throw new Error(`${connections} connections: at most ${CLIENT_ADDRESSES.length * CONNECTIONS_OF_ONE}`)
+  return CLIENT_ADDRESSES.slice(0, clients).map((source, nth) => ({
+    ...options, source, hold: 1, histogram: 1,
+    connections: Math.floor((connections * (nth + 1)) / clients) - Math.floor((connections * nth) / clients),
+    ...(options.active === undefined ? {} : { active: Math.round(options.active / clients) }),
+  }))
 }
 
-/** Throws Error if the client itself fails; connections that fail are in the sample. */
+function startClients(load: NativeLoad, { address }: Contender, { lab, warmup, seconds, clientCpu }: LoadContext): Load[] {
+  const shared = { address, warmup, seconds, ...(clientCpu === null ? {} : { cpu: clientCpu }) }
+  return splitOptions(load.options).map((options) => startLoad(lab.peer, { ...options, ...shared }))
+}
+
+/** Lets clients that wait for each other begin at the same time. Resolves when all measure. */
+async function begin(clients: readonly Load[], timeoutMs: number): Promise<void> {
+  if (clients.length > 1) {
+    for (const client of clients) await client.opened(timeoutMs)
+    for (const { process } of clients) process.kill('SIGUSR1')
+  }
+  for (const client of clients) await client.measuring(timeoutMs)
+}
+
+function latencyOf(results: readonly LoadResult[]): Latency {
+  if (results.length === 1) return results[0].latencyUs
+  const all = mergeHistograms(results.map(({ histogram }) => histogram))
+  return { p50: percentileUs(all, 0.5), p99: percentileUs(all, 0.99), p999: percentileUs(all, 0.999) }
+}
+
+function sum(results: readonly LoadResult[], field: 'requests' | 'requestsPerSecond' | 'gbitPerSecond'): number {
+  return results.reduce((total, result) => total + result[field], 0)
+}
+
+/** What several clients have measured at the same time. */
+function sampleOf(results: readonly LoadResult[], serverCpuSeconds: number, bytesPerConnection: number | null): Sample {
+  return {
+    requests: sum(results, 'requests'), seconds: results[0].seconds, requestsPerSecond: sum(results, 'requestsPerSecond'),
+    gbitPerSecond: sum(results, 'gbitPerSecond'), latencyUs: latencyOf(results), histogram: mergeHistograms(results.map((each) => each.histogram)),
+    serverCpuSeconds, bytesPerConnection,
+    failure: results.map((each) => failureOf(each, each.mode === 'idle')).find((failure) => failure !== null) ?? null,
+  }
+}
+
+function memoryOfEach(before: Memory | null, { pids, isOnKernel }: Contender, { options }: NativeLoad): number | null {
+  if (before === null) return null
+  return connectionMemory(before, readMemory(pids), isOnKernel) / (options.connections ?? 1)
+}
+
+/** Throws Error if a client itself fails; connections that fail are in the sample. */
 export async function runNative(load: NativeLoad, contender: Contender, context: LoadContext): Promise<Sample> {
-  const { connections = 1, mode } = load.options
   const timeoutMs = (context.warmup + context.seconds) * 1000 + REST_MS
   const before = load.hasMemory === true ? readMemory(contender.pids) : null
-  const client = startLoad(context.lab.peer, optionsOf(load, contender, context))
+  const clients = startClients(load, contender, context)
   try {
-    await client.measuring(timeoutMs)
-    const [result, serverCpuSeconds] = await withServerCpu(contender.pids, async () => {
-      // While connections are open: the client closes them when it ends.
-      const after = before === null ? null : readMemory(contender.pids)
-      const bytesPerConnection = before === null || after === null ? null : connectionMemory(before, after, contender.isOnKernel) / connections
-      return { ...await client.result(timeoutMs), bytesPerConnection }
-    })
-    const { requests, seconds, requestsPerSecond, gbitPerSecond, latencyUs, bytesPerConnection } = result
-    return {
-      requests, seconds, requestsPerSecond, gbitPerSecond, latencyUs, serverCpuSeconds, bytesPerConnection,
-      failure: failureOf(result, mode === 'idle'),
-    }
+    await begin(clients, timeoutMs)
+    // Now, while connections are open: the clients close them when they end.
+    const bytesPerConnection = memoryOfEach(before, contender, load)
+    const [results, cpu] = await withServerCpu(contender.pids, () => Promise.all(clients.map((client) => client.result(timeoutMs))))
+    return sampleOf(results, cpu, bytesPerConnection)
   } finally {
-    await client.process.stop()
+    for (const { process } of clients) await process.stop()
   }
 }
 

@@ -36,9 +36,10 @@ struct options {
   /* Most seconds to open all connections; verify: also to finish. */
   double patience;
   uint64_t seed;
-  /* Connections come from `sources` addresses in turn, beginning with `source`; 0: the kernel chooses. */
+  /* Address of the own end; 0: the kernel chooses. */
   struct in_addr source;
-  unsigned sources;
+  /* Waits for SIGUSR1 when all connections are open: several clients are to measure at the same time. */
+  int hold;
   /* Reports all latencies, not only some percentiles. */
   int histogram;
 };

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "load.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -81,10 +80,9 @@ static void opened(struct connection *connection) {
 
 /* The address of a connection's own end, its port left to the kernel until it connects. */
 static void bind_source(const struct connection *connection) {
-  if (options.sources == 0) return;
+  if (options.source.s_addr == 0) return;
   int one = 1;
-  struct sockaddr_in name = { .sin_family = AF_INET };
-  name.sin_addr.s_addr = htonl(ntohl(options.source.s_addr) + connection->index % options.sources);
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr = options.source };
   setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
   if (bind(connection->fd, (struct sockaddr *)&name, sizeof name) != 0) die(1, "--source: %s", strerror(errno));
 }
@@ -158,6 +156,7 @@ void engine_open_all(void) {
     if (connections[i].state == STATE_OPENING) end(&connections[i]);
   }
   report_event("open");
+  if (options.hold) await_signal();
 }
 
 /* Like engine_run, with ticks. Those that are late are left out. */

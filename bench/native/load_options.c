@@ -28,7 +28,7 @@ static const char HELP[] =
   "  --patience S       most time to open all connections, and to finish (verify) (30)\n"
   "  --seed N           of random data (1)\n"
   "  --source A         address of the own end; the kernel chooses without\n"
-  "  --sources N        connections come from N addresses in turn, --source and those behind it (1)\n"
+  "  --hold 0|1         wait for SIGUSR1 when all connections are open (0)\n"
   "  --histogram 0|1    report all latencies, as pairs of microseconds and how many (0)\n"
   "  --cpu N            run on this CPU only\n"
   "  --congestion NAME  congestion control of the connections\n"
@@ -36,7 +36,7 @@ static const char HELP[] =
   "then the results, each as one line of JSON. Exit code 0 only if there was no error.\n";
 
 enum option_id { O_ADDRESS = 1, O_PORT, O_MODE, O_CONNECTIONS, O_SIZE, O_DEPTH, O_ROUNDS, O_OPENING, O_SECONDS,
-  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_ACTIVE, O_INTERVAL, O_SOURCE, O_SOURCES, O_HISTOGRAM, O_HELP };
+  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_ACTIVE, O_INTERVAL, O_SOURCE, O_HOLD, O_HISTOGRAM, O_HELP };
 
 static const struct option OPTIONS[] = {
   { "address", required_argument, NULL, O_ADDRESS }, { "port", required_argument, NULL, O_PORT },
@@ -47,7 +47,7 @@ static const struct option OPTIONS[] = {
   { "patience", required_argument, NULL, O_PATIENCE }, { "seed", required_argument, NULL, O_SEED },
   { "cpu", required_argument, NULL, O_CPU }, { "congestion", required_argument, NULL, O_CONGESTION },
   { "active", required_argument, NULL, O_ACTIVE }, { "interval", required_argument, NULL, O_INTERVAL },
-  { "source", required_argument, NULL, O_SOURCE }, { "sources", required_argument, NULL, O_SOURCES },
+  { "source", required_argument, NULL, O_SOURCE }, { "hold", required_argument, NULL, O_HOLD },
   { "histogram", required_argument, NULL, O_HISTOGRAM }, { "help", no_argument, NULL, O_HELP }, { 0 },
 };
 
@@ -77,7 +77,7 @@ static void parse_one(int id, const char *value) {
     case O_ACTIVE: options.active = (unsigned)parse_number("active", value, 0, 60000); break;
     case O_INTERVAL: options.interval_ns = (uint64_t)(parse_seconds("interval", value) * 1e9); break;
     case O_SOURCE: options.source = parse_address("source", value); break;
-    case O_SOURCES: options.sources = (unsigned)parse_number("sources", value, 1, 1000); break;
+    case O_HOLD: options.hold = (int)parse_number("hold", value, 0, 1); break;
     case O_HISTOGRAM: options.histogram = (int)parse_number("histogram", value, 0, 1); break;
     case O_HELP: fputs(HELP, stdout); exit(0);
     default: die(2, "see loadgen --help");
@@ -91,7 +91,5 @@ void options_parse(int argc, char **argv) {
   if (optind < argc) die(2, "unexpected \"%s\": see loadgen --help", argv[optind]);
   if (options.active > options.connections) die(2, "--active: %u: there are %u connections", options.active, options.connections);
   if (options.interval_ns > 0 && (options.mode != MODE_ECHO || options.depth != 1)) die(2, "--interval: wants --mode echo and --depth 1");
-  if (options.sources > 0 && options.source.s_addr == 0) die(2, "--sources: wants --source");
-  if (options.source.s_addr != 0 && options.sources == 0) options.sources = 1;
   if (options.address.s_addr == 0) die(2, "--address: missing: the server's IPv4 address");
 }

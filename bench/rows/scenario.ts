@@ -37,8 +37,8 @@ export interface Scenario {
   readonly minSeconds?: number
   /** Bytes of a write of the source. */
   readonly callBytes?: number
-  /** Shared memory of an application on TAS in bytes; the default without. */
-  readonly shmBytes?: number
+  /** Initial length of each buffer of a connection on TAS; the default without. */
+  readonly bufferBytes?: number
   readonly rows: readonly Row[]
 }
 

@@ -1,5 +1,5 @@
 /**
- * The benchmark's server on TAS: one loop of poll and block. On the service, or with --nic, --ip-addr and --shm-len on a TAS of its own.
+ * The benchmark's server on TAS: one loop of poll and block. On the service, or with --nic, --ip-addr and --buffer-bytes on a TAS of its own.
  * It does what the others do: bytes are copied to where they are sent from, as a program would.
  */
 import { parseArgs } from 'node:util'
@@ -21,7 +21,7 @@ interface Stall {
 }
 
 const { values: given } = parseArgs({
-  options: { ...SERVER_OPTIONS, nic: { type: 'string' }, 'ip-addr': { type: 'string', default: '' }, 'shm-len': { type: 'string' } },
+  options: { ...SERVER_OPTIONS, nic: { type: 'string' }, 'ip-addr': { type: 'string', default: '' }, 'buffer-bytes': { type: 'string' } },
 })
 const port = checkPort(given.port)
 const callBytes = checkCallBytes(given['call-bytes'])
@@ -124,8 +124,9 @@ function opened(event: TasEvent): void {
 /** The service, or with --nic a TAS of its own. */
 async function connect(): Promise<Tas> {
   if (given.nic === undefined) return Tas.connect({ name: 'bench' })
-  const shmLen = given['shm-len']
-  return createEmbedded({ nic: given.nic, ipAddr: given['ip-addr'], ...(shmLen === undefined ? {} : { shmLen: Number(shmLen) }) })
+  const lenBytes = given['buffer-bytes'] === undefined ? null : Number(given['buffer-bytes'])
+  const buffers = lenBytes === null ? {} : { tcpRxbufLen: lenBytes, tcpTxbufLen: lenBytes }
+  return createEmbedded({ nic: given.nic, ipAddr: given['ip-addr'], ...buffers })
 }
 
 const tas = await connect()

@@ -23,9 +23,10 @@ export interface LoadOptions {
   readonly active?: number
   /** Seconds from one request of a connection to its next; as soon as it is answered without. */
   readonly interval?: number
-  /** Connections come from `sources` addresses in turn: this one and those behind it. */
+  /** Address of the own end; the kernel chooses without. */
   readonly source?: string
-  readonly sources?: number
+  /** 1: waits for SIGUSR1 when all connections are open. */
+  readonly hold?: 0 | 1
   /** 1: all latencies are in the result. */
   readonly histogram?: 0 | 1
   readonly cpu?: number
