@@ -102,7 +102,8 @@ async function measureOn(contender: Contender, scenario: Scenario, conditions: C
 
 /** Measures a scenario on a fresh server. Throws Error if the server or the client fails, or if connections do. */
 export async function measureScenario(scenario: Scenario, server: ServerName, conditions: Conditions): Promise<Measured> {
-  const { lab, cleanup, folder, warmup, pin } = conditions
+  const { lab, cleanup, folder, pin } = conditions
+  const warmup = Math.max(conditions.warmup, scenario.minWarmup ?? 0)
   const seconds = Math.max(conditions.seconds, scenario.minSeconds ?? 0)
   const context: LoadContext = { lab, cleanup, folder, warmup, seconds, clientCpu: clientCpu(pin) }
   const beside = await startBeside(scenario, context)

@@ -71,7 +71,8 @@ function parsePin(text: string): Pin {
   return text
 }
 
-function parseNames<Name extends string>(option: string, text: string | undefined, names: readonly Name[]): readonly Name[] {
+/** Which of `names` the text of `--option` has, in their own order; all without a text. Throws BenchUsageError. */
+export function parseNames<Name extends string>(option: string, text: string | undefined, names: readonly Name[]): readonly Name[] {
   if (text === undefined) return names
   const wanted = text.split(',')
   const wrong = wanted.find((name) => !names.some((known) => known === name))

@@ -3,7 +3,7 @@ import type { ServerName } from './contenders.js'
 import type { Scenario } from './rows/index.js'
 
 /** Starting and stopping a server, in seconds, as seen on a machine with two CPUs. */
-const START_SECONDS = 1.6
+const START_SECONDS = 1.1
 /** Connections that are opened, and closed, in a second. */
 const OPEN_PER_SECOND = 4000
 
@@ -17,9 +17,9 @@ export interface Turn {
 }
 
 /** About how many seconds one measurement takes. */
-export function turnSeconds({ load, reference, minSeconds = 0 }: Scenario, { seconds, warmup }: Times): number {
+export function turnSeconds({ load, reference, minSeconds = 0, minWarmup = 0 }: Scenario, { seconds, warmup }: Times): number {
   const connections = load.kind === 'native' ? load.options.connections ?? 1 : 0
-  const measured = warmup + Math.max(seconds, minSeconds)
+  const measured = Math.max(warmup, minWarmup) + Math.max(seconds, minSeconds)
   return START_SECONDS + measured + (reference === undefined ? 0 : warmup + seconds) + connections / OPEN_PER_SECOND
 }
 

@@ -36,7 +36,7 @@ const CPU_NOTE = 'server CPU is user and system time of all server processes (ta
   + 'the kernel charges softirq work of either end to whoever runs at the time'
 
 /** Finds out the conditions in `lab`. */
-export async function readSettings(lab: Lab, options: BenchOptions): Promise<Settings> {
+export async function readSettings(lab: Lab, options: Pick<BenchOptions, 'runs' | 'seconds' | 'warmup' | 'pin'>): Promise<Settings> {
   const control = 'net.ipv4.tcp_congestion_control'
   return {
     date: new Date().toISOString(),

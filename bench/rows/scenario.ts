@@ -35,6 +35,8 @@ export interface Scenario {
   readonly needs?: readonly Tool[]
   /** Shortest measured time in seconds, where a shorter one says nothing. */
   readonly minSeconds?: number
+  /** Least time before, in seconds, where a server needs it to come to rest. */
+  readonly minWarmup?: number
   /** Bytes of a write of the source. */
   readonly callBytes?: number
   /** Initial length of each buffer of a connection on TAS; the default without. */
