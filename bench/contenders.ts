@@ -1,7 +1,8 @@
 /** Starting and stopping the servers that are compared. Only one of them runs at a time, so that none disturbs another. */
 import { spawnSync } from 'node:child_process'
 import {
-  compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startService, TAS_ADDRESS, type Cleanup, type Lab, type Process,
+  compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startService, statistic, TAS_ADDRESS, type Cleanup, type Lab,
+  type Process, type Service,
 } from '../tools/netlab/index.js'
 import { bunProgram } from './bun.js'
 
@@ -90,6 +91,11 @@ function nodeArgs(file: string, args: readonly string[], isInterposed = false): 
   return [...(isInterposed ? ['--import', compiled('lib/interpose/index.js')] : []), compiled(file), ...args]
 }
 
+/** Throws Error unless the service has an application: an interposed program that finds no service goes on with the kernel's TCP. */
+async function checkIsOn(service: Service, { file }: PlainProgram): Promise<void> {
+  if (statistic(await service.statistics(), 'apps') === 0) throw new Error(`${file} is not on TAS`)
+}
+
 async function startOnTas(options: ContenderOptions): Promise<Contender> {
   const { lab, folder, tasArgs = [], bufferBytes, program } = options
   const bufferArgs = bufferBytes === undefined ? [] : [`--tcp-rxbuf-len=${bufferBytes}`, `--tcp-txbuf-len=${bufferBytes}`]
@@ -97,22 +103,28 @@ async function startOnTas(options: ContenderOptions): Promise<Contender> {
   const args = program === undefined ? nodeArgs('bench/servers/tas.js', serverArgs(options)) : nodeArgs(program.file, program.args, true)
   // In the namespace of the others: what it has in the kernel beside TAS must not meet ports of this machine.
   const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), env: service.env })
-  await app.line(/ready/)
-  return {
-    address: TAS_ADDRESS,
-    isOnKernel: false,
-    process: app,
-    pids: [...service.pids(), ...processTree(app.pid)],
-    async stop() {
-      await app.stop()
-      await service.stop()
-    },
+  const stop = async (): Promise<void> => {
+    await app.stop()
+    await service.stop()
   }
+  try {
+    await app.line(/ready/)
+    if (program !== undefined) await checkIsOn(service, program)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { address: TAS_ADDRESS, isOnKernel: false, process: app, pids: [...service.pids(), ...processTree(app.pid)], stop }
 }
 
 async function startAlone({ lab }: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
   const server = lab.tas.start(name, command)
-  await server.line(/ready/)
+  try {
+    await server.line(/ready/)
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
   const isOnKernel = address === KERNEL_ADDRESS
   return { address, isOnKernel, process: server, pids: processTree(server.pid), async stop() { await server.stop() } }
 }

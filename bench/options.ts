@@ -87,7 +87,8 @@ function split(argv: readonly string[]) {
       options: {
         quick: { type: 'boolean', default: false }, runs: { type: 'string' }, seconds: { type: 'string' },
         warmup: { type: 'string', default: String(DEFAULTS.warmup) }, pin: { type: 'string', default: 'client' },
-        only: { type: 'string' }, contenders: { type: 'string' }, json: { type: 'string' }, readme: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+        only: { type: 'string' }, contenders: { type: 'string' }, json: { type: 'string' }, readme: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
       },
     }).values
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Results as they are written to bench/results/latest.json. */
-import { SERVERS, type ServerName } from './contenders.js'
+import type { ServerName } from './contenders.js'
 import type { Row } from './rows/index.js'
 import type { Settings } from './settings.js'
 import { median, spread } from './statistics.js'
@@ -102,9 +102,4 @@ export function countTargets(rows: readonly ResultRow[]): { readonly met: number
   const all = rows.flatMap(({ targets }) => targets)
   const count = (met: boolean | null): number => all.filter((target) => target.met === met).length
   return { met: count(true), missed: count(false), unknown: count(null) }
-}
-
-/** Servers that have a figure or a failure in one of `rows`. */
-export function serversIn(rows: readonly ResultRow[]): ServerName[] {
-  return SERVERS.filter((server) => rows.some(({ runs }) => runs[server].length > 0))
 }

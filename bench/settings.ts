@@ -62,7 +62,8 @@ export async function readSettings(lab: Lab, options: Pick<BenchOptions, 'runs' 
 export function settingsText(settings: Settings): string {
   const { offloads } = settings
   return [
-    `Node ${settings.node}${settings.bun === null ? '' : `, Bun ${settings.bun}`}, Linux ${settings.kernel}, ${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
+    `Node ${settings.node}${settings.bun === null ? '' : `, Bun ${settings.bun}`}, Linux ${settings.kernel}, `
+      + `${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
     `Congestion control: client ${settings.clientCongestionControl}, `
       + `servers on the kernel ${settings.kernelServerCongestionControl}`,
     `Offloads on: server ${offloads.server.join(' ')}; client ${offloads.client.join(' ')}`,
