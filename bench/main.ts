@@ -2,55 +2,35 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { packageRoot, writeBetween, type Cleanup } from '../tools/netlab/index.js'
-import { choose, type Choice } from './choice.js'
+import { choose } from './choice.js'
 import { createBenchLab } from './lab.js'
-import { measureScenario, type Conditions, type Measured } from './measure.js'
+import type { Measured } from './measure.js'
 import { HELP, parseOptions, STEP, STEP_SECONDS, type BenchOptions } from './options.js'
 import { runProgram, sayAs, withCleanup } from './program.js'
-import { countTargets, emptyRuns, resultRow, type Miss, type ResultRow, type Results } from './results.js'
-import { SCENARIOS } from './rows/index.js'
-import { plan, planSeconds, Progress, turnSeconds, type Turn } from './schedule.js'
+import { countTargets, emptyRuns, resultRow, type ResultRow, type Results } from './results.js'
+import { SCENARIOS, type Scenario } from './rows/index.js'
+import { plan, type Turn } from './schedule.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
 import { readmeTable, terminalTable } from './table.js'
+import { measureTurns, type TurnResult } from './turns.js'
 
 const say = sayAs('bench')
 
-/** Measures and tells. A measurement with errors counts for nothing: figures of a broken run would mislead. */
-async function tryTurn({ scenario, server }: Turn, conditions: Conditions, left: string, failed: Miss[]): Promise<Measured | null> {
-  const what = `${scenario.name} ${server}`
-  try {
-    const measured = await measureScenario(scenario, server, conditions)
-    const [first] = scenario.rows
-    say(`${left}: ${what}: ${first.value(measured.sample, measured.reference).toPrecision(4)} ${first.unit}`)
-    return measured
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    say(`${left}: ${what}: not counted: ${reason}`)
-    failed.push({ what, reason })
-    return null
-  }
+function firstFigure({ scenario: { rows: [first] } }: Turn, { sample, reference }: Measured): string {
+  return `${first.value(sample, reference).toPrecision(4)} ${first.unit}`
 }
 
-async function measureAll(
-  options: BenchOptions, { scenarios, servers, canTake }: Choice, conditions: Conditions, failed: Miss[],
-): Promise<ResultRow[]> {
-  const turns = plan(scenarios, servers, options.runs, canTake)
-  const progress = new Progress(planSeconds(turns, options), performance.now())
-  const runs = new Map(scenarios.flatMap(({ rows }) => rows.map((row) => [row, emptyRuns()])))
-  for (const turn of turns) {
-    if (conditions.cleanup.interrupted) break
-    const { scenario, server, run } = turn
-    const left = `run ${run + 1} of ${options.runs}, ${progress.left(performance.now())}`
-    const measured = await tryTurn(turn, { ...conditions, verifies: run === 0 }, left, failed)
-    progress.done(turnSeconds(scenario, options))
-    for (const row of scenario.rows) {
-      // By run, since what is compared is that of the same run.
-      const values = runs.get(row)?.[server]
-      if (values !== undefined) values[run] = measured === null ? null : row.value(measured.sample, measured.reference)
+/** The rows of `scenarios`, by run, since what is compared is that of the same run. */
+function rowsOf(scenarios: readonly Scenario[], results: readonly TurnResult[]): ResultRow[] {
+  return scenarios.flatMap(({ rows, name }) => rows.map((row) => {
+    const runs = emptyRuns()
+    for (const { turn, measured } of results) {
+      if (turn.scenario.name !== name) continue
+      runs[turn.server][turn.run] = measured === null ? null : row.value(measured.sample, measured.reference)
     }
-  }
-  return [...runs].map(([row, values]) => resultRow(row, values))
+    return resultRow(row, runs)
+  }))
 }
 
 async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {
@@ -62,10 +42,10 @@ async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> 
   const isWithStep = options.only.includes(STEP) && options.contenders.includes('tas')
   if (isWithStep) say(`the fast-path step alone, about ${options.runs * STEP_SECONDS} s`)
   const stepRows = isWithStep ? await measureStep(options.runs) : []
-  const failed: Miss[] = []
-  const { seconds, warmup, pin } = options
-  const rows = await measureAll(options, chosen, { lab, cleanup, folder, seconds, warmup, pin, verifies: false }, failed)
-  return { settings, rows: [...rows, ...stepRows], failed, leftOut: chosen.leftOut }
+  const { seconds, warmup, pin, runs } = options
+  const turns = plan(chosen.scenarios, chosen.servers, runs, chosen.canTake)
+  const { results, failed } = await measureTurns(turns, { lab, cleanup, folder, seconds, warmup, pin }, say, firstFigure)
+  return { settings, rows: [...rowsOf(chosen.scenarios, results), ...stepRows], failed, leftOut: chosen.leftOut }
 }
 
 async function write(results: Results, options: BenchOptions): Promise<void> {

@@ -103,3 +103,11 @@ export function countTargets(rows: readonly ResultRow[]): { readonly met: number
   const count = (met: boolean | null): number => all.filter((target) => target.met === met).length
   return { met: count(true), missed: count(false), unknown: count(null) }
 }
+
+/** What was left out and what does not count, each with its reason, as lines below a table. */
+export function missNotes({ leftOut, failed }: Pick<Results, 'leftOut' | 'failed'>): string[] {
+  return [
+    ...leftOut.map(({ what, reason }) => `Left out: ${what}: ${reason}.`),
+    ...failed.map(({ what, reason }) => `Not counted: ${what}: ${reason.split('\n')[0]}.`),
+  ]
+}

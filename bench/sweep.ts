@@ -8,15 +8,15 @@ import { packageRoot, writeBetween, type Cleanup } from '../tools/netlab/index.j
 import { choose, type Choice } from './choice.js'
 import { SERVERS, type ServerName } from './contenders.js'
 import { createBenchLab } from './lab.js'
-import { measureScenario, type Conditions } from './measure.js'
 import { kibibytesOf } from './memory.js'
 import { parseNames } from './options.js'
 import { BenchUsageError, parseCount, runProgram, sayAs, withCleanup } from './program.js'
-import type { Miss } from './results.js'
+import { missNotes } from './results.js'
 import type { Scenario } from './rows/index.js'
-import { durationText, plan, planSeconds, Progress, turnSeconds, type Turn } from './schedule.js'
+import { durationText, plan, planSeconds } from './schedule.js'
 import { readSettings, settingsText } from './settings.js'
 import { CDF_CONNECTIONS, sweepCharts, sweepPoints, sweepSection, sweepTable, type SweepSample } from './sweepfigures.js'
+import { measureTurns } from './turns.js'
 
 const CONNECTIONS: readonly number[] = [1, 4, 16, 64, 256, 1000, 10_000, 50_000]
 /** As in rows/crowds.ts: 50,000 connections do not fit with the default. */
@@ -100,20 +100,6 @@ function connectionsOf({ load }: Scenario): number {
   return load.kind === 'native' ? load.options.connections ?? 1 : 1
 }
 
-async function trySample({ scenario, server }: Turn, conditions: Conditions, left: string, failed: Miss[]): Promise<SweepSample[]> {
-  const what = `${scenario.name} ${server}`
-  try {
-    const { sample } = await measureScenario(scenario, server, conditions)
-    say(`${left}: ${what}: ${Math.round(sample.requestsPerSecond)} requests/s`)
-    return [{ connections: connectionsOf(scenario), server, sample }]
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    say(`${left}: ${what}: not counted: ${reason}`)
-    failed.push({ what, reason })
-    return []
-  }
-}
-
 interface Sweep {
   readonly samples: readonly SweepSample[]
   readonly notes: readonly string[]
@@ -127,21 +113,12 @@ async function measureAll(options: SweepOptions, cleanup: Cleanup): Promise<Swee
   const choice = chooseNumbers(options)
   for (const { what, reason } of choice.leftOut) say(`left out: ${what}: ${reason}`)
   const turns = plan(choice.scenarios, choice.servers, runs, choice.canTake)
-  const progress = new Progress(planSeconds(turns, options), performance.now())
-  const samples: SweepSample[] = []
-  const failed: Miss[] = []
-  for (const turn of turns) {
-    if (cleanup.interrupted) break
-    const conditions: Conditions = { lab, cleanup, folder, seconds, warmup, pin: 'client', verifies: turn.run === 0 }
-    const left = `run ${turn.run + 1} of ${runs}, ${progress.left(performance.now())}`
-    samples.push(...await trySample(turn, conditions, left, failed))
-    progress.done(turnSeconds(turn.scenario, options))
-  }
-  const notes = [
-    ...choice.leftOut.map(({ what, reason }) => `Left out: ${what}: ${reason}.`),
-    ...failed.map(({ what, reason }) => `Not counted: ${what}: ${reason.split('\n')[0]}.`),
-    ...settingsText(settings).split('\n'),
-  ]
+  const { results, failed } = await measureTurns(turns, { lab, cleanup, folder, seconds, warmup, pin: 'client' }, say,
+    (_turn, { sample }) => `${Math.round(sample.requestsPerSecond)} requests/s`)
+  const samples = results.flatMap(({ turn: { scenario, server }, measured }) => {
+    return measured === null ? [] : [{ connections: connectionsOf(scenario), server, sample: measured.sample }]
+  })
+  const notes = [...missNotes({ leftOut: choice.leftOut, failed }), ...settingsText(settings).split('\n')]
   return { samples, notes, hasFailed: failed.length > 0 }
 }
 

@@ -2,7 +2,7 @@
 import Table from 'cli-table3'
 import { markdownTable } from '../tools/netlab/index.js'
 import { SERVER_TITLES, SERVERS, type ServerName } from './contenders.js'
-import { countTargets, hasFailed, spreadOf, type ResultRow, type Results, type Verdict } from './results.js'
+import { countTargets, hasFailed, missNotes, spreadOf, type ResultRow, type Results, type Verdict } from './results.js'
 import { settingsText } from './settings.js'
 import type { TasMode } from './targets.js'
 
@@ -40,8 +40,7 @@ function notes(results: Results): string[] {
   const { met, missed, unknown } = countTargets(results.rows)
   return [
     `Targets: ${met} met, ${missed} NOT met, ${unknown} not measured.`,
-    ...results.leftOut.map(({ what, reason }) => `Left out: ${what}: ${reason}.`),
-    ...results.failed.map(({ what, reason }) => `Not counted: ${what}: ${reason.split('\n')[0]}.`),
+    ...missNotes(results),
     ...settingsText(results.settings).split('\n'),
   ]
 }
