@@ -1,95 +1,163 @@
 /** Starting and stopping the servers that are compared. Only one of them runs at a time, so that none disturbs another. */
-import { availableParallelism } from 'node:os'
+import { spawnSync } from 'node:child_process'
 import {
-  compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startProcess, startService, TAS_ADDRESS, type Cleanup, type Lab,
-  type Process,
+  compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startService, statistic, TAS_ADDRESS, type Cleanup, type Lab,
+  type Process, type Service,
 } from '../tools/netlab/index.js'
-import type { ServerName } from './results.js'
+import { bunProgram } from './bun.js'
+
+/** The servers that are compared, in the order of the table. */
+export const SERVERS = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll', 'bun'] as const
+export type ServerName = (typeof SERVERS)[number]
+
+/** What tables call them. */
+export const SERVER_TITLES: Readonly<Record<ServerName, string>> = {
+  tas: 'TAS', tasEmbedded: 'TAS embedded', nodeNet: 'node:net', cEpoll: 'C epoll', bun: 'Bun',
+}
 
 /** A running server. */
 export interface Contender {
   readonly address: string
+  /** Whether its TCP is the kernel's. */
+  readonly isOnKernel: boolean
+  /** The program; with `tas` the service has processes beside it. */
+  readonly process: Process
   /** Process ids of everything that belongs to it. */
   readonly pids: readonly number[]
   stop(): Promise<void>
+}
+
+/** A Node program that knows nothing of TAS. */
+export interface PlainProgram {
+  /** Below dist. */
+  readonly file: string
+  readonly args: readonly string[]
 }
 
 export interface ContenderOptions {
   readonly lab: Lab
   readonly cleanup: Cleanup
   readonly folder: string
-  /** Binds the server's processes to all CPUs but the last. */
-  readonly pinned: boolean
+  /** The CPUs that all its processes run on, as taskset writes them; any without. */
+  readonly cpus?: string
   /** Congestion control of the C server's connections; the kernel's default without. */
   readonly congestion?: string
   /** The first of its ports (servers/ports.ts). */
   readonly port?: number
   /** More options of tas. */
   readonly tasArgs?: readonly string[]
+  /** Bytes of a write of the source; 64 KiB without. */
+  readonly callBytes?: number
+  /** Most connections at a time that a server on the kernel's TCP is to have, each a descriptor; some thousands without. */
+  readonly connections?: number
+  /** Initial length of each buffer of a connection on TAS; the default without. */
+  readonly bufferBytes?: number
+  /** Runs in place of the benchmark's own server: on TAS by interposition, otherwise as it is. */
+  readonly program?: PlainProgram
 }
 
-/** The command line that binds `command` to all CPUs but the last, where the client runs. */
-function pin(pinned: boolean, command: string, args: readonly string[]): { command: string; args: readonly string[] } {
-  if (!pinned) return { command, args }
-  const last = availableParallelism() - 2
-  return { command: 'taskset', args: ['-c', `0-${last}`, command, ...args] }
+/** Files beside those of connections. */
+const SPARE_FILES = 64
+
+interface Command { readonly command: string; readonly args: readonly string[] }
+
+/** The command line that keeps `command` to its CPUs. */
+function bound({ cpus }: ContenderOptions, command: string, args: readonly string[]): Command {
+  return cpus === undefined ? { command, args } : { command: 'taskset', args: ['-c', cpus, command, ...args] }
 }
 
-function portArgs({ port }: ContenderOptions): string[] {
-  return port === undefined ? [] : [`--port=${port}`]
+/** The command line that allows `command` a descriptor for each connection. */
+function withFiles({ connections }: ContenderOptions, { command, args }: Command): Command {
+  return connections === undefined ? { command, args } : { command: 'sh', args: [...raiseLimit(connections), command, ...args] }
+}
+
+/** Arguments of a shell that raises its limit of open files and becomes the command behind them. */
+function raiseLimit(connections: number): string[] {
+  return ['-c', 'ulimit -n "$0" && exec "$@"', String(connections + SPARE_FILES)]
+}
+
+/** Why a server on the kernel's TCP cannot have so many connections here, or null. */
+export function connectionsRefused(connections: number): string | null {
+  const { status } = spawnSync('sh', [...raiseLimit(connections), 'true'], { stdio: 'ignore' })
+  return status === 0 ? null : `${connections + SPARE_FILES} open files in one process are not permitted here (ulimit -n)`
+}
+
+function serverArgs({ port, callBytes }: ContenderOptions): string[] {
+  return [...(port === undefined ? [] : [`--port=${port}`]), ...(callBytes === undefined ? [] : [`--call-bytes=${callBytes}`])]
+}
+
+/** `file` for Node, as it is or interposed. */
+function nodeArgs(file: string, args: readonly string[], isInterposed = false): string[] {
+  return [...(isInterposed ? ['--import', compiled('lib/interpose/index.js')] : []), compiled(file), ...args]
+}
+
+/** Throws Error unless the service has an application: an interposed program that finds no service goes on with the kernel's TCP. */
+async function checkIsOn(service: Service, { file }: PlainProgram): Promise<void> {
+  if (statistic(await service.statistics(), 'apps') === 0) throw new Error(`${file} is not on TAS`)
 }
 
 async function startOnTas(options: ContenderOptions): Promise<Contender> {
-  const { lab, cleanup, folder, pinned, tasArgs } = options
-  const service = await startService(lab, { folder, args: tasArgs ?? [], pinnedTo: pinned ? `0-${availableParallelism() - 2}` : null })
-  const { command, args } = pin(pinned, process.execPath, [compiled('bench/servers/tas.js'), ...portArgs(options)])
-  const app = startProcess('server on TAS', { command, args, env: service.env }, cleanup)
-  await app.line(/ready/)
-  return {
-    address: TAS_ADDRESS,
-    pids: [...service.pids(), ...processTree(app.pid)],
-    async stop() {
-      await app.stop()
-      await service.stop()
-    },
+  const { lab, folder, tasArgs = [], bufferBytes, program } = options
+  const bufferArgs = bufferBytes === undefined ? [] : [`--tcp-rxbuf-len=${bufferBytes}`, `--tcp-txbuf-len=${bufferBytes}`]
+  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null })
+  const args = program === undefined ? nodeArgs('bench/servers/tas.js', serverArgs(options)) : nodeArgs(program.file, program.args, true)
+  // In the namespace of the others: what it has in the kernel beside TAS must not meet ports of this machine.
+  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), env: service.env })
+  const stop = async (): Promise<void> => {
+    await app.stop()
+    await service.stop()
   }
-}
-
-async function startEmbedded({ lab, pinned }: ContenderOptions): Promise<Contender> {
-  const args = [compiled('bench/servers/tas.js'), '--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`]
-  const server = lab.tas.start('server with TAS embedded', pin(pinned, process.execPath, args))
-  await server.line(/ready/)
-  return {
-    address: TAS_ADDRESS,
-    pids: processTree(server.pid),
-    async stop() { await server.stop() },
+  try {
+    await app.line(/ready/)
+    if (program !== undefined) await checkIsOn(service, program)
+  } catch (error) {
+    await stop()
+    throw error
   }
+  return { address: TAS_ADDRESS, isOnKernel: false, process: app, pids: [...service.pids(), ...processTree(app.pid)], stop }
 }
 
-async function startOnKernel(
-  options: ContenderOptions, name: string, program: string, programArgs: readonly string[],
-): Promise<Contender> {
-  const { lab, pinned } = options
-  const server: Process = lab.tas.start(name, pin(pinned, program, [...programArgs, ...portArgs(options)]))
-  await server.line(/ready/)
-  return {
-    address: KERNEL_ADDRESS,
-    pids: processTree(server.pid),
-    async stop() { await server.stop() },
+async function startAlone({ lab }: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
+  const server = lab.tas.start(name, command)
+  try {
+    await server.line(/ready/)
+  } catch (error) {
+    await server.stop()
+    throw error
   }
+  const isOnKernel = address === KERNEL_ADDRESS
+  return { address, isOnKernel, process: server, pids: processTree(server.pid), async stop() { await server.stop() } }
 }
 
-function congestionArgs({ congestion }: ContenderOptions): string[] {
-  return congestion === undefined ? [] : [`--congestion=${congestion}`]
+function startEmbedded(options: ContenderOptions): Promise<Contender> {
+  const { lab, bufferBytes } = options
+  const bufferArgs = bufferBytes === undefined ? [] : ['--buffer-bytes', String(bufferBytes)]
+  const tasArgs = ['--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`, ...bufferArgs]
+  const args = nodeArgs('bench/servers/tas.js', [...tasArgs, ...serverArgs(options)])
+  return startAlone(options, 'server with TAS embedded', TAS_ADDRESS, bound(options, process.execPath, args))
 }
 
-/** Starts a server and waits until it listens. */
+function startEpoll(options: ContenderOptions): Promise<Contender> {
+  const { port, callBytes, congestion, connections } = options
+  const given = { port, size: callBytes, congestion, connections }
+  const args = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]))
+  return startAlone(options, 'C epoll server', KERNEL_ADDRESS, bound(options, nativeProgram('epoll_server'), args))
+}
+
+/** Starts a server and waits until it listens; a program that is a client itself: until it is connected. */
 export function startContender(name: ServerName, options: ContenderOptions): Promise<Contender> {
+  const { program } = options
   switch (name) {
     case 'tas': return startOnTas(options)
     case 'tasEmbedded': return startEmbedded(options)
-    case 'nodeNet':
-      return startOnKernel(options, 'server on node:net', process.execPath, [compiled('bench/servers/node-net.js')])
-    case 'cEpoll': return startOnKernel(options, 'C epoll server', nativeProgram('epoll_server'), congestionArgs(options))
+    case 'nodeNet': {
+      const args = program === undefined ? nodeArgs('bench/servers/node-net.js', serverArgs(options)) : nodeArgs(program.file, program.args)
+      return startAlone(options, 'server on node:net', KERNEL_ADDRESS, withFiles(options, bound(options, process.execPath, args)))
+    }
+    case 'cEpoll': return startEpoll(options)
+    case 'bun': {
+      const args = program === undefined ? nodeArgs('bench/servers/bun.js', serverArgs(options)) : nodeArgs(program.file, program.args)
+      return startAlone(options, 'server on Bun', KERNEL_ADDRESS, withFiles(options, bound(options, bunProgram(), args)))
+    }
   }
 }

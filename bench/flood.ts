@@ -141,7 +141,7 @@ async function benchAll(bench: FloodBench, cleanup: Cleanup): Promise<Record<Flo
   const runs: Record<FloodServer, FloodRow[][]> = { tas: [], cEpoll: [] }
   for (let nth = 0; nth < bench.runs && !cleanup.interrupted; nth++) {
     for (const server of ['tas', 'cEpoll'] as const) {
-      const contender = await startContender(server, { lab, cleanup, folder, pinned: false, tasArgs })
+      const contender = await startContender(server, { lab, cleanup, folder, tasArgs })
       runs[server].push(await measureServer(labs, contender, macs[server], bench))
       await contender.stop()
     }

@@ -117,7 +117,7 @@ function keyOf({ rate, rtt, loss }: Cell, direction: Direction): string {
 async function runServer(
   lab: EmulatedLab, server: (typeof SERVERS)[number], folder: string, run: number, bench: LossBench, cleanup: Cleanup, figures: Figures,
 ): Promise<void> {
-  const contender = await startContender(server, { lab, cleanup, folder, pinned: false, congestion: CONGESTION_CONTROL })
+  const contender = await startContender(server, { lab, cleanup, folder, congestion: CONGESTION_CONTROL })
   for (const cell of cellsOf(bench)) {
     await lab.relink(linkOptions(cell, run + 1))
     for (const direction of ['send', 'receive'] as const) {

@@ -1,107 +1,51 @@
 /** The benchmark: `npm run bench`. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import {
-  createLab, loadFailure, measure, nativeProgram, packageRoot, startProcess, uniqueName, writeBetween, type Cleanup, type LoadOptions,
-  type Measurement, type Process,
-} from '../tools/netlab/index.js'
-import { startContender, type ContenderOptions } from './contenders.js'
-import { HELP, parseOptions, type BenchOptions } from './options.js'
+import { packageRoot, writeBetween, type Cleanup } from '../tools/netlab/index.js'
+import { choose } from './choice.js'
+import { createBenchLab } from './lab.js'
+import type { Measured } from './measure.js'
+import { HELP, parseOptions, STEP, STEP_SECONDS, type BenchOptions } from './options.js'
 import { runProgram, sayAs, withCleanup } from './program.js'
-import { resultRow, SERVERS, type ResultRow, type Results, type ServerName } from './results.js'
-import { SCENARIOS, type Scenario } from './scenarios.js'
+import { countTargets, emptyRuns, resultRow, type ResultRow, type Results } from './results.js'
+import { SCENARIOS, type Scenario } from './rows/index.js'
+import { plan, type Turn } from './schedule.js'
 import { readSettings } from './settings.js'
 import { measureStep } from './steprow.js'
 import { readmeTable, terminalTable } from './table.js'
-
-/** By run; null: not counted. */
-type Measured = Record<ServerName, (Measurement | null)[]>
+import { measureTurns, type TurnResult } from './turns.js'
 
 const say = sayAs('bench')
 
-async function startHog(cleanup: Cleanup): Promise<Process> {
-  const hog = startProcess('cpu_hog', { command: nativeProgram('cpu_hog') }, cleanup)
-  await hog.line(/ready/)
-  return hog
+function firstFigure({ scenario: { rows: [first] } }: Turn, { sample, reference }: Measured): string {
+  return `${first.value(sample, reference).toPrecision(4)} ${first.unit}`
 }
 
-function loadOf(scenario: Scenario, options: BenchOptions, address: string): LoadOptions {
-  return {
-    ...scenario.load, address, warmup: options.warmup,
-    seconds: Math.max(options.seconds, scenario.minSeconds ?? 0),
-    ...(options.pin === 'none' ? {} : { cpu: availableParallelism() - 1 }),
-  }
-}
-
-/** One measurement with a fresh server. */
-async function measureOnce(
-  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
-): Promise<Measurement> {
-  const contender = await startContender(server, context)
-  const hog = scenario.hog === true ? await startHog(context.cleanup) : null
-  try {
-    return await measure(context.lab.peer, loadOf(scenario, options, contender.address), contender.pids)
-  } finally {
-    await hog?.stop()
-    await contender.stop()
-  }
-}
-
-/** Measures and tells. A measurement with errors counts for nothing: figures of a broken run would mislead. */
-async function tryMeasure(
-  scenario: Scenario, server: ServerName, options: BenchOptions, context: ContenderOptions,
-): Promise<Measurement | null> {
-  try {
-    const measurement = await measureOnce(scenario, server, options, context)
-    const failure = loadFailure(measurement.load)
-    const first = scenario.rows[0]
-    if (failure === null) say(`${scenario.name} ${server}: ${first.value(measurement).toPrecision(4)} ${first.unit}`)
-    else say(`${scenario.name} ${server}: not counted: ${failure}`)
-    return failure === null ? measurement : null
-  } catch (error) {
-    say(`${scenario.name} ${server}: not counted: ${error instanceof Error ? error.message : String(error)}`)
-    return null
-  }
-}
-
-/** Machines drift for tens of seconds, so what is compared is measured one right after the other. */
-async function measureAll(options: BenchOptions, context: ContenderOptions): Promise<ResultRow[]> {
-  const chosen = SCENARIOS.filter(scenario => options.rows.includes(scenario.name))
-  const measured = new Map(chosen.map(scenario => [scenario, { tas: [], tasEmbedded: [], nodeNet: [], cEpoll: [] } as Measured]))
-  for (let run = 0; run < options.runs; run++) {
-    say(`run ${run + 1} of ${options.runs}`)
-    for (const [scenario, into] of measured) {
-      // The order turns with each run, so that no server always comes first.
-      for (let i = 0; i < SERVERS.length && !context.cleanup.interrupted; i++) {
-        const server = SERVERS[(i + run) % SERVERS.length]
-        into[server].push(await tryMeasure(scenario, server, options, context))
-      }
+/** The rows of `scenarios`, by run, since what is compared is that of the same run. */
+function rowsOf(scenarios: readonly Scenario[], results: readonly TurnResult[]): ResultRow[] {
+  return scenarios.flatMap(({ rows, name }) => rows.map((row) => {
+    const runs = emptyRuns()
+    for (const { turn, measured } of results) {
+      if (turn.scenario.name !== name) continue
+      runs[turn.server][turn.run] = measured === null ? null : row.value(measured.sample, measured.reference)
     }
-  }
-  return [...measured].flatMap(([scenario, servers]) => scenario.rows.map((row) => {
-    const valueOf = (measurement: Measurement | null): number | null => (measurement === null ? null : row.value(measurement))
-    const { tas, tasEmbedded, nodeNet, cEpoll } = servers
-    return resultRow(row, {
-      tas: tas.map(valueOf), tasEmbedded: tasEmbedded.map(valueOf), nodeNet: nodeNet.map(valueOf), cEpoll: cEpoll.map(valueOf),
-    })
+    return resultRow(row, runs)
   }))
 }
 
 async function bench(options: BenchOptions, cleanup: Cleanup): Promise<Results> {
-  const folder = await mkdtemp(join(tmpdir(), 'tas-bench-'))
-  cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
-  const lab = await createLab({ name: uniqueName('tas-bench') }, cleanup)
-  // Thousands of connections a second need more ports than 60 s of TIME-WAIT leave.
-  await lab.peer.sysctl('net.ipv4.tcp_tw_reuse', 1)
-  await lab.peer.sysctl('net.ipv4.ip_local_port_range', '10000 65535')
-  await lab.tas.sysctl('net.core.somaxconn', 4096)
+  const { lab, folder } = await createBenchLab('tas-bench', cleanup)
   const settings = await readSettings(lab, options)
+  const chosen = choose(SCENARIOS.filter(({ name }) => options.only.includes(name)), options.contenders)
+  for (const { what, reason } of chosen.leftOut) say(`left out: ${what}: ${reason}`)
   // First, while the machine is quiet: for a minute after a load everything is slower on some.
-  say('the fast-path step alone')
-  const stepRows = await measureStep(options.runs)
-  const rows = await measureAll(options, { lab, cleanup, folder, pinned: options.pin === 'both' })
-  return { settings, rows: [...rows, ...stepRows] }
+  const isWithStep = options.only.includes(STEP) && options.contenders.includes('tas')
+  if (isWithStep) say(`the fast-path step alone, about ${options.runs * STEP_SECONDS} s`)
+  const stepRows = isWithStep ? await measureStep(options.runs) : []
+  const { seconds, warmup, pin, runs } = options
+  const turns = plan(chosen.scenarios, chosen.servers, runs, chosen.canTake)
+  const { results, failed } = await measureTurns(turns, { lab, cleanup, folder, seconds, warmup, pin }, say, firstFigure)
+  return { settings, rows: [...rowsOf(chosen.scenarios, results), ...stepRows], failed, leftOut: chosen.leftOut }
 }
 
 async function write(results: Results, options: BenchOptions): Promise<void> {
@@ -123,7 +67,10 @@ async function run(): Promise<number> {
   const results = await withCleanup(say, (cleanup) => bench(options, cleanup))
   await write(results, options)
   console.log(terminalTable(results))
-  return results.rows.some(row => row.tas === null) ? 1 : 0
+  const { missed } = countTargets(results.rows)
+  if (missed > 0) say(`${missed} targets are NOT met`)
+  if (results.failed.length > 0) say(`${results.failed.length} measurements failed`)
+  return results.failed.length > 0 ? 1 : 0
 }
 
 await runProgram('bench', run)

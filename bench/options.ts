@@ -1,8 +1,10 @@
 /** Command line of the benchmark. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { SERVERS, type ServerName } from './contenders.js'
 import { BenchUsageError, parseCount } from './program.js'
-import { SCENARIOS } from './scenarios.js'
+import { SCENARIOS } from './rows/index.js'
+import { durationText, plan, planSeconds } from './schedule.js'
 
 /** What is bound to a CPU: nothing, the client, or the client and the server's processes apart from it. */
 export type Pin = 'none' | 'client' | 'both'
@@ -13,8 +15,9 @@ export interface BenchOptions {
   readonly seconds: number
   readonly warmup: number
   readonly pin: Pin
-  /** Names of scenarios. */
-  readonly rows: readonly string[]
+  /** Names of scenarios; `step`: the fast-path step alone. */
+  readonly only: readonly string[]
+  readonly contenders: readonly ServerName[]
   /** File for the results, or null for bench/results/latest.json. */
   readonly json: string | null
   /** A first look: results are written only to a file that is named. */
@@ -24,21 +27,37 @@ export interface BenchOptions {
   readonly help: boolean
 }
 
-const NAMES = SCENARIOS.map(scenario => scenario.name)
+/** The step alone in each run, and two at a time. */
+export const STEP_SECONDS = 15
+/** The fast-path step alone, in --only. */
+export const STEP = 'step'
+const NAMES = [STEP, ...SCENARIOS.map((scenario) => scenario.name)]
+const DEFAULTS = { runs: 3, seconds: 2, warmup: 1 } as const
+const QUICK = { runs: 1, seconds: 1 } as const
+
+/** Of all rows on all servers, with the step alone. */
+function totalText({ runs, seconds }: { readonly runs: number; readonly seconds: number }): string {
+  return durationText(planSeconds(plan(SCENARIOS, SERVERS, runs), { seconds, warmup: DEFAULTS.warmup }) + runs * STEP_SECONDS)
+}
 
 export const HELP = `usage: npm run bench -- [options]
 
-Measures the same server on TAS, with TAS embedded, on node:net and on C epoll over the same veth link, one after the other within each
-run. Prints a table of medians and writes bench/results/latest.json.
+Measures the same server on TAS, with TAS embedded, on node:net, on C epoll and on Bun over the same veth link, and unmodified Node programs
+with TAS beneath and without, one after the other within each run. Prints a table of medians, says which targets are met, and writes
+bench/results/latest.json. Takes about ${totalText(DEFAULTS)}, with --quick ${totalText(QUICK)}.
+Exit code: 1 if measurements failed, whether targets are met or not makes no difference.
 
-  --quick          1 run of 1 second, for a first look; writes no results unless --json is given
-  --runs N         (5)
-  --seconds S      measured time of each measurement (4)
-  --warmup S       time before it (1)
+  --quick          ${QUICK.runs} run of ${QUICK.seconds} second, for a first look; writes no results unless --json is given
+  --runs N         (${DEFAULTS.runs})
+  --seconds S      measured time of each measurement (${DEFAULTS.seconds})
+  --warmup S       time before it (${DEFAULTS.warmup})
   --pin none|client|both
                    what is bound to a CPU: the client to the last one (default), and with both the server's
                    processes to the others
-  --rows A,B,...   scenarios: ${NAMES.join(', ')} (all)
+  --only A,B,...   scenarios (all): ${NAMES.slice(0, 12).join(', ')},
+                   ${NAMES.slice(12).join(', ')}
+  --contenders A,B,...
+                   ${SERVERS.join(', ')} (all); an interposed program counts as tas, on plain Node as nodeNet
   --json FILE      where the results go (bench/results/latest.json)
   --readme         write the table into README.md
   --help           this text
@@ -52,12 +71,13 @@ function parsePin(text: string): Pin {
   return text
 }
 
-function parseRows(text: string | undefined): string[] {
-  if (text === undefined) return NAMES
-  const rows = text.split(',')
-  const wrong = rows.find(row => !NAMES.includes(row))
-  if (wrong !== undefined) throw new BenchUsageError(`--rows: "${wrong}": must be of ${NAMES.join(', ')}`)
-  return rows
+/** Which of `names` the text of `--option` has, in their own order; all without a text. Throws BenchUsageError. */
+export function parseNames<Name extends string>(option: string, text: string | undefined, names: readonly Name[]): readonly Name[] {
+  if (text === undefined) return names
+  const wanted = text.split(',')
+  const wrong = wanted.find((name) => !names.some((known) => known === name))
+  if (wrong !== undefined) throw new BenchUsageError(`--${option}: "${wrong}": must be of ${names.join(', ')}`)
+  return names.filter((name) => wanted.includes(name))
 }
 
 function split(argv: readonly string[]) {
@@ -66,8 +86,9 @@ function split(argv: readonly string[]) {
       args: [...argv],
       options: {
         quick: { type: 'boolean', default: false }, runs: { type: 'string' }, seconds: { type: 'string' },
-        warmup: { type: 'string', default: '1' }, pin: { type: 'string', default: 'client' }, rows: { type: 'string' },
-        json: { type: 'string' }, readme: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+        warmup: { type: 'string', default: String(DEFAULTS.warmup) }, pin: { type: 'string', default: 'client' },
+        only: { type: 'string' }, contenders: { type: 'string' }, json: { type: 'string' }, readme: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
       },
     }).values
   } catch (error) {
@@ -78,14 +99,15 @@ function split(argv: readonly string[]) {
 /** Parses the command line. Throws BenchUsageError naming the option. */
 export function parseOptions(argv: readonly string[]): BenchOptions {
   const values = split(argv)
-  const runs = parseCount('runs', values.runs ?? (values.quick ? '1' : '5'), 1, 100)
+  const runs = parseCount('runs', values.runs ?? String(values.quick ? QUICK.runs : DEFAULTS.runs), 1, 100)
   if (!Number.isInteger(runs)) throw new BenchUsageError(`--runs: "${runs}": must be a whole number`)
   return {
     runs,
-    seconds: parseCount('seconds', values.seconds ?? (values.quick ? '1' : '4'), 0.1, 600),
+    seconds: parseCount('seconds', values.seconds ?? String(values.quick ? QUICK.seconds : DEFAULTS.seconds), 0.1, 600),
     warmup: parseCount('warmup', values.warmup, 0, 60),
     pin: parsePin(values.pin),
-    rows: parseRows(values.rows),
+    only: parseNames('only', values.only, NAMES),
+    contenders: parseNames('contenders', values.contenders, SERVERS),
     json: values.json ?? null,
     readme: values.readme,
     quick: values.quick,

@@ -1,47 +1,47 @@
 /** Results as they are written to bench/results/latest.json. */
-import type { Goal, Row } from './scenarios.js'
+import type { ServerName } from './contenders.js'
+import type { Row } from './rows/index.js'
 import type { Settings } from './settings.js'
 import { median, spread } from './statistics.js'
-
-/** The servers that are compared. */
-export const SERVERS = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll'] as const
-export type ServerName = (typeof SERVERS)[number]
+import { TARGETS, type Target, type TasMode } from './targets.js'
 
 /** Values of each run, by server; null: that measurement does not count. */
 export type Runs = Readonly<Record<ServerName, readonly (number | null)[]>>
 
-/** A row of the results: medians, and the values of each run. Null: not measured. */
-export interface ResultRow {
+/** What must be reached, and whether it was. */
+export interface Verdict {
+  readonly of: TasMode
+  /** In words. */
+  readonly target: string
+  /** The median of what was reached in the same run as the server that it is compared with, as a factor of that; or the figure itself. */
+  readonly reached: number | null
+  /** Null: not measured. */
+  readonly met: boolean | null
+}
+
+/** A row of the results: medians of each server, and the values of each run. Null: not measured. */
+export interface ResultRow extends Readonly<Record<ServerName, number | null>> {
+  readonly id: string
   readonly name: string
   readonly unit: string
   readonly lowerIsBetter: boolean
-  readonly tas: number | null
-  readonly tasEmbedded: number | null
-  readonly nodeNet: number | null
-  readonly cEpoll: number | null
-  /** Median of what TAS and node:net reached in the same run, one by the other; null without such a run, or where node:net has 0. */
-  readonly ratio: number | null
   readonly runs: Runs
-  /** What must be reached, in words; null where nothing must. */
-  readonly goal: string | null
-  /** Whether it was; null where nothing must be or nothing could be measured. */
-  readonly met: boolean | null
+  readonly targets: readonly Verdict[]
+}
+
+/** A measurement that does not count, or a part that was left out, and why. */
+export interface Miss {
+  readonly what: string
+  readonly reason: string
 }
 
 export interface Results {
   readonly settings: Settings
   readonly rows: readonly ResultRow[]
-}
-
-function goalText(goal: Goal, lowerIsBetter: boolean, unit: string): string {
-  const bound = lowerIsBetter ? 'at most' : 'at least'
-  return 'factor' in goal ? `${bound} ${goal.factor} x node:net` : `${bound} ${goal.limit} ${unit}`
-}
-
-function isMet(goal: Goal, lowerIsBetter: boolean, tas: number | null, ratio: number | null): boolean | null {
-  const [reached, bound] = 'factor' in goal ? [ratio, goal.factor] : [tas, goal.limit]
-  if (reached === null) return null
-  return lowerIsBetter ? reached <= bound : reached >= bound
+  /** Measurements with errors. */
+  readonly failed: readonly Miss[]
+  /** What this machine lacks the means for. */
+  readonly leftOut: readonly Miss[]
 }
 
 function known(value: number): number | null {
@@ -49,30 +49,65 @@ function known(value: number): number | null {
 }
 
 function counted(runs: readonly (number | null)[]): number[] {
-  return runs.filter(value => value !== null)
+  return runs.filter((value) => value !== null)
 }
 
 /** Runs side by side: a machine that slows down for a minute slows down both. */
-function pairedRatio({ tas, nodeNet }: Runs): number {
-  return median(counted(tas.map((value, run) => {
-    const other = nodeNet.at(run) ?? null
+function pairedRatio(of: readonly (number | null)[], others: readonly (number | null)[]): number {
+  return median(counted(of.map((value, run) => {
+    const other = others.at(run) ?? null
     return value === null || other === null || other === 0 ? null : value / other
   })))
 }
 
-/** Makes a row of the results of its runs. */
-export function resultRow(row: Pick<Row, 'name' | 'unit' | 'lowerIsBetter' | 'goal'>, runs: Runs): ResultRow {
-  const { name, unit, lowerIsBetter, goal } = row
-  const [tas, tasEmbedded, nodeNet, cEpoll] = SERVERS.map(server => known(median(counted(runs[server]))))
-  const ratio = known(pairedRatio(runs))
+function targetText({ bound, figure, times }: Target, unit: string): string {
+  return times === null ? `${bound} ${figure} ${unit}` : `${bound} ${figure} x ${times}`
+}
+
+function verdict(target: Target, unit: string, runs: Runs): Verdict {
+  const own = runs[target.of]
+  const reached = known(target.times === null ? median(counted(own)) : pairedRatio(own, runs[target.times]))
+  const met = reached === null ? null : target.bound === 'at most' ? reached <= target.figure : reached >= target.figure
+  return { of: target.of, target: targetText(target, unit), reached, met }
+}
+
+/** Makes a row of the results of its runs; `targets` are those of all rows. */
+export function resultRow(row: Omit<Row, 'value'>, runs: Runs, targets: readonly Target[] = TARGETS): ResultRow {
+  const { id, name, unit, lowerIsBetter } = row
+  const medianOf = (server: ServerName): number | null => known(median(counted(runs[server])))
   return {
-    name, unit, lowerIsBetter, tas, tasEmbedded, nodeNet, cEpoll, ratio, runs,
-    goal: goal === undefined ? null : goalText(goal, lowerIsBetter, unit),
-    met: goal === undefined ? null : isMet(goal, lowerIsBetter, tas, ratio),
+    id, name, unit, lowerIsBetter,
+    tas: medianOf('tas'), tasEmbedded: medianOf('tasEmbedded'), nodeNet: medianOf('nodeNet'), cEpoll: medianOf('cEpoll'), bun: medianOf('bun'),
+    runs, targets: targets.filter((target) => target.row === id).map((target) => verdict(target, unit, runs)),
   }
+}
+
+/** No values of any server yet. */
+export function emptyRuns(): Record<ServerName, (number | null)[]> {
+  return { tas: [], tasEmbedded: [], nodeNet: [], cEpoll: [], bun: [] }
 }
 
 /** How far the runs of `server` lie apart (statistics.ts). */
 export function spreadOf({ runs }: ResultRow, server: ServerName): number {
   return spread(counted(runs[server]))
+}
+
+/** Whether `server` was measured for this row and not one of its runs counts. */
+export function hasFailed({ runs }: ResultRow, server: ServerName): boolean {
+  return runs[server].length > 0 && counted(runs[server]).length === 0
+}
+
+/** How many targets of all rows are met, missed, not measured. */
+export function countTargets(rows: readonly ResultRow[]): { readonly met: number; readonly missed: number; readonly unknown: number } {
+  const all = rows.flatMap(({ targets }) => targets)
+  const count = (met: boolean | null): number => all.filter((target) => target.met === met).length
+  return { met: count(true), missed: count(false), unknown: count(null) }
+}
+
+/** What was left out and what does not count, each with its reason, as lines below a table. */
+export function missNotes({ leftOut, failed }: Pick<Results, 'leftOut' | 'failed'>): string[] {
+  return [
+    ...leftOut.map(({ what, reason }) => `Left out: ${what}: ${reason}.`),
+    ...failed.map(({ what, reason }) => `Not counted: ${what}: ${reason.split('\n')[0]}.`),
+  ]
 }

@@ -1,11 +1,14 @@
 /** Under which conditions was measured: without them figures mean nothing. */
 import { availableParallelism, cpus, release } from 'node:os'
 import { nativeProgram, type Lab, type Namespace } from '../tools/netlab/index.js'
+import { bunVersion } from './bun.js'
 import type { BenchOptions } from './options.js'
 
 export interface Settings {
   readonly date: string
   readonly node: string
+  /** Null: there is none that runs here. */
+  readonly bun: string | null
   readonly kernel: string
   readonly cpuModel: string
   readonly cpus: number
@@ -33,11 +36,12 @@ const CPU_NOTE = 'server CPU is user and system time of all server processes (ta
   + 'the kernel charges softirq work of either end to whoever runs at the time'
 
 /** Finds out the conditions in `lab`. */
-export async function readSettings(lab: Lab, options: BenchOptions): Promise<Settings> {
+export async function readSettings(lab: Lab, options: Pick<BenchOptions, 'runs' | 'seconds' | 'warmup' | 'pin'>): Promise<Settings> {
   const control = 'net.ipv4.tcp_congestion_control'
   return {
     date: new Date().toISOString(),
     node: process.versions.node,
+    bun: bunVersion(),
     kernel: release(),
     cpuModel: cpus()[0]?.model ?? 'unknown',
     cpus: availableParallelism(),
@@ -45,7 +49,7 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
     kernelServerCongestionControl: await lab.tas.readSysctl(control),
     offloads: { server: await offloadsOf(lab.tas), client: await offloadsOf(lab.peer) },
     link: 'veth, MTU 1500',
-    tasOptions: 'defaults',
+    tasOptions: 'defaults, but buffers of 32 KiB where 50,000 connections are open',
     runs: options.runs,
     seconds: options.seconds,
     warmup: options.warmup,
@@ -58,9 +62,10 @@ export async function readSettings(lab: Lab, options: BenchOptions): Promise<Set
 export function settingsText(settings: Settings): string {
   const { offloads } = settings
   return [
-    `Node ${settings.node}, Linux ${settings.kernel}, ${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
+    `Node ${settings.node}${settings.bun === null ? '' : `, Bun ${settings.bun}`}, Linux ${settings.kernel}, `
+      + `${settings.cpus} CPUs (${settings.cpuModel}), ${settings.link}`,
     `Congestion control: client ${settings.clientCongestionControl}, `
-      + `node:net and C epoll ${settings.kernelServerCongestionControl}`,
+      + `servers on the kernel ${settings.kernelServerCongestionControl}`,
     `Offloads on: server ${offloads.server.join(' ')}; client ${offloads.client.join(' ')}`,
     `TAS options: ${settings.tasOptions}; `
       + `medians of ${settings.runs} runs of ${settings.seconds} s after ${settings.warmup} s, ratios those of each run; pinned: ${settings.pin}`,

@@ -2,8 +2,9 @@
  * The fast-path step alone: time and garbage for each packet of 64 bytes at batch 32, from the received frame to
  * payload in the application's buffer, event published and acknowledgment built. No system calls, no second process.
  *
- *   node --expose-gc dist/bench/step.js [--json] [--size BYTES]
+ *   node --expose-gc dist/bench/step.js [--json] [--size BYTES] [--hold]
  */
+import { readSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import {
   COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, FLOW_HANDED, PacketRingProducer, placeContext,
@@ -154,8 +155,15 @@ function rewind(bench: Bench): void {
 
 const WINDOWS = 5
 
+/** Says that the warm-up is over and waits for the end of standard input: several of us are to measure at the same time. */
+function hold(): void {
+  console.log('ready')
+  const byte = new Uint8Array(1)
+  while (readSync(0, byte) > 0);
+}
+
 /** Nanoseconds (median of the windows) and bytes of garbage for each packet. */
-function measure(size: number): { nsPerPacket: number; garbageBytesPerPacket: number; acksPerPacket: number } {
+function measure(size: number, isHeld: boolean): { nsPerPacket: number; garbageBytesPerPacket: number; acksPerPacket: number } {
   const bench = makeBench(size)
   let clockMs = 1_000
   const step = (): void => {
@@ -164,6 +172,7 @@ function measure(size: number): { nsPerPacket: number; garbageBytesPerPacket: nu
     round(bench, clockMs)
   }
   for (let i = 0; i < WARM_UP_ROUNDS; i++) step()
+  if (isHeld) hold()
   const clock = new Clock()
   const window = (): { spentUs: number; garbage: number } => {
     globalThis.gc?.()
@@ -197,11 +206,13 @@ function main(): void {
     options: {
       json: { type: 'boolean', default: false },
       size: { type: 'string', default: '64' },
+      hold: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
   if (values.help) {
-    console.log('Usage: node --expose-gc dist/bench/step.js [--json] [--size BYTES]\nMeasures the step alone at batch 32.')
+    console.log('Usage: node --expose-gc dist/bench/step.js [--json] [--size BYTES] [--hold]\nMeasures the step alone at batch 32;'
+      + ' with --hold it says "ready" after its warm-up and begins when standard input ends.')
     return
   }
   const size = Number(values.size)
@@ -209,7 +220,7 @@ function main(): void {
     console.error(`step: --size: "${values.size}": want 1 to 1448 bytes of payload`)
     process.exit(2)
   }
-  const result = measure(size)
+  const result = measure(size, values.hold)
   if (values.json) console.log(JSON.stringify({ size, batch: BATCH, flows: FLOWS, ...result }))
   else {
     console.log(`${size} B payload, batch ${BATCH}, ${FLOWS} flows: ${result.nsPerPacket.toFixed(1)} ns and ` +

@@ -1,10 +1,13 @@
-/** The results as a table, for the terminal and for the README. */
+/** The results as a table, for the terminal and for documents. */
 import Table from 'cli-table3'
 import { markdownTable } from '../tools/netlab/index.js'
-import { spreadOf, type ResultRow, type Results, type ServerName } from './results.js'
+import { SERVER_TITLES, SERVERS, type ServerName } from './contenders.js'
+import { countTargets, hasFailed, missNotes, spreadOf, type ResultRow, type Results, type Verdict } from './results.js'
 import { settingsText } from './settings.js'
+import type { TasMode } from './targets.js'
 
-const HEAD = ['', 'unit', 'TAS', 'TAS embedded', 'node:net', 'C epoll', 'TAS / node:net', 'must be', ''] as const
+const MODES: readonly TasMode[] = ['tas', 'tasEmbedded']
+const HEAD = ['', 'unit', ...SERVERS.map((server) => SERVER_TITLES[server]), ...MODES.map((mode) => `${SERVER_TITLES[mode]}: must be`)]
 
 /** Three significant digits, and thousands apart. */
 function figure(value: number): string {
@@ -15,35 +18,44 @@ function figure(value: number): string {
 
 function cell(row: ResultRow, server: ServerName): string {
   const value = row[server]
-  if (value === null) return '-'
+  if (value === null) return hasFailed(row, server) ? 'failed' : '-'
   const percent = Math.round(spreadOf(row, server) * 100)
   return row.runs[server].length > 1 ? `${figure(value)} ±${percent}%` : figure(value)
 }
 
-function verdict({ met, goal }: ResultRow): string {
-  if (goal === null) return ''
-  if (met === null) return 'not measured'
-  return met ? 'met' : 'NOT met'
+/** Such as "at most 0.3 x node:net: met (0.21)". */
+function verdictText({ target, reached, met }: Verdict): string {
+  const words = SERVERS.reduce((text, server) => text.replace(` x ${server}`, ` x ${SERVER_TITLES[server]}`), target)
+  if (reached === null) return `${words}: not measured`
+  return `${words}: ${met === true ? 'met' : 'NOT met'} (${figure(reached)})`
 }
 
-function cells(row: ResultRow): string[] {
+function cells(row: ResultRow, lineBreak: string): string[] {
+  const targets = MODES.map((mode) => row.targets.filter(({ of }) => of === mode).map(verdictText).join(lineBreak))
+  return [row.name, row.unit, ...SERVERS.map((server) => cell(row, server)), ...targets]
+}
+
+/** What the figures are to be taken with. */
+function notes(results: Results): string[] {
+  const { met, missed, unknown } = countTargets(results.rows)
   return [
-    row.name, row.unit, cell(row, 'tas'), cell(row, 'tasEmbedded'), cell(row, 'nodeNet'), cell(row, 'cEpoll'),
-    row.ratio?.toFixed(2) ?? '-', row.goal ?? '', verdict(row),
+    `Targets: ${met} met, ${missed} NOT met, ${unknown} not measured.`,
+    ...missNotes(results),
+    ...settingsText(results.settings).split('\n'),
   ]
 }
 
 /** For the terminal, with the conditions below. */
 export function terminalTable(results: Results): string {
   const table = new Table({
-    head: [...HEAD], style: { head: [], border: [] },
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'left', 'left'],
+    head: HEAD, style: { head: [], border: [] },
+    colAligns: ['left', 'left', ...SERVERS.map(() => 'right' as const), 'left', 'left'],
   })
-  for (const row of results.rows) table.push(cells(row))
-  return `${table.toString()}\n${settingsText(results.settings)}`
+  for (const row of results.rows) table.push(cells(row, '\n'))
+  return `${table.toString()}\n${notes(results).join('\n')}`
 }
 
-/** For the README, with the conditions below. */
+/** For documents, with the conditions below. */
 export function readmeTable(results: Results): string {
-  return markdownTable(HEAD, results.rows.map(cells), settingsText(results.settings).split('\n'))
+  return markdownTable(HEAD, results.rows.map((row) => cells(row, '; ')), notes(results))
 }

@@ -81,6 +81,26 @@ void pin_to_cpu(int cpu) {
 
 void die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGTERM); }
 
+void precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1UL); }
+
+static sigset_t kept_signals(void) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGUSR1);
+  return signals;
+}
+
+void keep_signal(void) {
+  sigset_t signals = kept_signals();
+  sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+void await_signal(void) {
+  sigset_t signals = kept_signals();
+  int signal;
+  sigwait(&signals, &signal);
+}
+
 void allow_files(unsigned long files) {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -32,6 +32,13 @@ void pin_to_cpu(int cpu);
 /* Ends this process with its parent, so that no load outlives a killed benchmark. */
 void die_with_parent(void);
 
+/* Lets waits end when they are due; by default the kernel may be 50 us late. */
+void precise_timers(void);
+
+/* SIGUSR1 is kept until await_signal, which waits for it, is called. */
+void keep_signal(void);
+void await_signal(void);
+
 /* Raises the limit of open descriptors to at least `files`. */
 void allow_files(unsigned long files);
 

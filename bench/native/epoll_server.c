@@ -1,5 +1,6 @@
 /*
  * The server that TAS and node:net are compared with: one thread, epoll, level-triggered.
+ *   --connections N   most at a time
  *   --port P   P: echo   P+1: source, sends without end   P+2: sink, reads and drops
  */
 #define _GNU_SOURCE
@@ -16,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, BACKLOG = 4096, FILES = 20000 };
+enum { EVENTS = 256, BACKLOG = 4096, SPARE_FILES = 64 };
 
 struct connection {
   int fd;
@@ -143,19 +144,21 @@ int main(int argc, char **argv) {
   static const struct option OPTIONS[] = {
     { "address", required_argument, NULL, 'a' }, { "port", required_argument, NULL, 'p' },
     { "size", required_argument, NULL, 's' }, { "cpu", required_argument, NULL, 'c' },
-    { "congestion", required_argument, NULL, 'g' }, { 0 },
+    { "congestion", required_argument, NULL, 'g' }, { "connections", required_argument, NULL, 'n' }, { 0 },
   };
   struct in_addr address = { htonl(INADDR_ANY) };
   int port = 7000;
+  unsigned long connections = 16384;
   for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
     if (option == 'a') address = parse_address("address", optarg);
     else if (option == 'p') port = (int)parse_number("port", optarg, 1, 65535 - PORT_COUNT);
     else if (option == 's') call_bytes = (size_t)parse_number("size", optarg, 1, 1 << 24);
     else if (option == 'c') pin_to_cpu((int)parse_number("cpu", optarg, 0, 1023));
+    else if (option == 'n') connections = (unsigned long)parse_number("connections", optarg, 1, 1000000);
     else if (option == 'g') choose_congestion(optarg);
-    else die(2, "usage: epoll_server [--address A] [--port P] [--size BYTES] [--cpu N] [--congestion NAME]");
+    else die(2, "usage: epoll_server [--address A] [--port P] [--size BYTES] [--cpu N] [--congestion NAME] [--connections N]");
   }
-  allow_files(FILES);
+  allow_files(connections + SPARE_FILES);
   die_with_parent();
   signal(SIGPIPE, SIG_IGN);
   buffer = calloc(1, call_bytes);

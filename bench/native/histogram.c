@@ -36,3 +36,12 @@ double histogram_percentile_us(const struct histogram *histogram, double fractio
   }
   return 0;
 }
+
+void histogram_print(const struct histogram *histogram, FILE *to) {
+  const char *separator = "";
+  for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+    if (histogram->buckets[i] == 0) continue;
+    fprintf(to, "%s[%.3f,%llu]", separator, middle_of(i) / 1000, (unsigned long long)histogram->buckets[i]);
+    separator = ",";
+  }
+}

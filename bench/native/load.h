@@ -23,6 +23,10 @@ struct options {
   unsigned connections;
   size_t size;
   unsigned depth;
+  /* How many connections exchange, evenly among all; the others are idle. */
+  unsigned active;
+  /* Time from one request of a connection to its next; 0: as soon as the answer has come. */
+  uint64_t interval_ns;
   /* verify: messages of each connection. */
   unsigned rounds;
   /* Most handshakes under way at a time. */
@@ -32,6 +36,12 @@ struct options {
   /* Most seconds to open all connections; verify: also to finish. */
   double patience;
   uint64_t seed;
+  /* Address of the own end; 0: the kernel chooses. */
+  struct in_addr source;
+  /* Waits for SIGUSR1 when all connections are open: several clients are to measure at the same time. */
+  int hold;
+  /* Reports all latencies, not only some percentiles. */
+  int histogram;
 };
 
 struct results {
@@ -68,6 +78,8 @@ struct connection {
   uint64_t received;
   unsigned rounds_left;
   int shut;
+  /* The answer is complete and the next request is not due. */
+  int resting;
   /* When requests were started: a ring of `depth` times. */
   uint64_t *started;
   unsigned oldest;
@@ -80,6 +92,8 @@ struct behaviour {
   void (*on_event)(struct connection *connection, uint32_t events);
   /* After a connection ended, by engine_finish or engine_fail; may be NULL. */
   void (*on_end)(struct connection *connection);
+  /* Every options.interval_ns of a measurement; NULL: never. */
+  void (*on_tick)(void);
 };
 
 extern struct options options;

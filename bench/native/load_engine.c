@@ -78,6 +78,15 @@ static void opened(struct connection *connection) {
   behaviour->on_open(connection);
 }
 
+/* The address of a connection's own end, its port left to the kernel until it connects. */
+static void bind_source(const struct connection *connection) {
+  if (options.source.s_addr == 0) return;
+  int one = 1;
+  struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr = options.source };
+  setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+  if (bind(connection->fd, (struct sockaddr *)&name, sizeof name) != 0) die(1, "--source: %s", strerror(errno));
+}
+
 void engine_connect(struct connection *connection) {
   struct sockaddr_in name = {
     .sin_family = AF_INET, .sin_port = htons((uint16_t)port_of_mode()), .sin_addr = options.address,
@@ -87,6 +96,7 @@ void engine_connect(struct connection *connection) {
   int one = 1;
   setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   set_congestion(connection->fd);
+  bind_source(connection);
   connection->state = STATE_OPENING;
   connection->opened_ns = now_ns();
   opening++;
@@ -146,14 +156,26 @@ void engine_open_all(void) {
     if (connections[i].state == STATE_OPENING) end(&connections[i]);
   }
   report_event("open");
+  if (options.hold) await_signal();
+}
+
+/* Like engine_run, with ticks. Those that are late are left out. */
+static void run_with_ticks(uint64_t end_ns) {
+  if (behaviour->on_tick == NULL) return engine_run(end_ns);
+  for (uint64_t due_ns = now_ns(); alive > 0 && due_ns < end_ns;) {
+    behaviour->on_tick();
+    due_ns += options.interval_ns;
+    while (due_ns < now_ns()) due_ns += options.interval_ns;
+    engine_run(due_ns < end_ns ? due_ns : end_ns);
+  }
 }
 
 void engine_measure(void) {
-  engine_run(after(options.warmup));
+  run_with_ticks(after(options.warmup));
   report_event("measure");
   measuring = 1;
   uint64_t start = now_ns();
-  engine_run(start + (uint64_t)(options.seconds * 1e9));
+  run_with_ticks(start + (uint64_t)(options.seconds * 1e9));
   measuring = 0;
   results.seconds = (double)(now_ns() - start) / 1e9;
 }

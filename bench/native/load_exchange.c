@@ -71,8 +71,29 @@ static void complete(struct connection *connection) {
     shutdown(connection->fd, SHUT_WR);
     return;
   }
+  if (options.interval_ns > 0) {
+    connection->resting = 1;
+    return;
+  }
   connection->receive_left = message_size(connection);
   start_request(connection);
+}
+
+/* The next request of each connection that has its answer. */
+static void on_tick(void) {
+  for (unsigned i = 0; i < options.connections; i++) {
+    struct connection *connection = engine_connection(i);
+    if (connection->state != STATE_OPEN || !connection->resting) continue;
+    connection->resting = 0;
+    connection->receive_left = message_size(connection);
+    start_request(connection);
+    send_some(connection);
+  }
+}
+
+static int is_active(unsigned index) {
+  unsigned stride = options.active == 0 ? 1 : options.connections / options.active;
+  return index % stride == 0 && (options.active == 0 || index / stride < options.active);
 }
 
 /* Compares and counts `len` received bytes; answers may be several, or parts of one. Returns 0 if they are wrong. */
@@ -83,7 +104,7 @@ static int take(struct connection *connection, size_t len) {
   }
   connection->received += len;
   if (engine_measuring() || options.mode == MODE_VERIFY) results.bytes += len;
-  while (len > 0 && !connection->shut) {
+  while (len > 0 && !connection->shut && !connection->resting) {
     size_t part = len < connection->receive_left ? len : (size_t)connection->receive_left;
     connection->receive_left -= part;
     len -= part;
@@ -121,16 +142,17 @@ static void run_verify(void) {
 
 void run_exchange(void) {
   static const struct behaviour EXCHANGE = { .on_open = on_open, .on_event = on_event };
+  static const struct behaviour PACED = { .on_open = on_open, .on_event = on_event, .on_tick = on_tick };
   if (options.mode == MODE_VERIFY) {
     options.depth = 1;
     expected = malloc(options.size);
     if (expected == NULL) die(1, "out of memory");
   }
-  engine_start(&EXCHANGE);
+  engine_start(options.interval_ns > 0 ? &PACED : &EXCHANGE);
   engine_open_all();
   exchanging = 1;
   for (unsigned i = 0; options.mode != MODE_IDLE && i < options.connections; i++) {
-    if (engine_connection(i)->state == STATE_OPEN) begin(engine_connection(i));
+    if (engine_connection(i)->state == STATE_OPEN && is_active(i)) begin(engine_connection(i));
   }
   if (options.mode == MODE_VERIFY) run_verify();
   else engine_measure();

@@ -19,19 +19,24 @@ static const char HELP[] =
   "  --connections N    (1)\n"
   "  --size B           bytes of a request, most bytes of a message (verify), of a call (bulk) (64)\n"
   "  --depth D          requests under way on a connection (1)\n"
+  "  --active N         how many of the connections exchange (echo); 0: all (0)\n"
+  "  --interval S       seconds from one request of a connection to its next (echo); 0: as soon as it is answered (0)\n"
   "  --rounds R         messages of each connection (verify) (1)\n"
   "  --opening N        most handshakes under way at a time (128)\n"
   "  --seconds S        measured time (2)\n"
   "  --warmup S         time before it (0)\n"
   "  --patience S       most time to open all connections, and to finish (verify) (30)\n"
   "  --seed N           of random data (1)\n"
+  "  --source A         address of the own end; the kernel chooses without\n"
+  "  --hold 0|1         wait for SIGUSR1 when all connections are open (0)\n"
+  "  --histogram 0|1    report all latencies, as pairs of microseconds and how many (0)\n"
   "  --cpu N            run on this CPU only\n"
   "  --congestion NAME  congestion control of the connections\n"
   "Prints {\"event\":\"open\"} when all connections are open, {\"event\":\"measure\"} when measuring begins,\n"
   "then the results, each as one line of JSON. Exit code 0 only if there was no error.\n";
 
 enum option_id { O_ADDRESS = 1, O_PORT, O_MODE, O_CONNECTIONS, O_SIZE, O_DEPTH, O_ROUNDS, O_OPENING, O_SECONDS,
-  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_HELP };
+  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_ACTIVE, O_INTERVAL, O_SOURCE, O_HOLD, O_HISTOGRAM, O_HELP };
 
 static const struct option OPTIONS[] = {
   { "address", required_argument, NULL, O_ADDRESS }, { "port", required_argument, NULL, O_PORT },
@@ -41,7 +46,9 @@ static const struct option OPTIONS[] = {
   { "seconds", required_argument, NULL, O_SECONDS }, { "warmup", required_argument, NULL, O_WARMUP },
   { "patience", required_argument, NULL, O_PATIENCE }, { "seed", required_argument, NULL, O_SEED },
   { "cpu", required_argument, NULL, O_CPU }, { "congestion", required_argument, NULL, O_CONGESTION },
-  { "help", no_argument, NULL, O_HELP }, { 0 },
+  { "active", required_argument, NULL, O_ACTIVE }, { "interval", required_argument, NULL, O_INTERVAL },
+  { "source", required_argument, NULL, O_SOURCE }, { "hold", required_argument, NULL, O_HOLD },
+  { "histogram", required_argument, NULL, O_HISTOGRAM }, { "help", no_argument, NULL, O_HELP }, { 0 },
 };
 
 static enum mode parse_mode(const char *text) {
@@ -67,6 +74,11 @@ static void parse_one(int id, const char *value) {
     case O_SEED: options.seed = (uint64_t)parse_number("seed", value, 0, 2147483647); break;
     case O_CPU: pin_to_cpu((int)parse_number("cpu", value, 0, 1023)); break;
     case O_CONGESTION: choose_congestion(value); break;
+    case O_ACTIVE: options.active = (unsigned)parse_number("active", value, 0, 60000); break;
+    case O_INTERVAL: options.interval_ns = (uint64_t)(parse_seconds("interval", value) * 1e9); break;
+    case O_SOURCE: options.source = parse_address("source", value); break;
+    case O_HOLD: options.hold = (int)parse_number("hold", value, 0, 1); break;
+    case O_HISTOGRAM: options.histogram = (int)parse_number("histogram", value, 0, 1); break;
     case O_HELP: fputs(HELP, stdout); exit(0);
     default: die(2, "see loadgen --help");
   }
@@ -77,5 +89,7 @@ void options_parse(int argc, char **argv) {
     .seconds = 2, .patience = 30, .seed = 1 };
   for (int id; (id = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) parse_one(id, optarg);
   if (optind < argc) die(2, "unexpected \"%s\": see loadgen --help", argv[optind]);
+  if (options.active > options.connections) die(2, "--active: %u: there are %u connections", options.active, options.connections);
+  if (options.interval_ns > 0 && (options.mode != MODE_ECHO || options.depth != 1)) die(2, "--interval: wants --mode echo and --depth 1");
   if (options.address.s_addr == 0) die(2, "--address: missing: the server's IPv4 address");
 }

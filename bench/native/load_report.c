@@ -23,6 +23,13 @@ static void report_latency(void) {
     latency->count == 0 ? 0 : (double)latency->sum_ns / (double)latency->count / 1000);
 }
 
+/* All latencies, where they are asked for. */
+static void report_histogram(void) {
+  printf(",\"histogram\":[");
+  if (options.histogram) histogram_print(&results.latency, stdout);
+  printf("]");
+}
+
 static void report_errors(void) {
   printf(",\"errors\":{\"total\":%llu", (unsigned long long)results_errors());
   count("connectFailed", results.connect_failed);
@@ -53,6 +60,7 @@ void report_results(void) {
   printf(",\"seconds\":%.4f,\"requestsPerSecond\":%.1f,\"gbitPerSecond\":%.4f", results.seconds,
     (double)results.requests / seconds, (double)results.bytes * 8 / seconds / 1e9);
   report_latency();
+  report_histogram();
   report_connections();
   report_errors();
   puts("}");

@@ -14,6 +14,8 @@ int main(int argc, char **argv) {
   set_program("loadgen");
   options_parse(argc, argv);
   die_with_parent();
+  precise_timers();
+  keep_signal();
   signal(SIGPIPE, SIG_IGN);
   allow_files(options.connections + SPARE_FILES);
   io_buffer = calloc(1, options.size);

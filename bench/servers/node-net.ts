@@ -1,8 +1,9 @@
 /** The benchmark's server on node:net. */
 import { createServer, type Socket } from 'node:net'
-import { BACKLOG, CALL_BYTES, parsePort, PORT_ECHO, PORT_SINK, PORT_SOURCE } from './ports.js'
+import { BACKLOG, parseServer, PORT_ECHO, PORT_SINK, PORT_SOURCE } from './ports.js'
 
-const bytes = Buffer.alloc(CALL_BYTES)
+const { port, callBytes } = parseServer()
+const bytes = Buffer.alloc(callBytes)
 
 function echo(socket: Socket): void {
   socket.on('data', data => {
@@ -26,7 +27,6 @@ function sink(socket: Socket): void {
   socket.on('data', () => {})
 }
 
-const port = parsePort()
 const roles: ReadonlyArray<readonly [number, (socket: Socket) => void]> = [
   [PORT_ECHO, echo], [PORT_SOURCE, source], [PORT_SINK, sink],
 ]

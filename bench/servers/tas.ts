@@ -1,5 +1,5 @@
 /**
- * The benchmark's server on TAS: one loop of poll and block. On the service, or with --nic and --ip-addr on a TAS of its own.
+ * The benchmark's server on TAS: one loop of poll and block. On the service, or with --nic, --ip-addr and --buffer-bytes on a TAS of its own.
  * It does what the others do: bytes are copied to where they are sent from, as a program would.
  */
 import { parseArgs } from 'node:util'
@@ -8,7 +8,7 @@ import {
   type Connection, type TasEvent,
 } from '../../lib/tas/index.js'
 import { createEmbedded } from '../../lib/embedded/index.js'
-import { BACKLOG, CALL_BYTES, checkPort, PORT_ECHO, PORT_OPTION, PORT_SINK, PORT_SOURCE } from './ports.js'
+import { BACKLOG, checkCallBytes, checkPort, PORT_ECHO, PORT_SINK, PORT_SOURCE, SERVER_OPTIONS } from './ports.js'
 
 const EVENTS = 64
 /** Below, a loop over bytes is faster than TypedArray.set with a view that must be made (60 against 160 ns). */
@@ -20,9 +20,12 @@ interface Stall {
   closing: boolean
 }
 
-const { values: given } = parseArgs({ options: { ...PORT_OPTION, nic: { type: 'string' }, 'ip-addr': { type: 'string', default: '' } } })
+const { values: given } = parseArgs({
+  options: { ...SERVER_OPTIONS, nic: { type: 'string' }, 'ip-addr': { type: 'string', default: '' }, 'buffer-bytes': { type: 'string' } },
+})
 const port = checkPort(given.port)
-const sourceBytes = new Uint8Array(CALL_BYTES)
+const callBytes = checkCallBytes(given['call-bytes'])
+const sourceBytes = new Uint8Array(callBytes)
 const stalls = new Map<Connection, Stall>()
 
 function copy(from: Uint8Array, at: number, to: Uint8Array, toAt: number, len: number): void {
@@ -74,8 +77,8 @@ function goOn(connection: Connection): void {
 }
 
 function fill(connection: Connection): void {
-  for (let got = connection.txAlloc(CALL_BYTES); got > 0; got = connection.txAlloc(CALL_BYTES)) {
-    connection.txBuffer.set(got === CALL_BYTES ? sourceBytes : sourceBytes.subarray(0, got), connection.txOffset)
+  for (let got = connection.txAlloc(callBytes); got > 0; got = connection.txAlloc(callBytes)) {
+    connection.txBuffer.set(got === callBytes ? sourceBytes : sourceBytes.subarray(0, got), connection.txOffset)
     connection.txSend(got)
   }
 }
@@ -118,7 +121,15 @@ function opened(event: TasEvent): void {
   if (listening === PORT_SINK + 1) console.log('ready')
 }
 
-const tas = given.nic === undefined ? Tas.connect({ name: 'bench' }) : await createEmbedded({ nic: given.nic, ipAddr: given['ip-addr'] })
+/** The service, or with --nic a TAS of its own. */
+async function connect(): Promise<Tas> {
+  if (given.nic === undefined) return Tas.connect({ name: 'bench' })
+  const lenBytes = given['buffer-bytes'] === undefined ? null : Number(given['buffer-bytes'])
+  const buffers = lenBytes === null ? {} : { tcpRxbufLen: lenBytes, tcpTxbufLen: lenBytes }
+  return createEmbedded({ nic: given.nic, ipAddr: given['ip-addr'], ...buffers })
+}
+
+const tas = await connect()
 const context = tas.createContext()
 for (const offset of [PORT_ECHO, PORT_SOURCE, PORT_SINK]) context.listen(port + offset, { backlog: BACKLOG })
 const events = createEvents(EVENTS)

@@ -103,7 +103,7 @@ export class Arena {
   }
 
   private startSender(sender: Sender, index: number): Promise<Contender> {
-    const options = { lab: this.lab, cleanup: this.cleanup, folder: this.folder, pinned: false, port: portOf(index) }
+    const options = { lab: this.lab, cleanup: this.cleanup, folder: this.folder, port: portOf(index) }
     if (sender.kind === 'tas') return startContender('tas', { ...options, tasArgs: sender.tasArgs })
     return startContender('cEpoll', { ...options, congestion: sender.congestion })
   }

@@ -117,7 +117,7 @@ function connectTo(socket: string): number {
 function ask(control: number, socket: string, request: AppToTas): Answer {
   try {
     if (!sendMessage(control, encodeControl(request), [])) throw hangs(socket)
-    if (waitReadable(Int32Array.of(control), 1, ANSWER_TIMEOUT_US) === 0) throw hangs(socket)
+    if (!isAnswered(control)) throw hangs(socket)
     return receiveAnswer(control, socket)
   } catch (cause) {
     if (cause instanceof TasError) throw cause
@@ -125,6 +125,16 @@ function ask(control: number, socket: string, request: AppToTas): Answer {
     const ended = code === 'EPIPE' || code === 'ECONNRESET'
     throw new TasError(ended ? 'ESERVICEGONE' : code || 'EIO', `talking to the TAS service at ${socket}`, { cause })
   }
+}
+
+/** Whether an answer comes in time. Signals end a wait early, and a program under a profiler gets one each millisecond. */
+function isAnswered(control: number): boolean {
+  const readable = Int32Array.of(control)
+  const endMs = performance.now() + ANSWER_TIMEOUT_US / 1000
+  for (let leftMs = ANSWER_TIMEOUT_US / 1000; leftMs > 0; leftMs = endMs - performance.now()) {
+    if (waitReadable(readable, 1, leftMs * 1000) !== 0) return true
+  }
+  return false
 }
 
 function receiveAnswer(control: number, socket: string): Answer {

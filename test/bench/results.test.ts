@@ -1,83 +1,112 @@
-import { expect, test } from 'vitest'
-import { parseOptions } from '../../bench/options.js'
-import { BenchUsageError } from '../../bench/program.js'
-import { resultRow, type Results } from '../../bench/results.js'
+import { describe, expect, it } from 'vitest'
+import { SERVERS } from '../../bench/contenders.js'
+import { countTargets, emptyRuns, hasFailed, resultRow, type Results, type Runs } from '../../bench/results.js'
 import { median, spread } from '../../bench/statistics.js'
 import { readmeTable, terminalTable } from '../../bench/table.js'
+import type { Target } from '../../bench/targets.js'
 
-test.for([
-  [[3], 3], [[3, 1, 2], 2], [[4, 1, 2, 3], 2.5],
-] as const)('median: %j -> %d', ([values, expected]) => {
-  expect(median(values)).toBe(expected)
+const LATENCY = { id: 'latency', name: 'latency', unit: 'us', lowerIsBetter: true }
+const RATE = { id: 'rate', name: 'rate', unit: 'requests/s', lowerIsBetter: false }
+const IDLE = { id: 'idle', name: 'idle', unit: '%', lowerIsBetter: true }
+const TARGETS: readonly Target[] = [
+  { row: 'latency', of: 'tas', bound: 'at most', figure: 0.5, times: 'nodeNet' },
+  { row: 'rate', of: 'tas', bound: 'at least', figure: 1.5, times: 'nodeNet' },
+  { row: 'rate', of: 'tasEmbedded', bound: 'at least', figure: 1.2, times: 'cEpoll' },
+  { row: 'idle', of: 'tas', bound: 'at most', figure: 1, times: null },
+]
+
+function row(of: typeof LATENCY, runs: Partial<Runs>) {
+  return resultRow(of, { ...emptyRuns(), ...runs }, TARGETS)
+}
+
+describe('statistics', () => {
+  it.each([
+    [[3], 3], [[3, 1, 2], 2], [[4, 1, 2, 3], 2.5],
+  ])('median: %j -> %d', (values, expected) => {
+    expect(median(values)).toBe(expected)
+  })
+
+  it('median: nothing measured -> NaN', () => {
+    expect(median([])).toBeNaN()
+  })
+
+  it('spread: 90, 100, 110 -> 10 %', () => {
+    expect(spread([90, 100, 110])).toBeCloseTo(0.1)
+    expect(spread([5])).toBe(0)
+  })
 })
 
-test('median: nothing measured -> NaN', () => {
-  expect(median([])).toBeNaN()
-})
+describe('row', () => {
+  it.each([
+    [LATENCY, 30, 60, true], [LATENCY, 31, 60, false],
+    [RATE, 150, 100, true], [RATE, 149, 100, false],
+    [IDLE, 0.9, 50, true], [IDLE, 1.1, 50, false],
+  ])('%j with TAS %d and node:net %d -> met %s', (of, tas, nodeNet, met) => {
+    expect(row(of, { tas: [tas], nodeNet: [nodeNet] }).targets[0].met).toBe(met)
+  })
 
-test('spread: 90, 100, 110 -> 10 %', () => {
-  expect(spread([90, 100, 110])).toBeCloseTo(0.1)
-  expect(spread([5])).toBe(0)
-})
+  it('each mode of TAS -> its own targets, beside the server they name', () => {
+    const { targets } = row(RATE, { tas: [160], tasEmbedded: [110], nodeNet: [100], cEpoll: [100] })
+    expect(targets).toMatchObject([{ of: 'tas', reached: 1.6, met: true }, { of: 'tasEmbedded', reached: 1.1, met: false }])
+  })
 
-const LATENCY = { name: 'latency', unit: 'us', lowerIsBetter: true, goal: { factor: 0.5 } }
-const RATE = { name: 'rate', unit: 'requests/s', lowerIsBetter: false, goal: { factor: 1.5 } }
-const IDLE = { name: 'idle', unit: '%', lowerIsBetter: true, goal: { limit: 1 } }
+  it('TAS could not be measured -> null, not met nor missed', () => {
+    expect(row(LATENCY, { nodeNet: [60], cEpoll: [55] })).toMatchObject({
+      tas: null, nodeNet: 60, cEpoll: 55, targets: [{ target: 'at most 0.5 x nodeNet', reached: null, met: null }],
+    })
+  })
 
-test.for([
-  [LATENCY, 30, 60, true], [LATENCY, 31, 60, false],
-  [RATE, 150, 100, true], [RATE, 149, 100, false],
-  [IDLE, 0.9, 50, true], [IDLE, 1.1, 50, false],
-] as const)('row: %j with TAS %d and node:net %d -> met %s', ([row, tas, nodeNet, met]) => {
-  expect(resultRow(row, { tas: [tas], tasEmbedded: [], nodeNet: [nodeNet], cEpoll: [] }).met).toBe(met)
-})
+  it('a machine that is slow in one run -> the ratio is that of runs side by side', () => {
+    const { tas, nodeNet, targets } = row(RATE, { tas: [160, 80, 200], nodeNet: [100, 50, 80] })
+    expect({ tas, nodeNet, reached: targets[0].reached }).toEqual({ tas: 160, nodeNet: 80, reached: 1.6 })
+  })
 
-test('row: TAS could not be measured -> null, not met nor missed', () => {
-  const row = resultRow(LATENCY, { tas: [], tasEmbedded: [], nodeNet: [60], cEpoll: [55] })
-  expect(row).toMatchObject({ tas: null, nodeNet: 60, cEpoll: 55, met: null, goal: 'at most 0.5 x node:net' })
-})
+  it('a run that does not count for one of them -> its pair is left out', () => {
+    const { tas, targets } = row(RATE, { tas: [null, 140, 300], nodeNet: [100, 100, null] })
+    expect({ tas, reached: targets[0].reached }).toEqual({ tas: 220, reached: 1.4 })
+  })
 
-test('row: a machine that is slow in one run -> the ratio is that of runs side by side', () => {
-  const row = resultRow(RATE, { tas: [160, 80, 200], tasEmbedded: [], nodeNet: [100, 50, 80], cEpoll: [] })
-  expect(row).toMatchObject({ tas: 160, nodeNet: 80, ratio: 1.6, met: true })
-})
+  it('node:net needs nothing -> no ratio, but a figure of its own unit counts', () => {
+    expect(row(LATENCY, { tas: [1], nodeNet: [0] }).targets[0].met).toBeNull()
+    expect(row(IDLE, { tas: [0.2], nodeNet: [0] }).targets[0].met).toBe(true)
+  })
 
-test('row: a run that does not count for one of them -> its pair is left out', () => {
-  const row = resultRow(RATE, { tas: [null, 140, 300], tasEmbedded: [], nodeNet: [100, 100, null], cEpoll: [] })
-  expect(row).toMatchObject({ tas: 220, nodeNet: 100, ratio: 1.4, met: false })
-})
-
-test('row: node:net needs nothing -> no ratio, and a limit counts all the same', () => {
-  expect(resultRow(IDLE, { tas: [0.2], tasEmbedded: [], nodeNet: [0], cEpoll: [0] })).toMatchObject({ ratio: null, met: true })
+  it('every run failed -> says so; not measured -> does not', () => {
+    const failed = row(RATE, { tas: [null, null] })
+    expect(hasFailed(failed, 'tas')).toBe(true)
+    expect(hasFailed(failed, 'bun')).toBe(false)
+  })
 })
 
 const results: Results = {
   settings: {
-    date: '', node: '20', kernel: '6', cpuModel: 'model', cpus: 2, clientCongestionControl: 'cubic',
+    date: '', node: '20', bun: '1.4', kernel: '6', cpuModel: 'model', cpus: 2, clientCongestionControl: 'cubic',
     kernelServerCongestionControl: 'bbr', offloads: { server: ['tso'], client: ['gso'] }, link: 'veth', tasOptions: 'defaults',
     runs: 1, seconds: 1, warmup: 1, pin: 'client', cpuNote: 'note',
   },
-  rows: [resultRow(RATE, { tas: [123_456], tasEmbedded: [], nodeNet: [100_000], cEpoll: [] })],
+  rows: [row(RATE, { tas: [123_456], nodeNet: [100_000], bun: [null] })],
+  failed: [{ what: 'echo bun', reason: 'reset 3\nand more' }],
+  leftOut: [{ what: 'http', reason: 'wrk is not installed' }],
 }
 
-test('table: a goal missed -> says so, and under which conditions', () => {
-  const text = terminalTable(results)
-  expect(text).toMatch(/rate.*123,456.*100,000.*1\.23.*at least 1\.5 x node:net.*NOT met/)
-  expect(text).toMatch(/client cubic, node:net and C epoll bbr/)
-})
+describe('table', () => {
+  it('a goal missed -> says so, and under which conditions', () => {
+    const text = terminalTable(results)
+    expect(text).toMatch(/rate.*123,456.*100,000.*failed.*at least 1\.5 x node:net: NOT met \(1\.23\)/)
+    expect(text).toMatch(/client cubic, servers on the kernel bbr/)
+  })
 
-test('table: for documents -> the same rows in Markdown', () => {
-  expect(readmeTable(results)).toMatch(/^\| .*\n\| ---.*\n\| rate .* NOT met \|\n/)
-})
+  it('for documents -> the same rows in Markdown, one line each', () => {
+    const lines = readmeTable(results).split('\n')
+    expect(lines[0].split('|')).toHaveLength(SERVERS.length + 6)
+    expect(lines[2]).toMatch(/^\| rate \| requests\/s \| 123,456 \| - \| 100,000 \| - \| failed \| at least .* NOT met/)
+  })
 
-test('options: none -> 5 runs of everything, client pinned', () => {
-  expect(parseOptions([])).toMatchObject({ runs: 5, seconds: 4, warmup: 1, pin: 'client', json: null, readme: false })
-})
-
-test.for([
-  [['--runs', '0'], /--runs: "0"/], [['--runs', '1.5'], /whole/], [['--seconds', 'x'], /--seconds: "x"/],
-  [['--pin', 'all'], /--pin: "all"/], [['--rows', 'echo1,no'], /--rows: "no"/], [['--no-such'], /--no-such/], [['word'], /word/],
-] as const)('options: %j -> usage error', ([argv, message]) => {
-  expect(() => parseOptions(argv)).toThrow(BenchUsageError)
-  expect(() => parseOptions(argv)).toThrow(message)
+  it('what failed and what was left out -> below it, with the reason', () => {
+    const text = readmeTable(results)
+    expect(text).toMatch(/Not counted: echo bun: reset 3\./)
+    expect(text).toMatch(/Left out: http: wrk is not installed\./)
+    expect(text).toMatch(/Targets: 0 met, 1 NOT met, 1 not measured\./)
+    expect(countTargets(results.rows)).toEqual({ met: 0, missed: 1, unknown: 1 })
+  })
 })

@@ -1,4 +1,7 @@
 /** How programs get onto TAS: `tas run`, --import, --require, NODE_OPTIONS; and what stands against it. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compiled, TAS_ADDRESS } from '../../tools/netlab/index.js'
 import { parseRunOptions } from '../../tools/run/options.js'
@@ -50,6 +53,15 @@ describeHosts('ways onto TAS', {}, (hosts) => {
       const ended = await end(hosts(), args, env, path)
       passes(ended)
       expect(ended.errorLines).toEqual([])
+    }
+  })
+
+  it('a program under a CPU profiler, whose signals end waits early -> on TAS', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tas-prof-'))
+    try {
+      passes(await end(hosts(), ['--cpu-prof', '--cpu-prof-interval=200', `--cpu-prof-dir=${folder}`, '--import', INTERPOSE, scenario('net'), CASE]))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
     }
   })
 

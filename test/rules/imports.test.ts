@@ -19,11 +19,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tools: ['lib/memif', 'lib/wire', 'native'],
   'tools/run': ['lib/interpose', 'lib/tas'],
   examples: ['lib/tas', 'lib/sockets'],
-  experiments: ['lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test'],
-  bench: ['lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test'],
+  'experiments/plots': [],
+  experiments: [
+    'lib/memif', 'lib/wire', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'bench', 'test', 'experiments/plots',
+  ],
+  bench: [
+    'lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'native', 'service', 'service/slow', 'service/fast', 'tools', 'test', 'experiments/plots',
+  ],
   test: [
     'lib/memif', 'lib/wire', 'lib/tas', 'lib/embedded', 'lib/interpose', 'lib/sockets', 'native', 'service', 'service/slow', 'service/fast', 'tools',
-    'tools/run', 'examples', 'bench', 'experiments',
+    'tools/run', 'examples', 'bench', 'experiments', 'experiments/plots',
   ],
 }
 

@@ -19,6 +19,16 @@ export interface LoadOptions {
   readonly warmup?: number
   readonly patience?: number
   readonly seed?: number
+  /** How many of the connections exchange; all without. */
+  readonly active?: number
+  /** Seconds from one request of a connection to its next; as soon as it is answered without. */
+  readonly interval?: number
+  /** Address of the own end; the kernel chooses without. */
+  readonly source?: string
+  /** 1: waits for SIGUSR1 when all connections are open. */
+  readonly hold?: 0 | 1
+  /** 1: all latencies are in the result. */
+  readonly histogram?: 0 | 1
   readonly cpu?: number
   /** Congestion control of the connections; the namespace's default without. */
   readonly congestion?: string
@@ -37,6 +47,8 @@ export interface LoadResult {
   readonly connectionBytes: readonly number[]
   readonly latencyUs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number
     readonly max: number; readonly mean: number }
+  /** Latencies in microseconds, rising, and how many there were of each; empty unless asked for. */
+  readonly histogram: readonly (readonly [us: number, count: number])[]
   readonly errors: { readonly total: number; readonly connectFailed: number; readonly connectTimeout: number
     readonly reset: number; readonly earlyEnd: number; readonly mismatch: number; readonly unfinished: number
     readonly first: string }

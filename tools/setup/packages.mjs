@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import { SetupError, step } from './steps.mjs'
 
 /** Tasks that make network namespaces. */
-const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:linkem', 'interop']
+const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'interop']
 
 /**
  * What is needed for what, and the package that brings it, by package manager.
@@ -14,11 +14,12 @@ const PROGRAMS = [
   { names: ['g++', 'c++', 'clang++'], apt: 'g++', dnf: 'gcc-c++', apk: 'g++', needed: ['build', ...NETWORK_TASKS] },
   { names: ['make', 'ninja'], apt: 'make', dnf: 'make', apk: 'make', needed: ['build', ...NETWORK_TASKS] },
   { names: ['cmake'], apt: 'cmake', dnf: 'cmake', apk: 'cmake', needed: ['build', ...NETWORK_TASKS] },
-  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: ['demo', 'bench', 'bench:linkem', 'interop'], wanted: ['test'] },
+  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: ['demo', 'bench', 'bench:sweep', 'bench:linkem', 'interop'], wanted: ['test'] },
   { names: ['unshare'], apt: 'util-linux', dnf: 'util-linux', apk: 'util-linux', needed: [], wanted: NETWORK_TASKS },
   { names: ['curl'], apt: 'curl', dnf: 'curl', apk: 'curl', needed: ['demo'] },
   { names: ['ping'], apt: 'iputils-ping', dnf: 'iputils', apk: 'iputils', needed: ['demo'], wanted: ['test'] },
-  { names: ['openssl'], apt: 'openssl', dnf: 'openssl', apk: 'openssl', needed: [], wanted: ['test'] },
+  { names: ['openssl'], apt: 'openssl', dnf: 'openssl', apk: 'openssl', needed: [], wanted: ['test', 'bench'] },
+  { names: ['wrk'], apt: 'wrk', dnf: 'wrk', apk: 'wrk', needed: [], wanted: ['bench'] },
 ]
 
 const MANAGERS = [
@@ -82,5 +83,5 @@ export async function ensurePrograms(task) {
   const canInstall = isRoot() && hasProgram(['apt-get'])
   if (canInstall && needed.length + wanted.length > 0) return aptInstall([...needed, ...wanted])
   if (needed.length > 0) throw new SetupError(`setup: ${installLine(needed)}`)
-  if (wanted.length > 0) console.error(`setup: some tests will be skipped; ${installLine(wanted)}`)
+  if (wanted.length > 0) console.error(`setup: some parts will be skipped; ${installLine(wanted)}`)
 }

@@ -12,6 +12,7 @@ const PROGRAMS = {
   bench: join('bench', 'main.js'),
   'bench:flood': join('bench', 'flood.js'),
   'bench:linkem': join('bench', 'linkem.js'),
+  'bench:sweep': join('bench', 'sweep.js'),
   'bench:loss': join('bench', 'loss.js'),
   interop: join('test', 'interop', 'main.js'),
 }
