@@ -245,7 +245,8 @@ export class Service {
       },
     }
     this.control = new ControlServer({
-      system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
+      system: nativeSystem, apps, networks: networksOf(options), log: this.log,
+      state: { list: (part) => slow.listState(part), describeFlow: (query, us) => slow.describeFlow(query, us) },
       listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,

@@ -35,6 +35,14 @@ export function ringBytes(capacity: number, entryWords: number): number {
   return (RING_HEADER_WORDS + capacity * entryWords) * 4
 }
 
+/** Entries that wait in a ring, seen from outside; -1 if its counters cannot be. */
+export function countRing(words: Int32Array, { firstWord, capacity }: RingPlace): number {
+  // The head first: it only comes nearer to a tail that is read later.
+  const head = Atomics.load(words, firstWord + HEAD_WORD)
+  const waiting = (Atomics.load(words, firstWord + TAIL_WORD) - head) | 0
+  return waiting >= 0 && waiting <= 2 * capacity ? Math.min(waiting, capacity) : -1
+}
+
 function checkPlace(words: Int32Array, place: RingPlace): void {
   const { firstWord, capacity, entryWords } = place
   const powers = (capacity & (capacity - 1)) === 0 && (entryWords & (entryWords - 1)) === 0

@@ -3,7 +3,7 @@ import type { Port } from '../../native/index.js'
 import {
   EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
   SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type StateView,
+  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type FlowDetail, type FlowQuery, type StatePart, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
@@ -17,11 +17,12 @@ import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
 import { onAckMessage, onFlowEvent, onProbeMessage, onRemoved } from './flowevents.js'
+import { describeFlow } from './flowdetail.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
 import { rawWord } from './handover.js'
 import { abortHandshake } from './handshakeend.js'
-import { ConnectionListing } from './listing.js'
+import { StateListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
 import { TupleHash } from './isn.js'
@@ -132,9 +133,14 @@ export class SlowPath {
     this.stack.hostKernel.fromKernel(frame, lenBytes)
   }
 
-  /** All connections, a page at a time. */
-  listConnections(): ConnectionListing {
-    return new ConnectionListing(this.stack)
+  /** A part of the state, a page at a time. */
+  listState(part: StatePart): StateListing {
+    return new StateListing(this.stack, part)
+  }
+
+  /** Everything about one connection at `nowUs`, null if there is none. */
+  describeFlow(query: FlowQuery, nowUs: number): FlowDetail | null {
+    return describeFlow(this.stack, query, nowUs)
   }
 
   /** The process of worker `index` has ended, and the next one has not begun yet: nothing waits for its answers any more. */

@@ -75,6 +75,11 @@ export class WorkerChannel {
     this.toFast = new PacketRingProducer(state.words, places.toFast)
   }
 
+  /** Commands that have found no room yet. */
+  get waitingCommands(): number {
+    return this.waiting.length
+  }
+
   /** A command about a flow (TO_FAST_FLOW_*). */
   flow(type: number, { flow, gen }: FlowName, context = 0): void {
     const queued = this.queued(type, flow, gen)
