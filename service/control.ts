@@ -11,6 +11,7 @@ import {
   encodePage,
   LAYOUT_VERSION,
   STATE_PARTS,
+  TRACE_KINDS,
   type FlowAnswer,
   type FlowDetail,
   type FlowQuery,
@@ -23,6 +24,7 @@ import {
 import { errorCode, errorText } from './errors.js'
 import { RateLimiter, type Log } from './log.js'
 import type { Closable, ControlSystem, Credentials, Region, WakeFd } from './system.js'
+import type { TraceMemory } from './trace.js'
 
 /** The slow path's registry of applications. */
 export interface AppRegistry {
@@ -52,6 +54,7 @@ export interface ControlEnv {
   readonly system: ControlSystem
   readonly apps: AppRegistry
   readonly state: StateSource
+  readonly trace: Pick<TraceMemory, 'lenBytes' | 'readOnlyFd' | 'want'>
   /** What can be reached. */
   readonly networks: Omit<NetworksMessage, 'op'>
   readonly log: Log
@@ -117,6 +120,8 @@ class Client {
   region: Region | null = null
   /** The walk under way in each part. */
   readonly listings = new Map<StatePart, Listing>()
+  /** Kinds that it has traced, a bit for each. */
+  traceKinds = 0
   windowUs: number
   messages = 0
 
@@ -243,6 +248,7 @@ export class ControlServer {
     else if (message?.['op'] === 'networks') this.sendPage(client, { op: 'networks', ...this.env.networks })
     else if (message?.['op'] === 'state') this.listState(client, message['part'], message['first'] === true)
     else if (message?.['op'] === 'flow') this.describeFlow(client, message)
+    else if (message?.['op'] === 'trace') this.startTrace(client, message['kinds'])
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
 
@@ -301,6 +307,25 @@ export class ControlServer {
     this.sendPage(client, { op: 'flow', detail: this.env.state.describeFlow(query, this.env.system.nowUs()) })
   }
 
+  private startTrace(client: Client, kinds: unknown): void {
+    this.checkMaySee(client)
+    if (typeof kinds !== 'number' || !Number.isInteger(kinds) || kinds < 1 || kinds >= 2 ** TRACE_KINDS.length) {
+      throw new ClientError('EPROTO', 'want kinds to trace, a bit for each')
+    }
+    const { log, trace } = this.env
+    if (client.traceKinds === 0) log.info({ pid: client.peer.pid }, 'tracing begins')
+    client.traceKinds = kinds
+    this.wantKinds()
+    this.send(client, { op: 'trace', lenBytes: trace.lenBytes }, [trace.readOnlyFd])
+  }
+
+  /** What anybody has traced. */
+  private wantKinds(): void {
+    let kinds = 0
+    for (const client of this.clients) kinds |= client.traceKinds
+    this.env.trace.want(kinds)
+  }
+
   private sendPage(client: Client, page: StatePage | FlowAnswer | NetworksMessage): void {
     if (!this.env.system.sendMessage(client.fd, encodePage(page), [])) {
       throw new ClientError('EAGAIN', 'does not read its control socket')
@@ -336,9 +361,15 @@ export class ControlServer {
     client.watcher?.close()
     system.closeFd(client.fd)
     if (client.app !== 0) apps.removeApp(client.app)
+    if (client.traceKinds !== 0) this.endTrace(client)
     this.release(client)
     changed()
     if (client.app !== 0) log.info({ app: client.app, pid: client.peer.pid }, `application ${how}`)
+  }
+
+  private endTrace({ peer }: Client): void {
+    this.wantKinds()
+    this.env.log.info({ pid: peer.pid }, 'tracing ends')
   }
 
   /** The slow path does not touch a region any more once it was told. Workers have mappings of their own. */

@@ -14,6 +14,7 @@ import { packageVersion } from './version.js'
 const TOOLS = new Map([
   ['stat', async () => (await import('../tools/stat/main.js')).runStat],
   ['state', async () => (await import('../tools/state/main.js')).runState],
+  ['trace', async () => (await import('../tools/trace/main.js')).runTrace],
 ])
 
 /** Widest help text, in columns. */

@@ -11,6 +11,7 @@ import {
   WORKER_FD_PORT,
   WORKER_FD_SLOW_WAKE,
   WORKER_FD_STATE,
+  WORKER_FD_TRACE,
   WORKER_FD_WAKE,
   WORKER_MESSAGE_MAX,
   type WorkerStart,
@@ -25,6 +26,7 @@ export interface WorkerFds {
   readonly wake: number
   readonly slowWake: number
   readonly port: number
+  readonly trace: number
 }
 
 /** What its supervisor hears of a worker. */
@@ -44,6 +46,7 @@ function stdio(fds: WorkerFds, control: number): ('ignore' | 'inherit' | number)
   list[WORKER_FD_SLOW_WAKE] = fds.slowWake
   list[WORKER_FD_CONTROL] = control
   list[WORKER_FD_PORT] = fds.port
+  list[WORKER_FD_TRACE] = fds.trace
   return list
 }
 

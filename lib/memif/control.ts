@@ -12,6 +12,8 @@
  *   tas -> anybody       { op: 'state', part, rows, more }                       for the user of tas and for root; no hello needed
  *   anybody -> tas       { op: 'flow', ... }                                     names one flow (statepages.ts)
  *   tas -> anybody       { op: 'flow', detail }                                  everything about it, null if there is none; rights as for state
+ *   anybody -> tas       { op: 'trace', kinds }                                  trace these kinds (trace.ts) until the socket closes
+ *   tas -> anybody       { op: 'trace', lenBytes }                               [trace region (read-only)]; rights as for state
  *   tas -> application   { op: 'error', code, message }                          then it closes the socket
  *
  *   tas -> worker        { op: 'app', app, regionBytes }                         [region]
@@ -53,6 +55,8 @@ export interface StatePage {
 }
 export type FlowRequest = { readonly op: 'flow' } & FlowQuery
 export interface FlowAnswer { readonly op: 'flow'; readonly detail: FlowDetail | null }
+export interface TraceRequest { readonly op: 'trace'; readonly kinds: number }
+export interface TraceGrant { readonly op: 'trace'; readonly lenBytes: number }
 export interface NetworksRequest { readonly op: 'networks' }
 export interface NetworksMessage {
   readonly op: 'networks'
@@ -64,8 +68,8 @@ export interface NetworksMessage {
 export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
 export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
 
-export type AppToTas = HelloMessage | ContextRequest | StateRequest | FlowRequest | NetworksRequest
-export type TasToApp = WelcomeMessage | ContextGrant | ErrorMessage
+export type AppToTas = HelloMessage | ContextRequest | StateRequest | FlowRequest | TraceRequest | NetworksRequest
+export type TasToApp = WelcomeMessage | ContextGrant | TraceGrant | ErrorMessage
 export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 
 /** Encodes a control message. Throws RangeError if it is longer than CONTROL_MESSAGE_MAX. */

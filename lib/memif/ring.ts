@@ -115,6 +115,16 @@ export class RingProducer {
     this.tail = (this.tail + 1) | 0
   }
 
+  /** Entries pushed and not yet published. */
+  get unpublished(): number {
+    return (this.tail - this.published) | 0
+  }
+
+  /** Word index of the entry pushed `back` pushes ago: 1 for the last one. */
+  pushedAt(back: number): number {
+    return this.entries + (((this.tail - back) & this.mask) << this.shift)
+  }
+
   /** Makes all pushed entries visible. Returns whether there were any. About 8 ns, so call it once a batch. */
   publish(): boolean {
     if (this.tail === this.published) return false
@@ -195,6 +205,11 @@ export class RingConsumer {
   /** Goes on to the next entry; the words of this one stay readable until `release`. */
   next(): void {
     this.head = (this.head + 1) | 0
+  }
+
+  /** Word index of the entry passed `back` calls of `next` ago: 1 for the last one; the reader's until `release`. */
+  passedAt(back: number): number {
+    return this.entries + (((this.head - back) & this.mask) << this.shift)
   }
 
   /** Gives all entries passed with `next` back to the producer. Returns whether there were any. */

@@ -74,6 +74,8 @@ class FakeSystem implements ControlSystem {
 
 let system: FakeSystem
 let calls: string[]
+/** Kinds of trace entries that were wanted, one after the other. */
+let wanted: number[]
 let server: ControlServer
 
 function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
@@ -94,6 +96,7 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
     state: { list: () => ({ next: () => ({ rows: [], more: false }) }), describeFlow: () => null },
+    trace: { lenBytes: 12_345, readOnlyFd: 6, want: (kinds) => void wanted.push(kinds) },
     networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
     changed: () => undefined,
     retire: (close) => close(),
@@ -125,6 +128,7 @@ const CONTEXT = encodeControl({ op: 'context' })
 beforeEach(() => {
   system = new FakeSystem()
   calls = []
+  wanted = []
   server = makeServer()
   server.start()
 })
@@ -238,6 +242,39 @@ describe('control: state', () => {
     '%s -> EPROTO', (question) => {
       listings()
       expect(say(connect(20), text(question))?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
+    })
+})
+
+describe('control: trace', () => {
+  const ask = (kinds: number): Uint8Array => encodeControl({ op: 'trace', kinds })
+
+  it('asked for without hello -> the region, read-only; two tools -> what either wants, until its socket closes', () => {
+    expect(say(connect(20), ask(1))).toEqual({ fd: 20, message: { op: 'trace', lenBytes: 12_345 }, fds: [6] })
+    say(connect(21), ask(6))
+    say(20, ask(8))
+    say(20, new Uint8Array(0))
+    say(21, new Uint8Array(0))
+    expect(wanted).toEqual([1, 7, 14, 6, 0])
+    expect(system.closed).not.toContain(6)
+  })
+
+  it('service stops -> nothing is traced any more', () => {
+    say(connect(20), ask(1))
+    server.closeAll()
+    expect(wanted).toEqual([1, 0])
+  })
+
+  it('another user -> EACCES, nothing is traced', () => {
+    makeServer({ socketMode: 0o666 }).start()
+    system.credentials = { pid: 77, uid: 4000, gid: 4000 }
+    expect(say(connect(20), ask(1))?.message).toMatchObject({ op: 'error', code: 'EACCES' })
+    expect(wanted).toEqual([])
+  })
+
+  it.each(['{"op":"trace"}', '{"op":"trace","kinds":0}', '{"op":"trace","kinds":0.5}', '{"op":"trace","kinds":1024}', '{"op":"trace","kinds":-1}'])(
+    '%s -> EPROTO, nothing is traced', (question) => {
+      expect(say(connect(20), text(question))?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
+      expect(wanted).toEqual([])
     })
 })
 

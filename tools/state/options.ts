@@ -1,9 +1,9 @@
 /** Command line of `tas state`. */
 import { InvalidArgumentError, type Command } from 'commander'
 import { FLOW_COLUMNS, TCP_STATES, type FlowQuery } from '../../lib/memif/index.js'
-import { parseIpv4Address } from '../../lib/wire/index.js'
 import { defaultSocket, parseCommand, toolCommand, ToolUsageError, type Environment } from '../control/commandline.js'
 import type { ConnectionRow } from '../control/connections.js'
+import { readFlow, readInteger, readPort } from '../control/flowoption.js'
 
 /** Which flows are wanted. */
 export interface FlowFilter {
@@ -33,13 +33,6 @@ const SORT_KEYS: readonly SortKey[] = [
     !['state', 'localIp', 'localPort', 'remoteIp', 'remotePort'].includes(name)),
 ]
 
-/** A whole number of at most `most`. Throws InvalidArgumentError that says `wish`. */
-function readInteger(text: string, least: number, most: number, wish: string): number {
-  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
-  if (value >= least && value <= most) return value
-  throw new InvalidArgumentError(wish)
-}
-
 function readState(text: string): string {
   const wanted = text.toUpperCase()
   if (TCP_STATES.some((state) => state === wanted)) return wanted
@@ -52,26 +45,6 @@ function readSort(text: string): SortKey {
   return key
 }
 
-const FLOW_WISH = 'want ADDR:PORT-ADDR:PORT, as in 10.0.0.1:80-10.0.0.2:5000, or the number in the column "id"'
-
-function readEnd(text: string): readonly [number, number] {
-  const [, address = '', port = ''] = /^([\d.]+):(\d+)$/.exec(text) ?? []
-  const ip = parseIpv4Address(address)
-  if (ip === null) throw new InvalidArgumentError(FLOW_WISH)
-  return [ip, readInteger(port, 1, 65_535, FLOW_WISH)]
-}
-
-/** A flow by both its ends, local or remote first, or by its number. Throws InvalidArgumentError. */
-export function readFlow(text: string): readonly FlowQuery[] {
-  if (/^\d+$/.test(text)) return [{ flow: readInteger(text, 0, 2 ** 31 - 1, FLOW_WISH) }]
-  const ends = text.split('-')
-  if (ends.length !== 2) throw new InvalidArgumentError(FLOW_WISH)
-  const [[ipA, portA], [ipB, portB]] = ends.map(readEnd)
-  return [
-    { localIp: ipA, localPort: portA, remoteIp: ipB, remotePort: portB }, { localIp: ipB, localPort: portB, remoteIp: ipA, remotePort: portA },
-  ]
-}
-
 const NOTES = `
 With --state, --port or --pid only the flows that fit are listed. For the user of tas and root; other programs ask their own
 connections for connection.info().`
@@ -80,7 +53,7 @@ function makeCommand(env: Environment): Command {
   return toolCommand('state', 'Print what a running tas holds: workers, applications, contexts, listeners and flows, or one flow in full.', env)
     .option('--flow <FLOW>', 'one flow with every field: ADDR:PORT-ADDR:PORT, or its number (column "id")', readFlow)
     .option('--state <STATE>', 'flows in this state, as in ESTABLISHED', readState)
-    .option('--port <PORT>', 'flows with this port on either end', (text) => readInteger(text, 1, 65_535, 'want a port from 1 to 65535'))
+    .option('--port <PORT>', 'flows with this port on either end', readPort)
     .option('--pid <PID>', 'flows of this process', (text) => readInteger(text, 1, 2 ** 31 - 1, 'want a process id'))
     .option('--sort <NAME>', 'sort flows by this value of --json: numbers from the largest, texts from A', readSort)
     .option('--json', 'one line of JSON with every value')
