@@ -10,15 +10,21 @@ import {
   encodeControl,
   encodePage,
   LAYOUT_VERSION,
-  type ConnectionRow,
-  type ConnectionsPage,
+  STATE_PARTS,
+  TRACE_KINDS,
+  type FlowAnswer,
+  type FlowDetail,
+  type FlowQuery,
   type NetworksMessage,
+  type StatePage,
+  type StatePart,
   type TasToApp,
   type Wakeable,
 } from '../lib/memif/index.js'
 import { errorCode, errorText } from './errors.js'
 import { RateLimiter, type Log } from './log.js'
 import type { Closable, ControlSystem, Credentials, Region, WakeFd } from './system.js'
+import type { TraceMemory } from './trace.js'
 
 /** The slow path's registry of applications. */
 export interface AppRegistry {
@@ -30,17 +36,25 @@ export interface AppRegistry {
   removeApp(app: number): void
 }
 
-/** A walk through all connections. */
+/** A walk through a part of the state. */
 export interface Listing {
-  next(): { readonly connections: readonly ConnectionRow[]; readonly more: boolean }
+  next(nowUs: number): Pick<StatePage, 'rows' | 'more'>
+}
+
+/** What the slow path tells of itself. */
+export interface StateSource {
+  /** Begins a walk through a part. */
+  list(part: StatePart): Listing
+  /** Everything about one connection, null if there is none. */
+  describeFlow(query: FlowQuery, nowUs: number): FlowDetail | null
 }
 
 /** What the control socket is made of. */
 export interface ControlEnv {
   readonly system: ControlSystem
   readonly apps: AppRegistry
-  /** Begins a walk through all connections. */
-  readonly connections: () => Listing
+  readonly state: StateSource
+  readonly trace: Pick<TraceMemory, 'lenBytes' | 'readOnlyFd' | 'want'>
   /** What can be reached. */
   readonly networks: Omit<NetworksMessage, 'op'>
   readonly log: Log
@@ -84,6 +98,18 @@ class ClientError extends Error {
   }
 }
 
+/** Which flow a message names, null if none. Addresses may come signed or unsigned. */
+function readFlowQuery(message: Readonly<Record<string, unknown>>): FlowQuery | null {
+  const integers = (names: readonly string[]): readonly number[] | null => {
+    const values = names.map((name) => message[name])
+    return values.every((value) => typeof value === 'number' && Number.isSafeInteger(value)) ? values as number[] : null
+  }
+  const [flow] = integers(['flow']) ?? []
+  if (flow !== undefined) return { flow }
+  const [localIp, localPort, remoteIp, remotePort] = integers(['localIp', 'localPort', 'remoteIp', 'remotePort']) ?? []
+  return localIp === undefined ? null : { localIp: localIp | 0, localPort, remoteIp: remoteIp | 0, remotePort }
+}
+
 /** One connected process. */
 class Client {
   readonly fd: number
@@ -92,7 +118,10 @@ class Client {
   app = 0
   contexts: WakeFd[] = []
   region: Region | null = null
-  listing: Listing | null = null
+  /** The walk under way in each part. */
+  readonly listings = new Map<StatePart, Listing>()
+  /** Kinds that it has traced, a bit for each. */
+  traceKinds = 0
   windowUs: number
   messages = 0
 
@@ -217,7 +246,9 @@ export class ControlServer {
     if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
     else if (message?.['op'] === 'context') this.addContext(client)
     else if (message?.['op'] === 'networks') this.sendPage(client, { op: 'networks', ...this.env.networks })
-    else if (message?.['op'] === 'connections') this.listConnections(client, message['first'] === true)
+    else if (message?.['op'] === 'state') this.listState(client, message['part'], message['first'] === true)
+    else if (message?.['op'] === 'flow') this.describeFlow(client, message)
+    else if (message?.['op'] === 'trace') this.startTrace(client, message['kinds'])
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
 
@@ -253,18 +284,49 @@ export class ControlServer {
   }
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
-  private listConnections(client: Client, isFirst: boolean): void {
-    const { ownUid, connections } = this.env
-    if (client.peer.uid !== ownUid && client.peer.uid !== 0) {
-      throw new ClientError('EACCES', `user ${client.peer.uid} may not see the connections; the user of tas and root may`)
-    }
-    if (isFirst || client.listing === null) client.listing = connections()
-    const page = client.listing.next()
-    if (!page.more) client.listing = null
-    this.sendPage(client, { op: 'connections', ...page })
+  private checkMaySee({ peer }: Client): void {
+    if (peer.uid === this.env.ownUid || peer.uid === 0) return
+    throw new ClientError('EACCES', `user ${peer.uid} may not see the state; the user of tas and root may`)
   }
 
-  private sendPage(client: Client, page: ConnectionsPage | NetworksMessage): void {
+  private listState(client: Client, name: unknown, isFirst: boolean): void {
+    this.checkMaySee(client)
+    const part = STATE_PARTS.find((known) => known === name)
+    if (part === undefined) throw new ClientError('EPROTO', `want a part of the state: ${STATE_PARTS.join(', ')}`)
+    const listing = (isFirst ? null : client.listings.get(part)) ?? this.env.state.list(part)
+    client.listings.set(part, listing)
+    const page = listing.next(this.env.system.nowUs())
+    if (!page.more) client.listings.delete(part)
+    this.sendPage(client, { op: 'state', part, ...page })
+  }
+
+  private describeFlow(client: Client, message: Readonly<Record<string, unknown>>): void {
+    this.checkMaySee(client)
+    const query = readFlowQuery(message)
+    if (query === null) throw new ClientError('EPROTO', 'want a flow: { flow } or { localIp, localPort, remoteIp, remotePort }, all integers')
+    this.sendPage(client, { op: 'flow', detail: this.env.state.describeFlow(query, this.env.system.nowUs()) })
+  }
+
+  private startTrace(client: Client, kinds: unknown): void {
+    this.checkMaySee(client)
+    if (typeof kinds !== 'number' || !Number.isInteger(kinds) || kinds < 1 || kinds >= 2 ** TRACE_KINDS.length) {
+      throw new ClientError('EPROTO', 'want kinds to trace, a bit for each')
+    }
+    const { log, trace } = this.env
+    if (client.traceKinds === 0) log.info({ pid: client.peer.pid }, 'tracing begins')
+    client.traceKinds = kinds
+    this.wantKinds()
+    this.send(client, { op: 'trace', lenBytes: trace.lenBytes }, [trace.readOnlyFd])
+  }
+
+  /** What anybody has traced. */
+  private wantKinds(): void {
+    let kinds = 0
+    for (const client of this.clients) kinds |= client.traceKinds
+    this.env.trace.want(kinds)
+  }
+
+  private sendPage(client: Client, page: StatePage | FlowAnswer | NetworksMessage): void {
     if (!this.env.system.sendMessage(client.fd, encodePage(page), [])) {
       throw new ClientError('EAGAIN', 'does not read its control socket')
     }
@@ -299,9 +361,15 @@ export class ControlServer {
     client.watcher?.close()
     system.closeFd(client.fd)
     if (client.app !== 0) apps.removeApp(client.app)
+    if (client.traceKinds !== 0) this.endTrace(client)
     this.release(client)
     changed()
     if (client.app !== 0) log.info({ app: client.app, pid: client.peer.pid }, `application ${how}`)
+  }
+
+  private endTrace({ peer }: Client): void {
+    this.wantKinds()
+    this.env.log.info({ pid: peer.pid }, 'tracing ends')
   }
 
   /** The slow path does not touch a region any more once it was told. Workers have mappings of their own. */

@@ -1,6 +1,7 @@
 /** Process of one fast-path worker; started by the service with the descriptors that workerstart.ts lists. */
-import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, SleepMark, StateView } from '../lib/memif/index.js'
+import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, StateView, TracedSleepMark, traceRegionBytes, TraceWriter } from '../lib/memif/index.js'
 import {
+  Clock,
   dieWithParent,
   EventFd,
   LoopPort,
@@ -30,6 +31,16 @@ function attachPort(options: start.WorkerStart, regions: Regions): Port {
   return PacketPort.attach(sockets, { interface: options.port.interface, regions, mac, offload, vlan, receive: true })
 }
 
+/** This worker's ring of the trace region, with a clock of its own: a burst is stamped when it is there, not when its pass began. */
+function attachTrace(options: start.WorkerStart): TraceWriter {
+  const clock = new Clock()
+  const region = mapRegion(start.WORKER_FD_TRACE, traceRegionBytes(options.workers), true)
+  return new TraceWriter(region, 1 + options.worker, () => {
+    clock.tick()
+    return clock.us32
+  })
+}
+
 function main(): void {
   const options = start.decodeWorkerStart(process.argv[2] ?? '{}')
   setName(`tas-fast-${options.worker}`)
@@ -44,6 +55,7 @@ function main(): void {
   regions.add(STATE_REGION, memory)
   const port = attachPort(options, regions)
   const source = new ControlSocketSource(start.WORKER_FD_CONTROL, options)
+  const trace = attachTrace(options)
   const worker = new Worker({
     state,
     worker: options.worker,
@@ -54,6 +66,7 @@ function main(): void {
     slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, new EventFd(start.WORKER_FD_SLOW_WAKE)),
     apps: source,
     vlanStrip: options.vlanStrip,
+    trace,
   })
   if (options.restart) worker.takeOver(source.known(options.known))
   sendMessage(start.WORKER_FD_CONTROL, start.encodeWorkerReady(), [])
@@ -61,7 +74,7 @@ function main(): void {
     worker,
     source,
     policy: new SpinPolicy(options.pollIntervalUs),
-    mark: new SleepMark(doorbells, doorbellWord(options.worker)),
+    mark: new TracedSleepMark(doorbells, doorbellWord(options.worker), trace),
     wake: new EventFd(start.WORKER_FD_WAKE),
     portFd: port.fd,
     controlFd: start.WORKER_FD_CONTROL,

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `tas` command: the service, `tas stat`, or `tas run`. */
+/** The `tas` command: the service, one of its tools, or `tas run`. */
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
@@ -9,6 +9,13 @@ import { helpText, informationAsked, parseOptions, type Options } from './option
 import { checkReadyFd, writeReady } from './readyfd.js'
 import { Service } from './service.js'
 import { packageVersion } from './version.js'
+
+/** Tools by name. Loaded only when they are asked for: the service itself needs nothing of them. */
+const TOOLS = new Map([
+  ['stat', async () => (await import('../tools/stat/main.js')).runStat],
+  ['state', async () => (await import('../tools/state/main.js')).runState],
+  ['trace', async () => (await import('../tools/trace/main.js')).runTrace],
+])
 
 /** Widest help text, in columns. */
 const HELP_COLUMNS_MAX = 110
@@ -109,10 +116,9 @@ async function runService(argv: readonly string[]): Promise<void> {
 async function main(argv: readonly string[]): Promise<void> {
   // A reader that goes away (head, less) ends the output, not the program with a trace.
   process.stdout.on('error', () => undefined)
-  if (argv[0] === 'stat') {
-    // Loaded only here: the service itself needs nothing of tools.
-    const { runStat } = await import('../tools/stat/main.js')
-    process.exitCode = await runStat(argv.slice(1), process.env)
+  const tool = TOOLS.get(argv[0] ?? '')
+  if (tool !== undefined) {
+    process.exitCode = await (await tool())(argv.slice(1), process.env)
     return
   }
   if (argv[0] === 'run') {

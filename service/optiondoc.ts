@@ -6,6 +6,8 @@ const INTRODUCTION = `# Options of \`tas\`
 \`\`\`
 tas --ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...
 tas stat [--socket=PATH] [--json] [--interval=SECONDS]
+tas state [--socket=PATH] [--json] [--flow=FLOW] [--watch]
+tas trace [--socket=PATH] [--json | --pcapng=FILE] [--kind=KINDS] [--flow=FLOW]
 tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
 \`\`\`
 

@@ -6,8 +6,9 @@ import {
   DOORBELL_SLOW,
   Doorbell,
   doorbellWord,
-  SleepMark,
   slowCounter,
+  TracedSleepMark,
+  TraceWriter,
   type Wakeable,
 } from '../lib/memif/index.js'
 import { EventFd, FdWatcher, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
@@ -27,6 +28,7 @@ import type { Algorithm } from './slow/congestion/algorithm.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
+import { createTrace, type TraceMemory } from './trace.js'
 import { UndoStack } from './undo.js'
 import { Workers } from './workers.js'
 
@@ -47,6 +49,7 @@ function fdOf(wake: Wakeable): number {
 interface Parts {
   readonly memory: ServiceMemory
   readonly counters: CountersObject
+  readonly trace: TraceMemory
   readonly ports: ServicePorts
   readonly slowWake: EventFd
   readonly workerWakes: readonly EventFd[]
@@ -138,8 +141,9 @@ export class Service {
     const ports = openPorts(options, mac, WORKERS, undo)
     const memory = createMemory(options, WORKERS, undo)
     const counters = createCounters(options.socket, WORKERS, undo)
+    const trace = createTrace(WORKERS, undo)
     const workerWakes = Array.from({ length: WORKERS }, () => this.eventFd())
-    return { ports, memory, counters, slowWake: this.eventFd(), workerWakes }
+    return { ports, memory, counters, trace, slowWake: this.eventFd(), workerWakes }
   }
 
   private eventFd(): EventFd {
@@ -148,10 +152,10 @@ export class Service {
     return eventFd
   }
 
-  private makeWorkers({ memory, counters, ports, slowWake, workerWakes }: Parts): Workers {
+  private makeWorkers({ memory, counters, trace, ports, slowWake, workerWakes }: Parts): Workers {
     const { options } = this
     const shape = appRegionShape(options, WORKERS)
-    const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd }
+    const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd, trace: trace.fd }
     const argument = {
       workers: WORKERS, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
@@ -176,7 +180,7 @@ export class Service {
     return this.workers
   }
 
-  private makeSlowPath({ memory, counters, ports, slowWake, workerWakes }: Parts, workers: Workers): void {
+  private makeSlowPath({ memory, counters, trace, ports, slowWake, workerWakes }: Parts, workers: Workers): void {
     const { options, log, undo, mac } = this
     const problem = options.kniName === null || options.nic.kind === 'tap' ? null
       : sharedAddressProblem(options.nic.name, options.kniName)
@@ -190,9 +194,10 @@ export class Service {
       contextAdded: (app: number, context: number, target: Wakeable) =>
         workers.contextAdded(worker, app, context, fdOf(target)),
     }))
+    const traceWriter = new TraceWriter(trace.buffer, 0, nowUs)
     const slow = new SlowPath({
       state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
-      workers: links,
+      workers: links, trace: traceWriter,
       ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
@@ -200,7 +205,7 @@ export class Service {
       ...(hostKernel === null ? {} : { hostKernel }),
       ...(this.congestionModule === null ? {} : { congestionModule: this.congestionModule }),
     })
-    const loop = this.makeLoop(slow, memory, counters, slowWake)
+    const loop = this.makeLoop(slow, new TracedSleepMark(memory.doorbells, DOORBELL_SLOW, traceWriter), counters, slowWake)
     deliver = (frame, len) => {
       slow.fromHostKernel(frame, len)
       loop.wake()
@@ -210,11 +215,11 @@ export class Service {
     loop.start()
   }
 
-  private makeLoop(slow: SlowPath, memory: ServiceMemory, counters: CountersObject, slowWake: EventFd): SlowProcess {
+  private makeLoop(slow: SlowPath, mark: TracedSleepMark, counters: CountersObject, slowWake: EventFd): SlowProcess {
     const timer = new TimerFd()
     const busy = slowCounter('busyUs')
     const loop = new SlowProcess({
-      slow, nowUs, timer, mark: new SleepMark(memory.doorbells, DOORBELL_SLOW),
+      slow, nowUs, timer, mark,
       spin: new SpinPolicy(this.options.fpPollIntervalTas), yieldCpu,
       busy: (us) => void (counters.counters[busy] += us), soon: (turn) => void setImmediate(turn), failed: this.failed,
     })
@@ -231,7 +236,7 @@ export class Service {
     return loop
   }
 
-  private serve(listenFd: number, { memory, slowWake, workerWakes }: Parts, workers: Workers): void {
+  private serve(listenFd: number, { memory, trace, slowWake, workerWakes }: Parts, workers: Workers): void {
     const { slow, loop, options } = this
     if (slow === null || loop === null) throw new Error('no slow path')
     const welcomeFds = [memory.doorbellReadOnlyFd, slowWake.fd, ...workerWakes.map(({ fd }) => fd)]
@@ -245,7 +250,8 @@ export class Service {
       },
     }
     this.control = new ControlServer({
-      system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
+      system: nativeSystem, apps, networks: networksOf(options), log: this.log, trace,
+      state: { list: (part) => slow.listState(part), describeFlow: (query, us) => slow.describeFlow(query, us) },
       listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,

@@ -13,6 +13,7 @@ import {
   WORKER_FD_PORT_SEND,
   WORKER_FD_SLOW_WAKE,
   WORKER_FD_STATE,
+  WORKER_FD_TRACE,
   WORKER_FD_WAKE,
   WORKER_MESSAGE_MAX,
   type WorkerStart,
@@ -27,6 +28,7 @@ export interface WorkerFds {
   readonly wake: number
   readonly slowWake: number
   readonly port: PacketSockets
+  readonly trace: number
 }
 
 /** What its supervisor hears of a worker. */
@@ -46,6 +48,7 @@ function stdio(fds: WorkerFds, control: number): ('ignore' | 'inherit' | number)
   list[WORKER_FD_SLOW_WAKE] = fds.slowWake
   list[WORKER_FD_CONTROL] = control
   list[WORKER_FD_PORT] = fds.port.fd
+  list[WORKER_FD_TRACE] = fds.trace
   if (fds.port.sendFd >= 0) list[WORKER_FD_PORT_SEND] = fds.port.sendFd
   return list
 }

@@ -10,6 +10,7 @@
  *   7         the slow path's eventfd               (its mark: DOORBELL_SLOW)
  *   8         this worker's control socket          (lib/memif/control.ts)
  *   9         this worker's port                    (WorkerStart.port says which kind)
+ *   10        trace region, writable                (traceRegionBytes(workers); its ring: 1 + worker)
  *
  * The worker sends `{ op: 'ready' }` over its control socket once it can take packets. When the control socket ends, the
  * service is gone and the worker exits. TO_FAST_STOP in its ring or SIGTERM makes it leave with 0. SIGINT
@@ -35,8 +36,9 @@ export const WORKER_FD_WAKE = 6
 export const WORKER_FD_SLOW_WAKE = 7
 export const WORKER_FD_CONTROL = 8
 export const WORKER_FD_PORT = 9
+export const WORKER_FD_TRACE = 10
 /** AF_PACKET only. */
-export const WORKER_FD_PORT_SEND = 10
+export const WORKER_FD_PORT_SEND = 11
 
 /** The port that waits at WORKER_FD_PORT. */
 export interface WorkerPort {

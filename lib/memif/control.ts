@@ -8,8 +8,12 @@
  *   tas -> application   { op: 'context', context }                              [the context's eventfd]
  *   anybody -> tas       { op: 'networks' }                                      what can be reached; no hello needed
  *   tas -> anybody       { op: 'networks', addresses, routes }                   as --ip-addr and --ip-route say
- *   anybody -> tas       { op: 'connections', first }                            the next page; `first`: from the beginning
- *   tas -> anybody       { op: 'connections', connections, more }                for the user of tas and for root; no hello needed
+ *   anybody -> tas       { op: 'state', part, first }                            the next page of a part; `first`: from the beginning
+ *   tas -> anybody       { op: 'state', part, rows, more }                       for the user of tas and for root; no hello needed
+ *   anybody -> tas       { op: 'flow', ... }                                     names one flow (statepages.ts)
+ *   tas -> anybody       { op: 'flow', detail }                                  everything about it, null if there is none; rights as for state
+ *   anybody -> tas       { op: 'trace', kinds }                                  trace these kinds (trace.ts) until the socket closes
+ *   tas -> anybody       { op: 'trace', lenBytes }                               [trace region (read-only)]; rights as for state
  *   tas -> application   { op: 'error', code, message }                          then it closes the socket
  *
  *   tas -> worker        { op: 'app', app, regionBytes }                         [region]
@@ -19,9 +23,9 @@
  * The end of the application's socket is the end of the application.
  */
 
-import type { InfoValues } from './conninfo.js'
+import type { FlowDetail, FlowQuery, StatePart, StateRows } from './statepages.js'
 
-/** Longest page of connections, and longest list of networks, in bytes; only who asks for them need have room for it. */
+/** Longest page of the state, and longest list of networks, in bytes; only who asks for them need have room for it. */
 export const CONTROL_PAGE_MAX = 1 << 16
 /** Longest control message in bytes. */
 export const CONTROL_MESSAGE_MAX = 1024
@@ -41,22 +45,18 @@ export interface WelcomeMessage {
 export interface ContextRequest { readonly op: 'context' }
 export interface ContextGrant { readonly op: 'context'; readonly context: number }
 export interface ErrorMessage { readonly op: 'error'; readonly code: string; readonly message: string }
-export interface ConnectionsRequest { readonly op: 'connections'; readonly first: boolean }
-/** One connection of a page: addresses as text, its application (0 for none), and all of INFO_NAMES. */
-export type ConnectionRow = Omit<InfoValues, 'state'> & {
-  readonly state: string
-  readonly local: string
-  readonly remote: string
-  readonly app: number
-  readonly pid: number
-  readonly name: string
-}
-export interface ConnectionsPage {
-  readonly op: 'connections'
-  readonly connections: readonly ConnectionRow[]
+export interface StateRequest { readonly op: 'state'; readonly part: StatePart; readonly first: boolean }
+export interface StatePage {
+  readonly op: 'state'
+  readonly part: StatePart
+  readonly rows: readonly StateRows[StatePart][]
   /** There may be another page. */
   readonly more: boolean
 }
+export type FlowRequest = { readonly op: 'flow' } & FlowQuery
+export interface FlowAnswer { readonly op: 'flow'; readonly detail: FlowDetail | null }
+export interface TraceRequest { readonly op: 'trace'; readonly kinds: number }
+export interface TraceGrant { readonly op: 'trace'; readonly lenBytes: number }
 export interface NetworksRequest { readonly op: 'networks' }
 export interface NetworksMessage {
   readonly op: 'networks'
@@ -68,8 +68,8 @@ export interface NetworksMessage {
 export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
 export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
 
-export type AppToTas = HelloMessage | ContextRequest | ConnectionsRequest | NetworksRequest
-export type TasToApp = WelcomeMessage | ContextGrant | ErrorMessage
+export type AppToTas = HelloMessage | ContextRequest | StateRequest | FlowRequest | TraceRequest | NetworksRequest
+export type TasToApp = WelcomeMessage | ContextGrant | TraceGrant | ErrorMessage
 export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 
 /** Encodes a control message. Throws RangeError if it is longer than CONTROL_MESSAGE_MAX. */
@@ -79,8 +79,8 @@ export function encodeControl(message: AppToTas | TasToApp | TasToWorker): Uint8
   return bytes
 }
 
-/** Encodes a page of connections or the networks. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
-export function encodePage(page: ConnectionsPage | NetworksMessage): Uint8Array {
+/** Encodes a page of the state, a flow or the networks. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
+export function encodePage(page: StatePage | FlowAnswer | NetworksMessage): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify(page))
   if (bytes.length > CONTROL_PAGE_MAX) throw new RangeError(`page of ${bytes.length} bytes`)
   return bytes

@@ -49,6 +49,11 @@ export class Doorbell {
     this.target = target
   }
 
+  /** Whether that side sleeps now. */
+  get isAsleep(): boolean {
+    return (Atomics.load(this.words, this.word) & 1) !== 0
+  }
+
   /** Call after publishing: wakes the other side if it sleeps. About 8 ns when it does not. Returns whether it had to be woken. */
   ring(): boolean {
     const sleep = Atomics.load(this.words, this.word)

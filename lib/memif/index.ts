@@ -1,6 +1,7 @@
 /** The shared-memory contract between applications, fast path and slow path. */
 export * from './layout.js'
 export * from './tcb.js'
+export * from './tcbfields.js'
 export * from './ring.js'
 export * from './packetring.js'
 export * from './appfast.js'
@@ -14,3 +15,5 @@ export * from './counters.js'
 export * from './control.js'
 export * from './connoptions.js'
 export * from './conninfo.js'
+export * from './statepages.js'
+export * from './trace.js'

@@ -35,6 +35,14 @@ export function ringBytes(capacity: number, entryWords: number): number {
   return (RING_HEADER_WORDS + capacity * entryWords) * 4
 }
 
+/** Entries that wait in a ring, seen from outside; -1 if its counters cannot be. */
+export function countRing(words: Int32Array, { firstWord, capacity }: RingPlace): number {
+  // The head first: it only comes nearer to a tail that is read later.
+  const head = Atomics.load(words, firstWord + HEAD_WORD)
+  const waiting = (Atomics.load(words, firstWord + TAIL_WORD) - head) | 0
+  return waiting >= 0 && waiting <= 2 * capacity ? Math.min(waiting, capacity) : -1
+}
+
 function checkPlace(words: Int32Array, place: RingPlace): void {
   const { firstWord, capacity, entryWords } = place
   const powers = (capacity & (capacity - 1)) === 0 && (entryWords & (entryWords - 1)) === 0
@@ -105,6 +113,16 @@ export class RingProducer {
   /** Takes the entry that `reserve` returned; visible after the next `publish`. */
   push(): void {
     this.tail = (this.tail + 1) | 0
+  }
+
+  /** Entries pushed and not yet published. */
+  get unpublished(): number {
+    return (this.tail - this.published) | 0
+  }
+
+  /** Word index of the entry pushed `back` pushes ago: 1 for the last one. */
+  pushedAt(back: number): number {
+    return this.entries + (((this.tail - back) & this.mask) << this.shift)
   }
 
   /** Makes all pushed entries visible. Returns whether there were any. About 8 ns, so call it once a batch. */
@@ -187,6 +205,11 @@ export class RingConsumer {
   /** Goes on to the next entry; the words of this one stay readable until `release`. */
   next(): void {
     this.head = (this.head + 1) | 0
+  }
+
+  /** Word index of the entry passed `back` calls of `next` ago: 1 for the last one; the reader's until `release`. */
+  passedAt(back: number): number {
+    return this.entries + (((this.head - back) & this.mask) << this.shift)
   }
 
   /** Gives all entries passed with `next` back to the producer. Returns whether there were any. */

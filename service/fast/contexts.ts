@@ -58,6 +58,8 @@ import {
   TCB_TX_BUFFER,
   TCB_TX_LOG2_U8,
   TCB_MSS_U16,
+  TRACE_BUMP,
+  TRACE_EVENT,
   WHAT_FIN_QUEUED,
   type AppRegionShape,
   type Wakeable,
@@ -67,6 +69,7 @@ import { grantedTransmitLog2, moveReceive, moveTransmit } from './buffermove.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { lookAtReceiveRound, lookAtTransmitRound, noteUse } from './rightsize.js'
+import { traceBumps, traceEvents } from './tracepoints.js'
 import { markUrgent } from './urgent.js'
 
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
@@ -175,10 +178,15 @@ export class Contexts {
 
   /** Makes events and freed bump entries visible and wakes the contexts that sleep. */
   publish(): void {
+    if (this.fast.trace.wants(TRACE_EVENT)) this.traceAll()
     for (let i = 0; i < this.active.length; i++) {
       const context = this.active[i]
       if (context.events.publish() && context.doorbell.ring()) this.fast.count(counters.APP_WAKEUPS, 1)
     }
+  }
+
+  private traceAll(): void {
+    for (const context of this.active) if (context.events.unpublished > 0) traceEvents(this.fast, context)
   }
 
   // ---- application to worker ----
@@ -204,6 +212,7 @@ export class Contexts {
       ring.next()
     }
     if (read > 0) {
+      if (this.fast.trace.wants(TRACE_BUMP)) traceBumps(this.fast, context, read)
       ring.release()
       this.fast.count(counters.APP_BUMPS, read)
     }

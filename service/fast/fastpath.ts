@@ -16,6 +16,7 @@ import {
   TCB_RCV_READ,
   TCB_RX_LOG2_U8,
   TCB_WORDS,
+  TraceWriter,
   workerCounterBase,
   type StateView,
   type WorkerPlaces,
@@ -54,6 +55,8 @@ export interface FastPathParts {
   readonly regions: RegionTable
   /** The counters region. */
   readonly counters: Float64Array
+  /** The worker's ring of the trace region; nothing is traced without. */
+  readonly trace?: TraceWriter
 }
 
 export class FastPath {
@@ -78,6 +81,7 @@ export class FastPath {
   readonly reassembly: Reassembly
   readonly sackBlocks: SackBlocks
   readonly pacing: Pacing
+  readonly trace: TraceWriter
 
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
@@ -142,6 +146,7 @@ export class FastPath {
     this.reassembly = new Reassembly(state.words, flows)
     this.sackBlocks = new SackBlocks(this.reassembly, flows)
     this.pacing = new Pacing(flows)
+    this.trace = parts.trace ?? TraceWriter.off()
     this.emitter = new Emitter(this)
     const capacity = 2 ** (log2Ceil(flows) + 1)
     this.txReady = new FlowFifo(capacity)

@@ -28,6 +28,7 @@ import {
   TCB_SND_UNA,
   TCB_SND_WND,
   TCB_SND_WSCALE_U8,
+  TRACE_TX,
   WHAT_ACTIVE,
   WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
@@ -35,6 +36,7 @@ import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { chargeUnpaced, departed, departingBytes } from './pacing.js'
 import { SEGMENT_NEW_DATA, TCP_FIN, TCP_PSH } from './segment.js'
+import { traceSent } from './tracepoints.js'
 
 /** Most payload bytes of a super-segment: the IPv4 length field holds 65,535 with headers (RFC 791, 3.1). */
 const SUPER_SEGMENT_BYTES = 65_535 - 20 - 60
@@ -276,7 +278,11 @@ export function flushPort(fast: FastPath): number {
 function flushNetwork(fast: FastPath): number {
   const waiting = fast.txEnd - fast.txFirst
   if (waiting === 0) return 0
+  const isTraced = fast.trace.wants(TRACE_TX)
+  // Of the time before: answers may be there before the call returns.
+  if (isTraced) fast.trace.stamp()
   const taken = fast.port.transmit(fast.txFirst, waiting)
+  if (isTraced) traceSent(fast, fast.txFirst, taken)
   fast.count(counters.TX_PACKETS, taken)
   fast.txFirst += taken
   if (taken < waiting) {

@@ -4,7 +4,7 @@
  *
  *   departures -> commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
  */
-import type { Doorbell } from '../../lib/memif/index.js'
+import { TRACE_RX, type Doorbell } from '../../lib/memif/index.js'
 import { beginReceiveMoves, finishTransmitMoves } from './buffermove.js'
 import { Commands, type AppSource } from './commands.js'
 import { Contexts } from './contexts.js'
@@ -14,6 +14,7 @@ import { FastPath, type FastPathParts } from './fastpath.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
 import { bindSteps, take, type Steps } from './steps.js'
+import { traceReceived } from './tracepoints.js'
 import { flushPort } from './transmit.js'
 
 /** What a worker is made of and connected to. */
@@ -86,6 +87,7 @@ export class Worker {
     const port = fast.port
     const frames = port.receive()
     if (frames === 0) return 0
+    if (fast.trace.wants(TRACE_RX)) traceReceived(fast, port, frames, false)
     const bytes = take(this.steps.frames, frames)
     fast.count(counters.RX_PACKETS, frames)
     fast.count(counters.RX_BYTES, bytes)
@@ -105,6 +107,7 @@ export class Worker {
     if (fast.loopback.marked > 0) fast.loopback.divert()
     let all = 0
     for (let frames = loop.receive(); frames > 0; frames = loop.receive()) {
+      if (fast.trace.wants(TRACE_RX)) traceReceived(fast, loop, frames, true)
       const bytes = take(this.steps.localFrames, frames)
       fast.count(counters.LOOP_PACKETS, frames)
       fast.count(counters.LOOP_BYTES, bytes)

@@ -187,6 +187,11 @@ export class App {
     this.pages.discard(place, bytes)
   }
 
+  /** Bytes of buffers in use. */
+  get bufferBytes(): number {
+    return this.buffers.usedBytes
+  }
+
   /** Bytes for buffers in the region. */
   get bufferSpace(): number {
     return this.buffers.totalBytes

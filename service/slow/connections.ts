@@ -1,8 +1,9 @@
 /** All connections by four-tuple, and the gauges of their states. */
-import type { SlowCounter } from '../../lib/memif/index.js'
+import type { SlowCounter, TraceWriter } from '../../lib/memif/index.js'
 import type { Connection, TcpState } from './connection.js'
 import type { FourTuple } from './isn.js'
 import type { Stats } from './stats.js'
+import { traceState } from './tracing.js'
 
 const GAUGES: Partial<Record<TcpState, SlowCounter>> = {
   'SYN-SENT': 'flowsSynSent',
@@ -18,6 +19,7 @@ const GAUGES: Partial<Record<TcpState, SlowCounter>> = {
 
 export class ConnectionTable {
   private readonly stats: Stats
+  private readonly trace: TraceWriter
   /** Keys are 53-bit mixes of the four-tuple; connections with the same key form a list. */
   private readonly chains = new Map<number, Connection>()
   /** Those in TIME-WAIT, the one that came first in front. */
@@ -25,8 +27,9 @@ export class ConnectionTable {
   /** Connections in the table. */
   size = 0
 
-  constructor(stats: Stats) {
+  constructor(stats: Stats, trace: TraceWriter) {
     this.stats = stats
+    this.trace = trace
   }
 
   find(tuple: FourTuple): Connection | null {
@@ -66,6 +69,7 @@ export class ConnectionTable {
     if (after !== undefined) this.stats.add(after)
     if (state === 'TIME-WAIT') this.timeWaits.add(connection)
     else this.timeWaits.delete(connection)
+    traceState(this.trace, connection, state)
     connection.state = state
   }
 

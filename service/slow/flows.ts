@@ -54,6 +54,11 @@ export class FlowTable {
     return connection !== null && connection.gen === (gen & 0xffff) ? connection : null
   }
 
+  /** The connection that has TCB `flow` now, or null. */
+  at(flow: number): Connection | null {
+    return this.connections[flow] ?? null
+  }
+
   /** Word `index` (TCB_*) of the connection's TCB. */
   word(connection: Connection, index: number): number {
     return this.state.words[this.wordAt(connection.flow) + index]

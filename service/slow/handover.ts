@@ -5,7 +5,7 @@ import {
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
-  TCB_WORDS, TO_FAST_FLOW_ADD,
+  TCB_WORDS, TO_FAST_FLOW_ADD, TRACE_FLOW, TRACE_FLOW_ADDED,
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
 import { takeBuffers } from './buffersize.js'
@@ -17,7 +17,9 @@ import { timestampValue } from './handshaketime.js'
 import { startKeepAlive } from './keepalive.js'
 import { effectiveMss } from './mss.js'
 import { beginPath } from './pathmtu.js'
+import { rawWord } from './rawword.js'
 import type { Stack } from './stack.js'
+import { traceConnection } from './tracing.js'
 
 /** Flow hash to worker: the one place that decides it for connections that we open. */
 export function workerFor(stack: Stack, hash: number): number {
@@ -53,6 +55,7 @@ export function handOver(stack: Stack, connection: Connection, rcvAdv: number, c
     stack.flows.setWord(connection, TCB_FLAGS, stack.flows.word(connection, TCB_FLAGS) | FLAG_ECN_ACCURATE)
   }
   stack.workers[connection.worker].flow(TO_FAST_FLOW_ADD, connection)
+  traceConnection(stack.trace, TRACE_FLOW, TRACE_FLOW_ADDED, connection, connection.worker)
   startKeepAlive(stack, connection)
 }
 
@@ -102,9 +105,4 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
 /** What the handshake agreed on, as FLAG_* bits. */
 function agreedFlags({ timestamps, sack, ecn }: Connection): number {
   return (timestamps ? FLAG_TIMESTAMPS : 0) | (sack ? FLAG_SACK : 0) | (ecn ? FLAG_ECN : 0)
-}
-
-/** The word that a little-endian host loads from the network-order bytes of `value`. */
-export function rawWord(value: number): number {
-  return (value << 24) | ((value & 0xff00) << 8) | ((value >>> 8) & 0xff00) | (value >>> 24)
 }

@@ -7,6 +7,7 @@ import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
 import { userTimedOut } from './usertimeout.js'
+import { traceTimer } from './tracing.js'
 
 /**
  * Does `send`, and again with doubling timeouts; ends the attempt after `retriesMax` times, or at the user timeout. The timer is the
@@ -15,6 +16,7 @@ import { userTimedOut } from './usertimeout.js'
 export function sendUntilAnswered(stack: Stack, connection: Connection, retriesMax: () => number, send: () => void): void {
   stack.timers.cancel(connection.timer)
   const timer = new Timer(() => {
+    traceTimer(stack.trace, connection, 'handshake')
     if (connection.retries >= retriesMax() || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
     connection.retries++
     stack.stats.add('handshakeRetransmits')

@@ -10,6 +10,7 @@ import { outstanding, quietMs } from './flowstate.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
+import { traceTimer } from './tracing.js'
 
 /** Keepalive of a connection with a flow begins, changes or ends, as its options say. */
 export function startKeepAlive(stack: Stack, connection: Connection): void {
@@ -26,6 +27,7 @@ function lookIn(stack: Stack, connection: Connection, ms: number): void {
 }
 
 function look(stack: Stack, connection: Connection): void {
+  traceTimer(stack.trace, connection, 'keepalive')
   if (connection.phase !== 'worker') return
   const { keepIdleMs } = connection.options
   const heard = stack.flows.word(connection, TCB_HEARD_MS)

@@ -5,6 +5,7 @@ import { ETIMEDOUT } from './errno.js'
 import type { Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
+import { traceTimer } from './tracing.js'
 
 /**
  * The application has closed `connection` and gives it `lingerMs`: unless our FIN is acknowledged by then the connection is
@@ -17,6 +18,7 @@ export function linger(stack: Stack, connection: Connection, lingerMs: number): 
 }
 
 function expire(stack: Stack, connection: Connection): void {
+  traceTimer(stack.trace, connection, 'linger')
   if (connection.phase !== 'worker' || stack.flows.hasFlag(connection, FLAG_FIN_ACKED)) return
   stack.stats.add('lingerResets')
   abortConnection(stack, connection, ETIMEDOUT)

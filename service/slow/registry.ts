@@ -169,6 +169,11 @@ export class AppRegistry {
     return false
   }
 
+  /** All applications that are not gone. */
+  all(): Iterable<App> {
+    return this.active
+  }
+
   /** All contexts of applications that are not gone. */
   * contexts(): Generator<AppContext> {
     for (const app of this.active) {

@@ -5,7 +5,8 @@
  * nothing outstanding is not looked at.
  */
 import {
-  FLAG_SACK, TCB_RTTVAR_US4, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH,
+  FLAG_SACK, TCB_RTTVAR_US4, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_UNWATCH, TRACE_LOSS_PERSIST,
+  TRACE_LOSS_TIMEOUT,
 } from '../../lib/memif/index.js'
 import { onQuiet } from './autotune.js'
 import { intervalUs, onActive, onIdle } from './congestion/control.js'
@@ -19,6 +20,7 @@ import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
 import { Timer } from './timers.js'
+import { traceLoss, traceTimer } from './tracing.js'
 import { userTimedOut, userTimeoutEndUs } from './usertimeout.js'
 
 /** Clock granularity G (RFC 6298, 2.3). */
@@ -41,7 +43,7 @@ export function watch(stack: Stack, connection: Connection): void {
   connection.progressUs = stack.nowUs
   connection.unackedUs = stack.nowUs
   connection.stallSinceUs = -1
-  connection.timer ??= new Timer(() => look(stack, connection))
+  connection.timer ??= new Timer(() => onTimer(stack, connection))
   onActive(stack, connection)
   lookLater(stack, connection)
 }
@@ -91,6 +93,11 @@ function lookLater(stack: Stack, connection: Connection): void {
   const endUs = userTimeoutEndUs(connection, connection.unackedUs)
   const dueUs = Math.max(Math.min(timeoutUs, probeUs, endUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
+}
+
+function onTimer(stack: Stack, connection: Connection): void {
+  traceTimer(stack.trace, connection, 'retransmission')
+  look(stack, connection)
 }
 
 function look(stack: Stack, connection: Connection): void {
@@ -152,6 +159,7 @@ function probe(stack: Stack, connection: Connection): void {
   if (hasGivenUp(stack, connection)) return
   connection.isProbing = true
   stack.stats.add('persistProbes')
+  traceLoss(stack, connection, TRACE_LOSS_PERSIST)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_PROBE, connection)
 }
 
@@ -159,6 +167,7 @@ function retransmit(stack: Stack, connection: Connection): void {
   const isFirst = connection.backoff === 0
   if (hasGivenUp(stack, connection)) return
   stack.stats.add('rtoTimeouts')
+  traceLoss(stack, connection, TRACE_LOSS_TIMEOUT)
   // What is sent again has the length that the path is now believed to carry.
   onPathTimeout(stack, connection)
   onRetransmissionTimeout(stack, connection, isFirst)

@@ -3,7 +3,7 @@ import type { Port } from '../../native/index.js'
 import {
   EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
   SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type StateView,
+  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, TraceWriter, type FlowDetail, type FlowQuery, type StatePart, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
@@ -17,11 +17,11 @@ import type { Connection } from './connection.js'
 import { ConnectionTable } from './connections.js'
 import { ENETDOWN } from './errno.js'
 import { onAckMessage, onFlowEvent, onProbeMessage, onRemoved } from './flowevents.js'
+import { describeFlow } from './flowdetail.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
-import { rawWord } from './handover.js'
 import { abortHandshake } from './handshakeend.js'
-import { ConnectionListing } from './listing.js'
+import { StateListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
 import { TupleHash } from './isn.js'
@@ -33,6 +33,7 @@ import { receiveFrame } from './packets.js'
 import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
+import { rawWord } from './rawword.js'
 import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
@@ -41,6 +42,7 @@ import { Stats } from './stats.js'
 import { SynCookies } from './syncookies.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
+import { traceMessage, tracedPort } from './tracing.js'
 import { type AppRegion, WorkerChannel, type WorkerLink } from './workers.js'
 
 /** Work of one poll, for each worker's ring and for the timers. */
@@ -76,6 +78,8 @@ export interface SlowEnv {
   readonly nowUs: number
   /** Gives pages of an application's region back to the machine; they read as zeros from then on. */
   readonly discard?: (region: AppRegion, fromByte: number, lenBytes: number) => void
+  /** The slow path's ring of the trace region; nothing is traced without. */
+  readonly trace?: TraceWriter
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
 }
@@ -132,9 +136,14 @@ export class SlowPath {
     this.stack.hostKernel.fromKernel(frame, lenBytes)
   }
 
-  /** All connections, a page at a time. */
-  listConnections(): ConnectionListing {
-    return new ConnectionListing(this.stack)
+  /** A part of the state, a page at a time. */
+  listState(part: StatePart): StateListing {
+    return new StateListing(this.stack, part)
+  }
+
+  /** Everything about one connection at `nowUs`, null if there is none. */
+  describeFlow(query: FlowQuery, nowUs: number): FlowDetail | null {
+    return describeFlow(this.stack, query, nowUs)
   }
 
   /** The process of worker `index` has ended, and the next one has not begun yet: nothing waits for its answers any more. */
@@ -204,6 +213,8 @@ export class SlowPath {
     const flow = words[entry + SF_FLOW]
     const gen = words[entry + SF_GEN]
     const type = words[entry + SF_TYPE]
+    // The word behind the generation: WHAT_* bits, or the number that the type gives.
+    traceMessage(stack.trace, stack.state, worker.index, type, flow, gen, words[entry + SF_WHAT], words[entry + SF_PACKET_LEN])
     if (type === TO_SLOW_PACKET) this.receivePacket(worker, entry, flow, gen)
     else if (type === TO_SLOW_FLOW) onFlowEvent(stack, flow, gen, words[entry + SF_WHAT])
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
@@ -228,7 +239,9 @@ export class SlowPath {
 }
 
 function buildStack(env: SlowEnv): Stack {
-  const { state, config, port, log, nowUs } = env
+  const { state, config, log, nowUs } = env
+  const trace = env.trace ?? TraceWriter.off()
+  const port = tracedPort(env.port, trace)
   const stats = new Stats(env.counters)
   const timers = new Timers()
   const routes = new Routes(config.addresses, config.routes)
@@ -241,13 +254,13 @@ function buildStack(env: SlowEnv): Stack {
   }, nowUs)
   const loopback = new LoopbackQueue(hash, env.workers.length)
   const stack: Stack = {
-    config, state, stats, log, timers, routes, arp, hash, nowUs,
+    config, state, stats, log, trace, timers, routes, arp, hash, nowUs,
     loopback,
     output: new Output(port, routes, arp, env.mac, config.tcp.ttl, loopback),
-    workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
+    workers: env.workers.map((link, index) => new WorkerChannel(state, index, link, trace)),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
-    connections: new ConnectionTable(stats),
+    connections: new ConnectionTable(stats, trace),
     listeners: new Listeners(),
     algorithms: new Algorithms(config, env.congestionModule ?? null),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),

@@ -1,5 +1,5 @@
 /** The parts of the slow path, as they know each other. */
-import type { StateView } from '../../lib/memif/index.js'
+import type { StateView, TraceWriter } from '../../lib/memif/index.js'
 import type { TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
 import type { ChallengeLimit } from './challengelimit.js'
@@ -29,6 +29,7 @@ export interface Stack {
   readonly state: StateView
   readonly stats: Stats
   readonly log: Logger
+  readonly trace: TraceWriter
   readonly timers: Timers
   readonly routes: Routes
   readonly arp: ArpCache

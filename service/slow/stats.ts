@@ -1,5 +1,5 @@
 /** The slow path's block of the counters region. */
-import { slowCounter, SLOW_COUNTERS, type SlowCounter } from '../../lib/memif/index.js'
+import { slowCounter, SLOW_COUNTERS, workerCounter, workerCounterBase, type SlowCounter, type WorkerCounter } from '../../lib/memif/index.js'
 
 /** Adds to counters by name. */
 export class Stats {
@@ -15,6 +15,11 @@ export class Stats {
   /** Adds `amount`, which is negative when a gauge falls. */
   add(name: SlowCounter, amount = 1): void {
     this.counters[this.places.get(name) as number] += amount
+  }
+
+  /** A counter of worker `worker`, which adds to it. */
+  ofWorker(worker: number, name: WorkerCounter): number {
+    return this.counters[workerCounterBase(worker) + workerCounter(name)]
   }
 
   get(name: SlowCounter): number {

@@ -1,4 +1,4 @@
-/** What can be told about a connection (EV_CONN_INFO, `tas stat --connections`): from its TCB and from the slow path. */
+/** What can be told about a connection (EV_CONN_INFO, `tas state`): from its TCB and from the slow path. */
 import {
   FLAG_ECN, FLAG_FIN_RECEIVED, FLAG_NAGLE, FLAG_SACK, FLAG_TIMESTAMPS, INFO_ECN, INFO_KEEP_ALIVE, INFO_NAMES, INFO_NO_DELAY,
   INFO_SACK, INFO_TIMESTAMPS, INFO_WINDOW_SCALING, TCB_FLAGS, TCB_OOO_END, TCB_OOO_START, TCB_RATE_KBPS, TCB_RCV_NXT,

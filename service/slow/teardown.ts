@@ -11,7 +11,7 @@
  * received bytes from the buffer. After an error the buffer stays until the application has read the event.
  */
 import {
-  TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
+  TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT, TRACE_FLOW, TRACE_FLOW_REMOVED,
 } from '../../lib/memif/index.js'
 import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
@@ -23,6 +23,7 @@ import { sendFlowReset } from './reset.js'
 import { reportedError } from './softerror.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
+import { traceConnection, traceTimer } from './tracing.js'
 
 /** How long an application's FIN may take from its library to the worker before we send one, microseconds. */
 const FIN_PATIENCE_US = 5_000_000
@@ -105,7 +106,10 @@ function enterTimeWait(stack: Stack, connection: Connection): void {
   if (oldest !== undefined && timeWaits.size >= stack.config.tcp.timeWaitMax) endTimeWait(stack, oldest)
   stack.connections.setState(connection, 'TIME-WAIT')
   removeFlow(stack, connection)
-  connection.timer = new Timer(() => endTimeWait(stack, connection))
+  connection.timer = new Timer(() => {
+    traceTimer(stack.trace, connection, 'time-wait')
+    endTimeWait(stack, connection)
+  })
   restartTimeWait(stack, connection)
 }
 
@@ -143,6 +147,7 @@ function removeFlow(stack: Stack, connection: Connection): void {
 export function onFlowRemoved(stack: Stack, connection: Connection): void {
   if (connection.phase !== 'removing') return
   stack.flows.markFree(connection)
+  traceConnection(stack.trace, TRACE_FLOW, TRACE_FLOW_REMOVED, connection)
   connection.sndNxt = stack.flows.sndMax(connection)
   connection.rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
   connection.tsRecent = stack.flows.word(connection, TCB_TS_RECENT)

@@ -2,8 +2,9 @@
 import {
   BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
   SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_FLAGS, TO_FAST_PACKET, type Doorbell,
-  type StateView, type Wakeable,
+  type StateView, type TraceWriter, type Wakeable,
 } from '../../lib/memif/index.js'
+import { traceMessage } from './tracing.js'
 
 /** An application's region as the service knows it. */
 export interface AppRegion {
@@ -61,18 +62,25 @@ export class WorkerChannel {
   readonly toSlow: PacketRingConsumer
   private readonly toFast: PacketRingProducer
   private readonly state: StateView
+  private readonly trace: TraceWriter
   private waiting: Command[] = []
   /** Commands of `flow` and `flags` that wait, by `keyOf`. */
   private readonly waitingFlows = new Map<number, Command>()
   private waitingPackets = 0
 
-  constructor(state: StateView, index: number, link: WorkerLink) {
+  constructor(state: StateView, index: number, link: WorkerLink, trace: TraceWriter) {
     const places = state.places.workers[index]
     this.index = index
     this.link = link
     this.state = state
+    this.trace = trace
     this.toSlow = new PacketRingConsumer(state.words, places.toSlow)
     this.toFast = new PacketRingProducer(state.words, places.toFast)
+  }
+
+  /** Commands that have found no room yet. */
+  get waitingCommands(): number {
+    return this.waiting.length
   }
 
   /** A command about a flow (TO_FAST_FLOW_*). */
@@ -175,6 +183,7 @@ export class WorkerChannel {
     const entry = this.toFast.reserve()
     if (entry < 0) return false
     const words = this.toFast.words
+    traceMessage(this.trace, this.state, this.index, command.type, command.flow, command.gen, command.first, command.packet?.length ?? command.second)
     words[entry + SF_TYPE] = command.type
     words[entry + SF_FLOW] = command.flow
     words[entry + SF_GEN] = command.gen

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import type { ConnectionRow } from '../../lib/memif/index.js'
+import type { ConnectionRow } from '../../tools/control/connections.js'
 import { compiled, statistic, until } from '../../tools/netlab/index.js'
 import { describeHosts } from './harness.js'
 import { openFromLinux, openFromTas } from './pairs.js'

@@ -12,7 +12,7 @@ import {
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
   TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
-  writeStateHeader, type AppRegionShape, type WorkerCounter,
+  writeStateHeader, type AppRegionShape, type WorkerCounter, TraceWriter,
 } from '../../lib/memif/index.js'
 import { ETHERNET_HEADER_BYTES, parseIpv4, parseTcp, tcpChecksumGood, type TcpParsed } from '../../lib/wire/index.js'
 import { LoopPort } from '../../native/loopport.js'
@@ -97,7 +97,7 @@ export class FastHarness {
   private flowMade = 0
   private readonly makeWorker: () => Worker
 
-  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean; flows?: number } = {}) {
+  constructor(options: { offload?: boolean; burst?: number; toSlowEntries?: number; queueMax?: number; vlanStrip?: boolean; flows?: number; trace?: TraceWriter } = {}) {
     const stateShape = { workers: 1, flows: options.flows ?? 16, toSlowEntries: options.toSlowEntries ?? 64, toFastEntries: 64, packetAreaBytes: 65536 }
     const memory = new SharedArrayBuffer(placeState(stateShape).totalBytes)
     writeStateHeader(new Int32Array(memory), stateShape)
@@ -125,7 +125,7 @@ export class FastHarness {
       memory: (region) => new Uint8Array(this.regionAt.get(region) ?? new ArrayBuffer(0)),
       onTransmit: (frame, gso) => void this.frames.push({ frame, gso }),
     })
-    this.makeWorker = () => this.newWorker(appShape, options.vlanStrip ?? false)
+    this.makeWorker = () => this.newWorker(appShape, options.vlanStrip ?? false, options.trace ?? TraceWriter.off())
     this.worker = this.makeWorker()
     this.toFast = new PacketRingProducer(this.state.words, this.state.places.workers[0].toFast)
     this.toSlow = new PacketRingConsumer(this.state.words, this.state.places.workers[0].toSlow)
@@ -134,11 +134,11 @@ export class FastHarness {
     this.pass()
   }
 
-  private newWorker(shape: AppRegionShape, vlanStrip: boolean): Worker {
+  private newWorker(shape: AppRegionShape, vlanStrip: boolean, trace: TraceWriter): Worker {
     const regions = new Regions()
     regions.add(0, this.state.buffer)
     return new Worker({
-      state: this.state, worker: 0, port: this.port, loop: new LoopPort({ beside: this.port, regions }), counters: this.counters, vlanStrip,
+      state: this.state, worker: 0, port: this.port, loop: new LoopPort({ beside: this.port, regions }), counters: this.counters, vlanStrip, trace,
       regions: {
         add: (index, memory) => {
           this.regionAt.set(index, memory)

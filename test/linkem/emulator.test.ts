@@ -99,7 +99,7 @@ describe('emulator', () => {
 
   it('capture -> both sides with what became of each packet', () => {
     const pieces: Uint8Array[] = []
-    const { emulator, a } = rig({ loss: 1 }, 10, new PcapngWriter(['a', 'b'], 65_535, (bytes) => pieces.push(bytes.slice())))
+    const { emulator, a } = rig({ loss: 1 }, 10, new PcapngWriter(['a', 'b'], 65_535, (bytes) => pieces.push(bytes.slice()), 'test'))
     a.inject(tcpFrame(60, 0), 10)
     emulator.step(10)
     emulator.setOptions(directionOptions({}), directionOptions({}))

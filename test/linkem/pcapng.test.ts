@@ -31,7 +31,7 @@ const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
 function writeFile(snapBytes: number, body: (writer: PcapngWriter) => void): Uint8Array {
   const pieces: Uint8Array[] = []
-  const writer = new PcapngWriter(['left', 'right0'], snapBytes, (bytes) => pieces.push(bytes.slice()))
+  const writer = new PcapngWriter(['left', 'right0'], snapBytes, (bytes) => pieces.push(bytes.slice()), 'tas-linkem')
   body(writer)
   writer.flush()
   return Buffer.concat(pieces)
@@ -86,5 +86,5 @@ describe('pcapng', () => {
     expect(packets.map(({ body }) => body.getUint32(16, true))).toEqual(Array.from({ length: 1000 }, (_, i) => i * 10))
   })
 
-  it('snap length that cannot be -> refused', () => expect(() => new PcapngWriter([], 0, () => undefined)).toThrow(RangeError))
+  it('snap length that cannot be -> refused', () => expect(() => new PcapngWriter([], 0, () => undefined, 'test')).toThrow(RangeError))
 })

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { CONTEXTS_MAX, encodeControl, INFO_NAMES, LAYOUT_VERSION, type ConnectionRow, type InfoValues } from '../../lib/memif/index.js'
-import { ControlServer, mayConnect, type ControlEnv } from '../../service/control.js'
+import {
+  CONTEXTS_MAX, encodeControl, FLOW_COLUMNS, LAYOUT_VERSION, STATE_PAGE_ROWS, STATE_PARTS, type FlowQuery, type RingFill, type StatePart,
+  type StateRows,
+} from '../../lib/memif/index.js'
+import { ControlServer, mayConnect, type ControlEnv, type StateSource } from '../../service/control.js'
 import type { ControlSystem, Credentials, WakeFd } from '../../service/system.js'
 
 const LISTEN = 3
@@ -71,6 +74,8 @@ class FakeSystem implements ControlSystem {
 
 let system: FakeSystem
 let calls: string[]
+/** Kinds of trace entries that were wanted, one after the other. */
+let wanted: number[]
 let server: ControlServer
 
 function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
@@ -90,7 +95,8 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       },
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
-    connections: () => ({ next: () => ({ connections: [], more: false }) }),
+    state: { list: () => ({ next: () => ({ rows: [], more: false }) }), describeFlow: () => null },
+    trace: { lenBytes: 12_345, readOnlyFd: 6, want: (kinds) => void wanted.push(kinds) },
     networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
     changed: () => undefined,
     retire: (close) => close(),
@@ -122,6 +128,7 @@ const CONTEXT = encodeControl({ op: 'context' })
 beforeEach(() => {
   system = new FakeSystem()
   calls = []
+  wanted = []
   server = makeServer()
   server.start()
 })
@@ -136,52 +143,74 @@ describe('control: networks', () => {
   })
 })
 
-describe('control: connections', () => {
-  const ask = (first: boolean): Uint8Array => encodeControl({ op: 'connections', first })
-  const row = (remote: string): ConnectionRow => ({
-    ...Object.fromEntries(INFO_NAMES.map((name) => [name, 0xffffffff])) as InfoValues,
-    state: 'SYN-RECEIVED', local: '255.255.255.255:65535', remote, app: 255, pid: 4_194_304, name: '\u0001'.repeat(64),
-  })
+describe('control: state', () => {
+  const ask = (first: boolean, part: StatePart = 'flows'): Uint8Array => encodeControl({ op: 'state', part, first })
+  const longName = '\u0001'.repeat(64)
   /** Walks of three pages, numbered. */
-  function listings(changes: Partial<ControlEnv> = {}): void {
+  function listings(changes: Partial<StateSource> = {}, env: Partial<ControlEnv> = {}): void {
     let walks = 0
     makeServer({
-      connections: () => {
-        const walk = ++walks
-        let page = 0
-        return { next: () => ({ connections: [row(`walk ${walk} page ${++page}`)], more: page < 3 }) }
+      state: {
+        list: () => {
+          const walk = ++walks
+          let page = 0
+          return { next: () => ({ rows: [[walk, ++page]], more: page < 3 }) }
+        },
+        describeFlow: () => null,
+        ...changes,
       },
-      ...changes,
+      ...env,
     }).start()
   }
-  const remoteOf = (answer: Sent | undefined): unknown => {
-    const { connections, more } = answer?.message as { connections: ConnectionRow[]; more: boolean }
-    return [connections[0].remote, more]
-  }
+  const pageOf = (answer: Sent | undefined): unknown => [answer?.message['part'], answer?.message['rows'], answer?.message['more']]
 
-  it('without hello -> page after page; first -> from the beginning; each client walks by itself', () => {
+  it('without hello -> page after page; first -> from the beginning; each client walks by itself, and through each part', () => {
     listings()
-    expect([true, false, false].map((first) => remoteOf(say(first ? connect(20) : 20, ask(first))))).toEqual([
-      ['walk 1 page 1', true], ['walk 1 page 2', true], ['walk 1 page 3', false],
+    expect([true, false, false].map((first) => pageOf(say(first ? connect(20) : 20, ask(first))))).toEqual([
+      ['flows', [[1, 1]], true], ['flows', [[1, 2]], true], ['flows', [[1, 3]], false],
     ])
-    expect(remoteOf(say(20, ask(false)))).toEqual(['walk 2 page 1', true])
-    expect(remoteOf(say(connect(21), ask(false)))).toEqual(['walk 3 page 1', true])
-    expect(remoteOf(say(20, ask(true)))).toEqual(['walk 4 page 1', true])
+    expect(pageOf(say(20, ask(false)))).toEqual(['flows', [[2, 1]], true])
+    expect(pageOf(say(connect(21), ask(false)))).toEqual(['flows', [[3, 1]], true])
+    expect(pageOf(say(20, ask(true)))).toEqual(['flows', [[4, 1]], true])
+    expect(pageOf(say(20, ask(false, 'apps')))).toEqual(['apps', [[5, 1]], true])
+    expect(pageOf(say(20, ask(false)))).toEqual(['flows', [[4, 2]], true])
     expect(calls).toEqual([])
   })
 
-  it('a full page of the longest rows -> fits a message', () => {
-    listings({ connections: () => ({ next: () => ({ connections: Array.from({ length: 32 }, () => row('255.255.255.255:65535')), more: false }) }) })
-    expect(say(connect(20), ask(true))?.message).toMatchObject({ op: 'connections', more: false })
+  const most = 0xffffffff
+  const ring: RingFill = [4096, 4096]
+  const longest: StateRows = {
+    workers: { worker: 15, isAsleep: false, flows: most, toSlow: ring, toFast: ring, waitingCommands: most },
+    apps: {
+      app: 255, pid: 4_194_304, name: longName, contexts: 64, listeners: most, connections: most, regionBytes: 2 ** 38, bufferBytes: 2 ** 38,
+      bufferRoomBytes: 2 ** 38,
+    },
+    contexts: {
+      app: 255, context: 63, isAsleep: false, isBlocked: false, slowEvents: ring, requests: ring, events: Array<RingFill>(16).fill(ring),
+      bumps: Array<RingFill>(16).fill(ring),
+    },
+    listeners: { app: 255, context: 63, ip: most, port: 65_535, backlog: 65_535, halfOpen: most, waiting: most, accepts: most, isShared: false },
+    flows: FLOW_COLUMNS.map(() => most),
+  }
+  it.each(STATE_PARTS)('a full page of the longest rows of %s -> fits a message', (part) => {
+    listings({ list: () => ({ next: () => ({ rows: Array.from({ length: STATE_PAGE_ROWS[part] }, () => longest[part]), more: false }) }) })
+    expect(say(connect(20), ask(true, part))?.message).toMatchObject({ op: 'state', more: false })
   })
 
   it('another user, though --socket-mode lets it in -> EACCES; root -> answered', () => {
-    listings({ socketMode: 0o666 })
-    system.credentials = { pid: 77, uid: 4000, gid: 4000 }
-    expect(say(connect(20), ask(true))?.message).toMatchObject({ op: 'error', code: 'EACCES' })
-    expect(system.closed).toContain(20)
+    listings({}, { socketMode: 0o666 })
+    for (const [fd, question] of [[20, ask(true)], [21, encodeControl({ op: 'flow', flow: 1 })]] as const) {
+      system.credentials = { pid: 77, uid: 4000, gid: 4000 }
+      expect(say(connect(fd), question)?.message).toMatchObject({ op: 'error', code: 'EACCES' })
+      expect(system.closed).toContain(fd)
+    }
     system.credentials = { pid: 77, uid: 0, gid: 0 }
-    expect(say(connect(21), ask(true))?.message).toMatchObject({ op: 'connections' })
+    expect(say(connect(22), ask(true))?.message).toMatchObject({ op: 'state' })
+  })
+
+  it('a part that there is not -> EPROTO', () => {
+    listings()
+    expect(say(connect(20), text('{"op":"state","part":"toString","first":true}'))?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
   })
 
   it('asks and does not read, or too often -> closed', () => {
@@ -194,6 +223,59 @@ describe('control: connections', () => {
     say(21, ask(true))
     expect(system.closed).toEqual([20, 21])
   })
+
+  it('one flow by number or by both ends -> asked for; nothing known -> null', () => {
+    const asked: FlowQuery[] = []
+    listings({
+      describeFlow: (query) => {
+        asked.push(query)
+        return null
+      },
+    })
+    connect(20)
+    expect(say(20, encodeControl({ op: 'flow', flow: 7 }))?.message).toEqual({ op: 'flow', detail: null })
+    say(20, encodeControl({ op: 'flow', localIp: 0xff000001, localPort: 80, remoteIp: 2, remotePort: 5000 }))
+    expect(asked).toEqual([{ flow: 7 }, { localIp: 0xff000001 | 0, localPort: 80, remoteIp: 2, remotePort: 5000 }])
+  })
+
+  it.each(['{"op":"flow"}', '{"op":"flow","flow":"7"}', '{"op":"flow","flow":0.5}', '{"op":"flow","localIp":1,"localPort":2,"remoteIp":3}'])(
+    '%s -> EPROTO', (question) => {
+      listings()
+      expect(say(connect(20), text(question))?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
+    })
+})
+
+describe('control: trace', () => {
+  const ask = (kinds: number): Uint8Array => encodeControl({ op: 'trace', kinds })
+
+  it('asked for without hello -> the region, read-only; two tools -> what either wants, until its socket closes', () => {
+    expect(say(connect(20), ask(1))).toEqual({ fd: 20, message: { op: 'trace', lenBytes: 12_345 }, fds: [6] })
+    say(connect(21), ask(6))
+    say(20, ask(8))
+    say(20, new Uint8Array(0))
+    say(21, new Uint8Array(0))
+    expect(wanted).toEqual([1, 7, 14, 6, 0])
+    expect(system.closed).not.toContain(6)
+  })
+
+  it('service stops -> nothing is traced any more', () => {
+    say(connect(20), ask(1))
+    server.closeAll()
+    expect(wanted).toEqual([1, 0])
+  })
+
+  it('another user -> EACCES, nothing is traced', () => {
+    makeServer({ socketMode: 0o666 }).start()
+    system.credentials = { pid: 77, uid: 4000, gid: 4000 }
+    expect(say(connect(20), ask(1))?.message).toMatchObject({ op: 'error', code: 'EACCES' })
+    expect(wanted).toEqual([])
+  })
+
+  it.each(['{"op":"trace"}', '{"op":"trace","kinds":0}', '{"op":"trace","kinds":0.5}', '{"op":"trace","kinds":1024}', '{"op":"trace","kinds":-1}'])(
+    '%s -> EPROTO, nothing is traced', (question) => {
+      expect(say(connect(20), text(question))?.message).toMatchObject({ op: 'error', code: 'EPROTO' })
+      expect(wanted).toEqual([])
+    })
 })
 
 describe('control: handshake', () => {

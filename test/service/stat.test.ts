@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import {
-  COUNTERS_BYTES, INFO_NAMES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS, type ConnectionRow,
-  type InfoValues,
+  COUNTERS_BYTES, INFO_NAMES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS, type InfoValues,
 } from '../../lib/memif/index.js'
+import type { ConnectionRow } from '../../tools/control/connections.js'
 import { formatConnections, formatConnectionsJson } from '../../tools/stat/connections.js'
 import { formatJson, formatText, uptime } from '../../tools/stat/format.js'
 import { parseStatOptions } from '../../tools/stat/options.js'
@@ -84,7 +84,7 @@ describe('stat: output', () => {
 describe('stat: connections', () => {
   const zero = Object.fromEntries(INFO_NAMES.map((name) => [name, 0])) as InfoValues
   const row: ConnectionRow = {
-    ...zero, state: 'ESTABLISHED', local: '10.0.0.1:80', remote: '10.0.0.2:5000', app: 1, pid: 42, name: 'web', rttUs: 120, rtoUs: 200_000,
+    ...zero, flow: 5, gen: 1, worker: 0, context: 0, state: 'ESTABLISHED', local: '10.0.0.1:80', remote: '10.0.0.2:5000', app: 1, pid: 42, name: 'web', rttUs: 120, rtoUs: 200_000,
     cwndBytes: 14_480, sndWndBytes: 65_535, sentBytes: 1_234_567, heardMs: 7,
   }
 

@@ -6,6 +6,7 @@ import { SimHost } from './host.js'
 import { GOOD_LINK, SimNetwork } from './network.js'
 import { CLIENT_IP, MINUTE_US, SERVER_IP } from './scene.js'
 import { Side } from './stream.js'
+import { listConnections } from '../connectionlist.js'
 
 const PORT = 80
 const BYTES = 3_000_000
@@ -40,8 +41,8 @@ function transfer(seed: number, cc: Partial<CongestionConfig>, ecn: EcnMode = 'a
   return { net, client, server, calling, serving }
 }
 
-function inForce({ client }: Scene): string {
-  const [row] = client.slow.listConnections().next().connections
+function inForce({ client, net }: Scene): string {
+  const [row] = listConnections(client.slow, net.nowUs)
   return CONGESTION_CONTROLS[row?.congestion ?? -1]
 }
 

@@ -5,7 +5,7 @@
 import {
   COUNTERS_BYTES, Doorbell, log2Ceil, placeContext, placeState, SF_APP, SF_FLOW, SF_GEN, SF_WHAT, slowCounter,
   StateView, TCB_WORDS, TO_FAST_APP_REMOVE, TO_FAST_FLOW_REMOVE, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, writeStateHeader, type AppRegionShape, type SlowCounter,
+  TO_SLOW_FLOW_REMOVED, writeStateHeader, type AppRegionShape, type SlowCounter, type TraceWriter,
 } from '../../lib/memif/index.js'
 import * as wire from '../../lib/wire/index.js'
 import {
@@ -27,6 +27,7 @@ export interface HostOptions {
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
   readonly congestionModule?: Algorithm
+  readonly trace?: TraceWriter
   /** Pages are given back: `Host.discarded` says which. */
   readonly discards?: boolean
   /** The peer's address is not known yet. */
@@ -93,6 +94,7 @@ export class Host {
       })),
       random: { u32: () => (random = (Math.imul(random, 1103515245) + 12345) >>> 0) },
       secret: Uint8Array.from({ length: 16 }, (_, i) => i),
+      ...(options.trace ? { trace: options.trace } : {}),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
       ...(options.congestionModule ? { congestionModule: options.congestionModule } : {}),
       appEnded: (app) => this.ended.push(app),

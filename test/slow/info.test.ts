@@ -10,6 +10,8 @@ import {
 import { PEER_PORT, RX_BUF, TX_BUF } from './harness.js'
 import { errorFrame, quote } from './icmpframes.js'
 import { accepted, CONNECTION, listening, type Open, opened, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, shakeHands, TCP_SYN } from './scenes.js'
+import { connectionRows } from '../../tools/control/connections.js'
+import { listConnections } from '../connectionlist.js'
 
 const ENOTCONN = 107
 
@@ -120,31 +122,30 @@ describe('list of connections', () => {
     shakeHands(host)
     host.send({ seq: PEER_ISS, flags: TCP_SYN, remotePort: PEER_PORT + 1 })
     context.read()
-    const page = host.slow.listConnections().next()
-    expect(page.more).toBe(false)
-    expect(page.connections).toMatchObject([
+    expect(host.slow.listState('flows').next(host.nowUs).more).toBe(false)
+    expect(listConnections(host.slow, host.nowUs)).toMatchObject([
       { state: 'ESTABLISHED', local: '10.0.0.1:80', remote: `10.0.0.2:${PEER_PORT}`, app: app.id, pid: 1, name: 'test', mssBytes: 536 },
       { state: 'SYN-RECEIVED', local: '10.0.0.1:80', remote: `10.0.0.2:${PEER_PORT + 1}`, mssBytes: 0, rtoUs: 0 },
     ])
   })
 
   it('more than a page, and connections that come and go between two -> those that stay are seen once, it ends', () => {
-    const { host } = listening({}, 200)
-    const remotePorts = Array.from({ length: 100 }, (_, i) => 3000 + i)
+    const { host } = listening({}, 400)
+    const remotePorts = Array.from({ length: 300 }, (_, i) => 3000 + i)
     for (const remotePort of remotePorts) host.send({ seq: PEER_ISS, flags: TCP_SYN, remotePort })
-    const listing = host.slow.listConnections()
+    const listing = host.slow.listState('flows')
     const seen: string[] = []
     let more = true
     for (let pages = 0; more; pages++) {
       expect(pages).toBeLessThan(5)
-      const page = listing.next()
-      seen.push(...page.connections.map(({ remote }) => remote))
+      const page = listing.next(host.nowUs)
+      seen.push(...connectionRows(page.rows as readonly number[][], []).map(({ remote }) => remote))
       more = page.more
       host.send({ seq: PEER_ISS, flags: TCP_SYN, remotePort: REMOTE_PORT + pages })
-      host.send({ seq: PEER_ISS + 1, flags: 4, remotePort: 3099 - pages })
+      host.send({ seq: PEER_ISS + 1, flags: 4, remotePort: 3299 - pages })
     }
-    expect(seen.slice(0, 96)).toEqual(remotePorts.slice(0, 96).map((port) => `10.0.0.2:${port}`))
+    expect(seen.slice(0, 290)).toEqual(remotePorts.slice(0, 290).map((port) => `10.0.0.2:${port}`))
     expect(new Set(seen).size).toBe(seen.length)
-    expect(seen.length).toBeLessThanOrEqual(100)
+    expect(seen.length).toBeLessThanOrEqual(300)
   })
 })

@@ -6,7 +6,7 @@ import {
 } from '../../lib/memif/index.js'
 import { parseArp } from '../../lib/wire/index.js'
 import { RX_CHECKSUM_GOOD, RX_LOOPBACK } from '../../native/port.js'
-import { rawWord } from '../../service/slow/handover.js'
+import { rawWord } from '../../service/slow/rawword.js'
 import { TupleHash } from '../../service/slow/isn.js'
 import { LoopbackQueue } from '../../service/slow/loopback.js'
 import { arpFrame, Host, LISTEN_PORT, OUR_IP, OUR_MAC, PEER_IP, segmentFrame, type HostOptions } from './harness.js'

@@ -1,7 +1,7 @@
 /** Parts on their own: timers, buffers, hashes, ports, the connection table, the check of a sequence number. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { COUNTERS_BYTES } from '../../lib/memif/index.js'
+import { COUNTERS_BYTES, TraceWriter } from '../../lib/memif/index.js'
 import { NO_OPTIONS, TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
 import { isAcceptable } from '../../service/slow/acceptable.js'
 import { BufferAllocator } from '../../service/slow/buffers.js'
@@ -159,7 +159,7 @@ describe('connection table', () => {
       remotePort: fc.nat(65_535) })
     fc.assert(fc.property(fc.uniqueArray(small, { selector: (tuple) => JSON.stringify(tuple), maxLength: 60 }),
       (tuples) => {
-      const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)))
+      const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off())
       const connections = tuples.map((tuple) => new Connection(tuple, 0, false))
       for (const connection of connections) table.add(connection)
       expect(table.size).toBe(tuples.length)
@@ -171,7 +171,7 @@ describe('connection table', () => {
   })
 
   it('two connections whose keys collide -> both found, each removable', () => {
-    const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)))
+    const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off())
     // Keys keep 21 bits of ports and local address: 100,000 of one peer must collide somewhere.
     const connections = Array.from({ length: 100_000 }, (_, i) => (
       new Connection({ localIp: 1, localPort: i & 0xffff, remoteIp: 5, remotePort: 1 + (i >>> 16) }, 0, false)))

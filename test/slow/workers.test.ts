@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   Doorbell, FLAG_CWR_OWED, FLAG_IN_RECOVERY, FLAG_NAGLE, placeState, StateView, TO_FAST_FLOW_ACK,
-  TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE, writeStateHeader,
+  TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE, writeStateHeader, TraceWriter,
 } from '../../lib/memif/index.js'
 import { WorkerChannel } from '../../service/slow/workers.js'
 import { type Command, FakeWorker } from './ends.js'
@@ -19,7 +19,7 @@ function full(): { channel: WorkerChannel; read: () => Command[] } {
   const state = new StateView(memory)
   const worker = new FakeWorker(state, 0)
   const doorbell = new Doorbell(worker.doorbellWords, 0, { wake: () => void worker.rings++ })
-  const channel = new WorkerChannel(state, 0, { doorbell, appAdded: () => undefined, contextAdded: () => undefined })
+  const channel = new WorkerChannel(state, 0, { doorbell, appAdded: () => undefined, contextAdded: () => undefined }, TraceWriter.off())
   for (let flow = 8; flow < 12; flow++) channel.flow(TO_FAST_FLOW_ACK, { flow, gen: GEN })
   const read = (): Command[] => {
     channel.flush()

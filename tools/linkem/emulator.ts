@@ -10,7 +10,7 @@ import type { DirectionCounters, DirectionOptions } from './direction.js'
 import { FramePool, type PoolFrame } from './frames.js'
 import { fragmentationNeeded } from './icmp.js'
 import { FATE_DROPPED_MTU, FATE_GONE, fateText, LinkModel } from './model.js'
-import { PCAPNG_INBOUND, PCAPNG_OUTBOUND, type PcapngWriter } from './pcapng.js'
+import { PCAPNG_INBOUND, PCAPNG_OUTBOUND, type PcapngWriter } from '../pcapng/writer.js'
 import { randomFor } from './random.js'
 
 export interface EmulatorOptions {

@@ -4,7 +4,7 @@ import { interfaceInfo, LINK_HEADERS_MAX, LinkPort, nowUs } from '../../native/i
 import { Emulator, type EmulatorCounters } from './emulator.js'
 import { FramePool } from './frames.js'
 import type { LinkEnd, LinkemOptions } from './options.js'
-import { PcapngWriter } from './pcapng.js'
+import { PcapngWriter } from '../pcapng/writer.js'
 import { RealtimeLink } from './realtime.js'
 
 /** MTU of a TAP device that is made here. */
@@ -44,7 +44,7 @@ class CaptureFile {
         this.close()
         warn(`--capture: "${path}": ends here: ${error instanceof Error ? error.message : String(error)}`)
       }
-    })
+    }, 'tas-linkem')
   }
 
   close(): void {

@@ -1,11 +1,6 @@
 /** Counters as text for people and as JSON lines for machines. */
+import type { Paint } from '../control/terminal.js'
 import { isGauge, type Snapshot, type Values } from './snapshot.js'
-
-/** Colours of headings; the identity where there is no terminal. */
-export interface Paint {
-  heading(text: string): string
-  dim(text: string): string
-}
 
 const LEAST_COLUMN = 12
 const GAP = 2

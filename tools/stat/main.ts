@@ -1,22 +1,17 @@
 /** `tas stat`: prints the counters of a running service, which needs no privilege, or its connections. */
-import { writeSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import colors from 'picocolors'
 import { countersName } from '../../lib/memif/index.js'
 import { openSharedObject } from '../../native/index.js'
-import { fetchConnections, formatConnections, formatConnectionsJson } from './connections.js'
-import { formatJson, formatText, type Paint } from './format.js'
-import { parseStatOptions, StatUsageError, type StatOptions } from './options.js'
+import { withService } from '../control/client.js'
+import type { Environment } from '../control/commandline.js'
+import { fetchConnections } from '../control/connections.js'
+import { runTool } from '../control/run.js'
+import { terminalPaint, write } from '../control/terminal.js'
+import { formatConnections, formatConnectionsJson } from './connections.js'
+import { formatJson, formatText } from './format.js'
+import { parseStatOptions, type StatOptions } from './options.js'
 import { ratesBetween, readSnapshot, type Snapshot } from './snapshot.js'
-
-/** Exit codes: as those of the service. */
-const EXIT_ENVIRONMENT = 1
-const EXIT_USAGE = 2
-
-function complain(message: string): void {
-  writeSync(2, `tas stat: ${message.replaceAll(/\s+/g, ' ').trim()}\n`)
-}
 
 /** The process that wrote the counters runs; EPERM means that it does, under another user. */
 function isAlive(pid: number): boolean {
@@ -47,15 +42,6 @@ function sample(counters: Float64Array, socket: string): Snapshot {
   return snapshot
 }
 
-function terminalPaint(): Paint {
-  const { bold, dim } = colors.createColors(process.stdout.isTTY === true && colors.isColorSupported)
-  return { heading: bold, dim }
-}
-
-function write(text: string): Promise<boolean> {
-  return new Promise((done) => process.stdout.write(text, (error) => done(error === null || error === undefined)))
-}
-
 /** Prints until the reader goes away, or once. */
 async function print(options: StatOptions): Promise<void> {
   const counters = attach(options.socket)
@@ -76,7 +62,7 @@ async function print(options: StatOptions): Promise<void> {
 async function printConnections({ socket, json, interval }: StatOptions): Promise<void> {
   const paint = terminalPaint()
   for (;;) {
-    const rows = await fetchConnections(resolve(socket))
+    const rows = await withService(resolve(socket), fetchConnections)
     const going = await write(json ? formatConnectionsJson(rows, Date.now()) : formatConnections(rows, paint))
     if (!going || interval === undefined) return
     await sleep(interval * 1000)
@@ -84,15 +70,9 @@ async function printConnections({ socket, json, interval }: StatOptions): Promis
 }
 
 /** Runs `tas stat` with its own arguments. Returns the exit code. */
-export async function runStat(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Promise<number> {
-  // A reader that goes away (head, less) ends the output, not the program with a trace.
-  process.stdout.on('error', () => undefined)
-  try {
+export function runStat(argv: readonly string[], env: Environment): Promise<number> {
+  return runTool('stat', async () => {
     const options = parseStatOptions(argv, env)
     if (options !== null) await (options.connections ? printConnections(options) : print(options))
-    return 0
-  } catch (error) {
-    complain(error instanceof Error ? error.message : String(error))
-    return error instanceof StatUsageError ? EXIT_USAGE : EXIT_ENVIRONMENT
-  }
+  })
 }

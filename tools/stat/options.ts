@@ -1,6 +1,6 @@
 /** Command line of `tas stat`. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { DEFAULT_SOCKET } from '../../lib/memif/index.js'
+import type { Command } from 'commander'
+import { defaultSocket, parseCommand, readSeconds, toolCommand, type Environment } from '../control/commandline.js'
 
 /** What `tas stat` was asked for. */
 export interface StatOptions {
@@ -13,62 +13,20 @@ export interface StatOptions {
   readonly interval?: number
 }
 
-/** A command line that makes no sense: one line that names the option. */
-export class StatUsageError extends Error {}
-
-/** Longest interval in seconds. */
+/** Shortest and longest interval in seconds. */
+const INTERVAL_MIN = 0.1
 const INTERVAL_MAX = 86_400
 
-function readInterval(text: string): number {
-  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
-  if (seconds >= 0.1 && seconds <= INTERVAL_MAX) return seconds
-  throw new InvalidArgumentError(`want seconds from 0.1 to ${INTERVAL_MAX}, as in 1`)
-}
-
-function readSocket(text: string): string {
-  if (text !== '') return text
-  throw new InvalidArgumentError(`want a path, as in ${DEFAULT_SOCKET}`)
-}
-
-function makeCommand(env: Readonly<Record<string, string | undefined>>): Command {
-  const socket = env['TAS_SOCKET'] || DEFAULT_SOCKET
-  return new Command('tas stat')
-    .usage('[OPTION]...')
-    .description('Print the counters of a running tas: once, or every so many seconds with rates.')
-    .option('--socket <PATH>', `socket of the service (default: ${socket})`, readSocket)
-    .option('--interval <SECONDS>', 'sample again every so many seconds, and print rates', readInterval)
+function makeCommand(env: Environment): Command {
+  return toolCommand('stat', 'Print the counters of a running tas: once, or every so many seconds with rates.', env)
+    .option('--interval <SECONDS>', 'sample again every so many seconds, and print rates', (text) => readSeconds(text, INTERVAL_MIN, INTERVAL_MAX))
     .option('--json', 'one line of JSON for each sample')
     .option('--all', 'also counters that are zero')
     .option('--connections', 'every connection in place of the counters; for the user of tas and root')
-    .helpOption('-h, --help', 'print this and exit')
-    .exitOverride()
-    .configureOutput({ outputError: () => undefined, writeErr: () => undefined })
 }
 
-/** Commander's complaint in the form of the service's: the option first. */
-function complaint({ code, message }: CommanderError): string {
-  const option = /'(--?[^' =]*)/.exec(message)?.[1] ?? ''
-  const [, value, wish] = /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
-  switch (code) {
-    case 'commander.unknownOption': return `${option}: unknown option; see tas stat --help`
-    case 'commander.optionMissingArgument': return `${option}: value is missing; see tas stat --help`
-    case 'commander.invalidArgument': return `${option}: ${JSON.stringify(value)}: ${wish}`
-    case 'commander.excessArguments': return 'unexpected argument: all options start with --; see tas stat --help'
-    default: return message.replace(/^error: /, '')
-  }
-}
-
-/** Parses the arguments behind `stat`. Prints help and returns null if that was asked for. Throws StatUsageError. */
-export function parseStatOptions(
-  argv: readonly string[], env: Readonly<Record<string, string | undefined>>,
-): StatOptions | null {
-  const command = makeCommand(env)
-  try {
-    command.parse([...argv], { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    if (error.exitCode === 0) return null
-    throw new StatUsageError(complaint(error))
-  }
-  return { socket: env['TAS_SOCKET'] || DEFAULT_SOCKET, json: false, all: false, connections: false, ...command.opts<Partial<StatOptions>>() }
+/** Parses the arguments behind `stat`. Prints help and returns null if that was asked for. Throws ToolUsageError. */
+export function parseStatOptions(argv: readonly string[], env: Environment): StatOptions | null {
+  const given = parseCommand<StatOptions>(makeCommand(env), argv)
+  return given && { socket: defaultSocket(env), json: false, all: false, connections: false, ...given }
 }

@@ -24,6 +24,7 @@ import { askThreshold, install, tell } from './guard.js'
 import { startInterval } from './look.js'
 import { reno } from './reno.js'
 import { CongestionState, FlowView } from './state.js'
+import { traceRate, traceTimer } from '../tracing.js'
 
 /**
  * Intervals without any acknowledgment double from the second on, up to this power, so that a dead peer costs little. The first does not: of
@@ -178,6 +179,7 @@ function lookAt(stack: Stack, connection: Connection, state: CongestionState, du
 
 /** The wait may end early if the flow is gone; the worker reports anew after each update. */
 function onDue(stack: Stack, connection: Connection, state: CongestionState): void {
+  traceTimer(stack.trace, connection, 'congestion')
   if (connection.phase !== 'worker') return
   if (state.algorithm.looks === 'interval' || stack.flows.hasFlag(connection, FLAG_CWND_LIMITED)) lookNow(stack, connection, state)
 }
@@ -257,4 +259,5 @@ function setRate(stack: Stack, connection: Connection, rateKbps: number): boolea
 function decided(stack: Stack, connection: Connection, state: CongestionState): void {
   startInterval(stack, connection, state)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_UPDATE, connection)
+  traceRate(stack, connection)
 }

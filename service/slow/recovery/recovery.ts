@@ -11,7 +11,8 @@
  */
 import {
   FLAG_IN_RECOVERY, FLAG_SACK, TCB_SND_LIMIT, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA,
-  TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE,
+  TO_FAST_FLOW_SEND, TO_FAST_FLOW_UPDATE, TRACE_LOSS, TRACE_LOSS_PROBE, TRACE_LOSS_RECOVERY, TRACE_LOSS_RESENT,
+  TRACE_LOSS_UNDONE,
 } from '../../../lib/memif/index.js'
 import { seqAdd, seqDiff, seqLeq, seqLt } from '../../../lib/wire/index.js'
 import { lossReduces, timeoutReduces, undoReduction, writeWindow } from '../congestion/control.js'
@@ -21,6 +22,7 @@ import { timestampValue } from '../handshaketime.js'
 import { takeProbeLoss } from '../mtuprobe.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
+import { traceConnection, traceLoss, traceTimer } from '../tracing.js'
 import { beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
 import { LOST, SACKED, type Delivery } from './scoreboard.js'
@@ -134,6 +136,7 @@ function undo(stack: Stack, connection: Connection, recovery: Recovery): void {
   if (recovery.undo === null) return
   undoReduction(stack, connection, recovery.undo.cwnd, recovery.undo.ssthresh)
   stack.stats.add('recoveriesUndone')
+  traceLoss(stack, connection, TRACE_LOSS_UNDONE)
   connection.reorderSeen = true
   recovery.undo = null
   recovery.resentBytes = 0
@@ -202,6 +205,7 @@ function lookForLosses(stack: Stack, connection: Connection, recovery: Recovery,
 function setReorderTimer(stack: Stack, connection: Connection, recovery: Recovery, dueUs: number): void {
   if (dueUs === Infinity) return stack.timers.cancel(recovery.reorderTimer)
   recovery.reorderTimer ??= new Timer(() => {
+    traceTimer(stack.trace, connection, 'reorder')
     if (connection.phase === 'worker' && connection.recovery === recovery) lookForLosses(stack, connection, recovery, 0, false)
   })
   stack.timers.set(recovery.reorderTimer, dueUs)
@@ -223,6 +227,7 @@ function enterRecovery(stack: Stack, connection: Connection, recovery: Recovery)
   beginReduction(recovery, seqDiff(sndMax, recovery.board.una), sndMax)
   lossReduces(stack, connection)
   stack.stats.add('fastRecoveries')
+  traceLoss(stack, connection, TRACE_LOSS_RECOVERY)
 }
 
 /** The retransmission timer has expired (RFC 6298, 5.4 to 5.6). `isFirst`: not backed off yet. */
@@ -265,6 +270,7 @@ export function sendProbe(stack: Stack, connection: Connection): void {
   recovery.point = sndMax
   recovery.resentBytes = len
   stack.stats.add('tailLossProbes')
+  traceLoss(stack, connection, TRACE_LOSS_PROBE)
   resend(stack, connection, seqAdd(sndMax, -len), len)
 }
 
@@ -314,6 +320,7 @@ function resend(stack: Stack, connection: Connection, seq: number, len: number):
   const worker = stack.workers[connection.worker]
   if (worker.isBlocked) return false
   worker.value(TO_FAST_FLOW_SEND, connection, seq, len)
+  traceConnection(stack.trace, TRACE_LOSS, TRACE_LOSS_RESENT, connection, seq, len)
   connection.retransmits += Math.ceil(len / mssOf(stack, connection))
   stack.stats.add('retransmittedBytes', len)
   return true

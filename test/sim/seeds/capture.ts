@@ -18,7 +18,7 @@ export class Capture {
   /** Every frame that a host sends, with what the link makes of it, in virtual time. */
   observe(world: World): void {
     const names = world.hosts.map((_, index) => `host${index}`)
-    const writer = new PcapngWriter(names, SNAP_BYTES, (bytes) => void writeSync(this.fd, bytes))
+    const writer = new PcapngWriter(names, SNAP_BYTES, (bytes) => void writeSync(this.fd, bytes), 'tasjs simulation')
     const indexes = new Map<NetworkHost, number>(world.hosts.map(({ host }, index) => [host, index]))
     this.writer = writer
     world.net.onFrame = (host, frame, fate) => {

@@ -8,6 +8,7 @@ import type { Algorithm, EcnMode } from '../../../service/slow/index.js'
 import { OUR_IP, PEER_IP } from '../harness.js'
 import { CONNECTION, REMOTE_PORT, TCP_SYN } from '../scenes.js'
 import { begun, played, type Played, type Setting } from './scenes.js'
+import { listConnections } from '../../connectionlist.js'
 
 const ECN_SYN = TCP_SYN | TCP_ECE | TCP_CWR
 const MODULE: Algorithm = { name: 'mine', looks: 'limited', create: () => ({ update: () => undefined, onLoss: ({ cwndBytes }) => cwndBytes / 2 }) }
@@ -92,7 +93,7 @@ describe('ECN in our SYN (RFC 3168, 6.1.1)', () => {
     const ports = (REMOTE_PORT << 16) | REMOTE_PORT
     context.request(REQ_CONN_OPEN, CONNECTION, { remoteIp: OUR_IP, localIp: OUR_IP, ports })
     for (let i = 0; i < 3; i++) host.poll()
-    const [row] = host.slow.listConnections().next().connections
+    const [row] = listConnections(host.slow, host.nowUs)
     expect([row.state, CONGESTION_CONTROLS[row.congestion], row.flags & 8]).toEqual(['ESTABLISHED', 'cubic', 0])
   })
 })

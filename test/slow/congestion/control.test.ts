@@ -7,6 +7,7 @@ import {
 import { DEFAULT_DCTCP, type Algorithm } from '../../../service/slow/index.js'
 import { MSS } from './flow.js'
 import { acceptOn, begun, listenOn, played, type Played } from './scenes.js'
+import { listConnections } from '../../connectionlist.js'
 
 /** Looks at a flow of `algorithm`, as times since the flow began to send. */
 function spy(looks: Algorithm['looks']): { readonly module: Algorithm; readonly times: number[] } {
@@ -219,6 +220,6 @@ describe('loss recovery under a rate', () => {
     flow.open.host.advance(1_000_000)
     expect(flow.orders()).toContain(TO_FAST_FLOW_SEND)
     expect(flow.rateKbps).toBeLessThanOrEqual(50_000)
-    expect(flow.open.host.slow.listConnections().next().connections[0].cwndBytes).toBe(MSS)
+    expect(listConnections(flow.open.host.slow, flow.open.host.nowUs)[0].cwndBytes).toBe(MSS)
   })
 })

@@ -7,6 +7,7 @@ import { loadAlgorithm, ModuleError } from '../../../service/slow/congestion/loa
 import type { Algorithm, Flow, FlowControl } from '../../../service/slow/index.js'
 import { begin, interval, MSS } from './flow.js'
 import { acceptOn, begun, listenOn, type Played } from './scenes.js'
+import { listConnections } from '../../connectionlist.js'
 
 const FAILED = 'the congestion-control module has failed: flows on which it does are taken from it'
 
@@ -108,7 +109,7 @@ describe('failing at work', () => {
     'onLoss %s -> likewise, and the loss is answered', (_, onLoss) => {
       const { first, complaints, flow } = afterwards(moduleThat({ onLoss }), ({ open }) => open.host.advance(1_000_000))
       expect([first, complaints]).toEqual(['dctcp-rate', 1])
-      expect(flow.open.host.slow.listConnections().next().connections[0].ssthreshBytes).toBe(15_000)
+      expect(listConnections(flow.open.host.slow, flow.open.host.nowUs)[0].ssthreshBytes).toBe(15_000)
     })
 
   it('create throws -> likewise, for every flow, and one complaint', () => {

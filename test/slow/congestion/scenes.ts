@@ -8,6 +8,7 @@ import { TCP_CWR, TCP_ECE } from '../../../lib/wire/index.js'
 import { type Algorithm, type CongestionConfig, DEFAULT_CONGESTION, DEFAULT_TCP, type EcnMode } from '../../../service/slow/index.js'
 import { LISTEN_PORT, PEER_PORT } from '../harness.js'
 import { CONNECTION, LISTENER, type Open, PEER_ISS, PEER_OPTIONS, type Scene, scene, TCP_ACK, TCP_SYN } from '../scenes.js'
+import { listConnections } from '../../connectionlist.js'
 
 export interface Setting {
   readonly cc?: Partial<CongestionConfig>
@@ -80,7 +81,7 @@ export class Played {
   /** Name of the algorithm in force. */
   get algorithm(): string {
     const { localPort, remotePort } = this.open
-    const rows = this.open.host.slow.listConnections().next().connections
+    const rows = listConnections(this.open.host.slow, this.open.host.nowUs)
     const own = rows.find(({ local, remote }) => local.endsWith(`:${localPort}`) && remote.endsWith(`:${remotePort}`))
     return CONGESTION_CONTROLS[own?.congestion ?? -1]
   }

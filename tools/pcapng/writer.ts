@@ -1,5 +1,5 @@
 /**
- * Writes pcapng files (draft-ietf-opsawg-pcapng): one section, one interface description for each side of the link, one enhanced packet
+ * Writes pcapng files (draft-ietf-opsawg-pcapng): one section, one description for each interface, one enhanced packet
  * block for each packet. Pure: bytes go to a function, in large pieces.
  *
  *   block:  type | total length | body ... | total length     all in this machine's byte order, padded to 4
@@ -44,13 +44,13 @@ export class PcapngWriter {
 
   /**
    * Interface n is `interfaces[n]`. At most `snapBytes` (up to 131,072) of a packet are kept. `write` gets bytes in their order; they
-   * are valid during the call only.
+   * are valid during the call only. `application` has written the file.
    */
-  constructor(interfaces: readonly string[], snapBytes: number, write: (bytes: Uint8Array) => void) {
+  constructor(interfaces: readonly string[], snapBytes: number, write: (bytes: Uint8Array) => void, application: string) {
     if (!(snapBytes >= 1 && snapBytes <= 131_072)) throw new RangeError(`snapBytes ${snapBytes}: 1 to 131072`)
     this.snapBytes = snapBytes
     this.write = write
-    this.sectionHeader()
+    this.sectionHeader(application)
     for (const name of interfaces) this.interfaceDescription(name)
   }
 
@@ -89,7 +89,7 @@ export class PcapngWriter {
     this.view.setUint32(this.blockStart + 4, length, true)
   }
 
-  private sectionHeader(): void {
+  private sectionHeader(application: string): void {
     this.begin(SECTION_HEADER)
     this.u32(BYTE_ORDER_MAGIC)
     this.u16(1)
@@ -97,7 +97,7 @@ export class PcapngWriter {
     // The section's length is not known: -1.
     this.u32(0xffffffff)
     this.u32(0xffffffff)
-    this.option(SHB_USERAPPL, encoder.encode('tas-linkem'))
+    this.option(SHB_USERAPPL, encoder.encode(application))
     this.option(OPT_END, new Uint8Array(0))
     this.end()
   }
@@ -114,11 +114,11 @@ export class PcapngWriter {
   }
 
   /**
-   * Begins a packet with the first `len` bytes of `frame`, which are copied, seen at `atUs` microseconds since 1970. `endPacket` must
-   * follow: what becomes of a packet is known only after it was seen, and it may be changed by then.
+   * Begins a packet of `len` bytes, which are copied from `frame` as far as they are there, seen at `atUs` microseconds since 1970. `endPacket`
+   * must follow: what becomes of a packet is known only after it was seen, and it may be changed by then.
    */
   beginPacket(interfaceIndex: number, atUs: number, frame: Uint8Array, len: number): void {
-    const captured = Math.min(len, this.snapBytes)
+    const captured = Math.min(len, frame.length, this.snapBytes)
     if (this.at + padded(captured) + COMMENT_MAX + BLOCK_ROOM > BUFFER_BYTES) this.flush()
     const us = Math.floor(atUs)
     this.begin(ENHANCED_PACKET)
