@@ -1,5 +1,6 @@
 /** Listeners by port: who gets a SYN. */
 import type { App, AppContext } from './app.js'
+import { Chain } from './chain.js'
 import type { Connection } from './connection.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import { EADDRINUSE } from './errno.js'
@@ -23,8 +24,8 @@ export class Listener {
   /** What its connections inherit. */
   readonly options: ConnOptions
   /** Half-open connections, then those that nobody has accepted, each in order of arrival. */
-  readonly halfOpen = new Set<Connection>()
-  readonly waiting = new Set<Connection>()
+  readonly halfOpen = new Chain<Connection>()
+  readonly waiting = new Chain<Connection>()
   /** Handles that wait in accept. */
   readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
   /** When a SYN cookie was sent last. */

@@ -101,8 +101,10 @@ export class AppRegistry {
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
-    for (const connection of app.flows) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
-    for (const connection of [...app.connections]) abandon(stack, connection)
+    for (const connection of app.connections) {
+      if (connection.isWithWorker) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
+    }
+    for (const connection of app.connections) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)
     this.publish()
@@ -112,7 +114,7 @@ export class AppRegistry {
   /** A connection of an application that is gone has been let go: the last one takes the region along. */
   flowsGone(app: App): void {
     const { workers } = this.stack()
-    if (app.flows.size > 0 || app.workersLeft !== null) return
+    if (app.flows > 0 || app.workersLeft !== null) return
     app.workersLeft = new Set(workers.keys())
     for (const worker of workers) worker.control(TO_FAST_APP_REMOVE, app.id)
   }
@@ -131,7 +133,7 @@ export class AppRegistry {
     for (const app of this.byId) {
       if (app === null) continue
       // To a flow that it had let go already, the next one answers at once; a second answer says nothing new.
-      for (const connection of app.flows) {
+      for (const connection of app.connections) {
         const isLost = connection.phase === 'removing' && connection.worker === worker.index
         if (isLost) worker.flow(TO_FAST_FLOW_REMOVE, connection)
       }

@@ -24,7 +24,7 @@ import { abortHandshake } from './handshakeend.js'
 import { ConnectionListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
-import { TupleHash } from './isn.js'
+import { HASH_TABLE, type FourTuple, TupleHash } from './isn.js'
 import { Listeners } from './listeners.js'
 import { type Logger, RateLimit } from './log.js'
 import { LoopbackQueue } from './loopback.js'
@@ -54,6 +54,9 @@ const COMPLAINTS_PER_SECOND = 5
 const ICMP_ERRORS_PER_SECOND = 1_000
 /** Destinations whose path MTU is kept. */
 const PATH_MTUS_MAX = 1024
+
+/** What the connection table's hash is keyed with is the keyed hash of this. */
+const NO_TUPLE: FourTuple = { localIp: 0, localPort: 0, remoteIp: 0, remotePort: 0 }
 
 /** What the slow path is given: everything it must not fetch by itself. */
 export interface SlowEnv {
@@ -155,7 +158,7 @@ export class SlowPath {
     stack.nowUs = nowUs
     for (const context of stack.apps.contexts()) {
       for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
-      for (const connection of [...context.app.connections]) this.cutOff(connection)
+      for (const connection of context.app.connections) this.cutOff(connection)
     }
     this.publish()
   }
@@ -247,7 +250,7 @@ function buildStack(env: SlowEnv): Stack {
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
-    connections: new ConnectionTable(stats),
+    connections: new ConnectionTable(stats, hash.hash(NO_TUPLE, HASH_TABLE)),
     listeners: new Listeners(),
     algorithms: new Algorithms(config, env.congestionModule ?? null),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
