@@ -86,6 +86,7 @@ export class Listeners {
   find(ip: number, port: number, hash: () => number): Listener | null {
     const all = this.byPort.get(port)
     if (all === undefined) return null
+    if (all.length === 1) return all[0].address.ip === 0 || all[0].address.ip === ip ? all[0] : null
     const exact = all.filter((listener) => listener.address.ip === ip)
     const matching = exact.length > 0 ? exact : all.filter((listener) => listener.address.ip === 0)
     if (matching.length <= 1) return matching[0] ?? null

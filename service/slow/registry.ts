@@ -30,7 +30,8 @@ export class AppRegistry {
   /** Called when the slow path itself ends an application: the service should hang up. */
   private readonly ended: (app: number, reason: string) => void
   private readonly byId: (App | null)[] = new Array<App | null>(APPS_MAX).fill(null)
-  private readonly active = new Set<App>()
+  /** All contexts of applications that are not gone, for every poll. Made anew when they change: who walks through it sees those of before. */
+  private active: readonly AppContext[] = []
   private lastId = 0
 
   constructor(stack: () => Stack, ended: (app: number, reason: string) => void) {
@@ -59,7 +60,6 @@ export class AppRegistry {
     })
     writeAppRegionHeader(app.words, shape, config.appPollIntervalUs)
     this.byId[app.id] = app
-    this.active.add(app)
     stack.stats.add('apps')
     for (const worker of workers) {
       worker.link.appAdded(app.id, region)
@@ -78,6 +78,7 @@ export class AppRegistry {
     if (!app.canAddContext) throw new RegistryError('EMFILE', `application ${appId} has ${count} contexts, the most there can be`)
     const context = new AppContext(app, app.contexts.length, wake, stack.stats)
     app.contexts.push(context)
+    this.active = [...this.active, context]
     stack.stats.add('contexts')
     for (const worker of stack.workers) {
       worker.link.contextAdded(app.id, context.id, wake)
@@ -97,7 +98,7 @@ export class AppRegistry {
     const app = this.byId[appId] ?? null
     if (app === null || app.isGone) return
     app.isGone = true
-    this.active.delete(app)
+    this.active = this.active.filter((context) => context.app !== app)
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
@@ -146,7 +147,9 @@ export class AppRegistry {
   poll(): number {
     const stack = this.stack()
     let work = 0
-    for (const context of this.contexts()) {
+    for (const context of this.active) {
+      // Another context of its application may have been the end of both: its memory must not be touched then.
+      if (context.app.isGone) continue
       work += context.flush() + serveRequests(stack, context)
       if (context.requests.corrupt && !context.app.isGone) this.expel(context.app, 'its request ring is corrupt')
     }
@@ -154,12 +157,12 @@ export class AppRegistry {
   }
 
   publish(): void {
-    for (const context of this.contexts()) context.publish()
+    for (const context of this.active) context.publish()
   }
 
   /** Whether a context has requests that can be read now. */
   hasRequests(): boolean {
-    for (const { requests, isBlocked } of this.contexts()) {
+    for (const { requests, isBlocked } of this.active) {
       if (!isBlocked && (!requests.isEmpty() || requests.corrupt)) return true
     }
     return false
@@ -167,18 +170,13 @@ export class AppRegistry {
 
   /** Whether some context must be looked at again though no doorbell will ring for it. */
   needsRetry(): boolean {
-    for (const context of this.contexts()) if (context.isBlocked) return true
+    for (const context of this.active) if (context.isBlocked) return true
     return false
   }
 
   /** All contexts of applications that are not gone. */
-  * contexts(): Generator<AppContext> {
-    for (const app of this.active) {
-      for (const context of app.contexts) {
-        // One of an application's contexts may have been its end; its memory must not be touched then.
-        if (!app.isGone) yield context
-      }
-    }
+  get contexts(): readonly AppContext[] {
+    return this.active
   }
 
   private expel(app: App, reason: string): void {

@@ -117,7 +117,8 @@ export class SlowPath {
   /** The second look before sleeping: whether a poll would find something. */
   hasWork(): boolean {
     const { workers, apps, loopback } = this.stack
-    return workers.some((worker) => !worker.toSlow.isEmpty()) || apps.hasRequests() || !loopback.isEmpty
+    for (const worker of workers) if (!worker.toSlow.isEmpty()) return true
+    return apps.hasRequests() || !loopback.isEmpty
   }
 
   /** When to poll again if nobody rings; Infinity: never. */
@@ -127,7 +128,8 @@ export class SlowPath {
   }
 
   private isBlocked(): boolean {
-    return this.stack.workers.some((worker) => worker.isBlocked) || this.stack.apps.needsRetry()
+    for (const worker of this.stack.workers) if (worker.isBlocked) return true
+    return this.stack.apps.needsRetry()
   }
 
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
@@ -156,7 +158,7 @@ export class SlowPath {
   shutdown(nowUs: number): void {
     const { stack } = this
     stack.nowUs = nowUs
-    for (const context of stack.apps.contexts()) {
+    for (const context of stack.apps.contexts) {
       for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
       for (const connection of context.app.connections) this.cutOff(connection)
     }
