@@ -67,14 +67,14 @@ function choosePort(stack: Stack, ip: number): number {
 export function establishAccepted(stack: Stack, connection: Connection): void {
   const { listener } = connection
   if (listener === null) return
-  listener.halfOpen.remove(connection.inListener)
+  listener.halfOpen.remove(connection.inQueue)
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsAccepted')
   announce(listener, connection)
   const accept = listener.accepts.shift()
   const rcvAdv = seqAdd(connection.rcvNxt, synWindow(stack))
   if (accept === undefined) {
-    listener.waiting.add(connection.inListener)
+    listener.waiting.add(connection.inQueue)
     handOver(stack, connection, rcvAdv)
   } else {
     handOver(stack, connection, rcvAdv, give(stack, connection, accept.context, accept.handle))
@@ -103,7 +103,7 @@ export function acceptNext(stack: Stack, listener: Listener, context: AppContext
 /** Gives `connection` to the application. Returns the context id for its flow. */
 function give(stack: Stack, connection: Connection, context: AppContext, handle: number): number {
   const { listener } = connection
-  listener?.waiting.remove(connection.inListener)
+  listener?.waiting.remove(connection.inQueue)
   context.accepting.delete(handle)
   connection.context = context
   connection.handle = handle

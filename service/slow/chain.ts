@@ -33,8 +33,9 @@ export class Chain<T> {
     return this.head?.item ?? null
   }
 
-  /** Puts `link`, which is in no chain, at the end. */
+  /** Puts `link` at the end, and takes it out of the chain that it was in. */
   add(link: Link<T>): void {
+    link.chain?.remove(link)
     link.chain = this
     link.order = this.taken++
     link.before = this.tail

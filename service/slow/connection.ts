@@ -41,11 +41,10 @@ export class Connection implements FourTuple {
   state: TcpState = 'CLOSED'
   /** Next connection in the same place of the table. */
   next: Connection | null = null
-  /** Its places: among all connections, among those of its application, at its listener, among those in TIME-WAIT. */
+  /** Its places: among all connections; among those of its application; at its listener, later among those in TIME-WAIT. */
   readonly inTable = new Link<Connection>(this)
   readonly inApp = new Link<Connection>(this)
-  readonly inListener = new Link<Connection>(this)
-  readonly inTimeWait = new Link<Connection>(this)
+  readonly inQueue = new Link<Connection>(this)
 
   // Handshake and TIME-WAIT; while a worker has the flow, its TCB counts.
   /** ISS and IRS (RFC 9293, 3.3.1). */

@@ -73,8 +73,8 @@ export class ConnectionTable {
     const after = GAUGES[state]
     if (before !== undefined) this.stats.add(before, -1)
     if (after !== undefined) this.stats.add(after)
-    if (connection.state !== state && state === 'TIME-WAIT') this.timeWaits.add(connection.inTimeWait)
-    else if (state !== 'TIME-WAIT') this.timeWaits.remove(connection.inTimeWait)
+    if (connection.state !== state && state === 'TIME-WAIT') this.timeWaits.add(connection.inQueue)
+    else if (state !== 'TIME-WAIT') this.timeWaits.remove(connection.inQueue)
     connection.state = state
   }
 

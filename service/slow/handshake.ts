@@ -41,7 +41,7 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, f
   connection.startAt(chooseIss(stack, segment, follows))
   connection.follows = follows
   if (follows) endTimeWait(stack, follows)
-  listener.halfOpen.add(connection.inListener)
+  listener.halfOpen.add(connection.inQueue)
   enterSynReceived(stack, connection, segment.tcp.options.windowScale !== null)
 }
 

@@ -132,7 +132,7 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.phase = 'removing'
   connection.isWatched = false
   endPath(stack, connection)
-  connection.listener?.waiting.remove(connection.inListener)
+  connection.listener?.waiting.remove(connection.inQueue)
   endControl(stack, connection)
   const { timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
   for (const set of [timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
@@ -166,9 +166,15 @@ function settle(stack: Stack, connection: Connection): void {
   stack.flows.giveBack(connection)
   connection.phase = 'none'
   connection.app = null
-  // TIME-WAIT lasts a minute; it must not keep an application's memory alive.
+  // TIME-WAIT lasts a minute, and there may be many: it must not keep an application's memory alive, nor what a flow alone needs.
   connection.context = null
   connection.listener = null
+  connection.congestion = null
+  connection.recovery = null
+  connection.closeTimer = null
+  connection.idleTimer = null
+  connection.keepTimer = null
+  connection.lingerTimer = null
   app?.connections.remove(connection.inApp)
   if (app?.isGone) stack.apps.flowsGone(app)
 }

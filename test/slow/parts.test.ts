@@ -185,12 +185,14 @@ describe('chain', () => {
     }))
   })
 
-  it('removed from another chain than its own -> stays', () => {
+  it('removed from another chain than its own -> stays; added to that -> is there alone', () => {
     const [one, other] = [new Chain<number>(), new Chain<number>()]
     const link = new Link(1)
     one.add(link)
     other.remove(link)
     expect([one.size, other.size]).toEqual([1, 0])
+    other.add(link)
+    expect([[...one], [...other], one.size]).toEqual([[], [1], 0])
   })
 })
 
