@@ -4,13 +4,15 @@
  */
 import { parseArgs } from 'node:util'
 import {
-  CONN_CLOSED, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_NEWCONN, LISTEN_OPEN, Tas,
+  CONN_CLOSED, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents, LISTEN_ACCEPT, LISTEN_OPEN, Tas,
   type Connection, type TasEvent,
 } from '../../lib/tas/index.js'
 import { createEmbedded } from '../../lib/embedded/index.js'
 import { BACKLOG, checkCallBytes, checkPort, PORT_ECHO, PORT_SINK, PORT_SOURCE, SERVER_OPTIONS } from './ports.js'
 
 const EVENTS = 64
+/** Connections that each listener may take before this program has looked: they then come with one event and one message fewer each. */
+const ACCEPTS_AHEAD = 64
 /** Below, a loop over bytes is faster than TypedArray.set with a view that must be made (60 against 160 ns). */
 const LOOP_BYTES = 128
 
@@ -103,8 +105,8 @@ function handle(event: TasEvent): void {
       if (event.connection.localPort === port + PORT_SOURCE) fill(event.connection)
       else goOn(event.connection)
       return
-    case LISTEN_NEWCONN: event.listener.accept(); return
     case LISTEN_ACCEPT:
+      event.listener.accept()
       if (event.status === 0 && event.listener.port === port + PORT_SOURCE) fill(event.connection)
       return
     case CONN_RXCLOSED: peerClosed(event.connection); return
@@ -117,6 +119,7 @@ let listening = 0
 
 function opened(event: TasEvent): void {
   if (event.error !== null) throw event.error
+  for (let i = 0; i < ACCEPTS_AHEAD; i++) event.listener.accept()
   listening++
   if (listening === PORT_SINK + 1) console.log('ready')
 }

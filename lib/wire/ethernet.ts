@@ -17,7 +17,7 @@ export interface EthernetHeader {
   readonly etherType: number
 }
 
-/** Reads the header of a frame; null if the frame is shorter than one. The addresses are copies. */
+/** Reads the header of a frame; null if the frame is shorter than one. The addresses are copies: not for each packet. */
 export function parseEthernet(frame: Uint8Array): EthernetHeader | null {
   if (frame.length < ETHERNET_HEADER_BYTES) return null
   return { target: frame.slice(0, MAC_BYTES), source: frame.slice(MAC_BYTES, 2 * MAC_BYTES), etherType: readU16(frame, 12) }

@@ -26,6 +26,12 @@ const REFILL_EVERY_MS = 4
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
 const REFILL_MAX_MS = 1_000
 
+/**
+ * What a handshake takes of the tokens for peers: its SYN, its ACK and a first segment with data may find no flow. Who brings it to an end gets
+ * them back, so that only what leads to nothing is limited, and not how many connections a second there are.
+ */
+const HANDSHAKE_PACKETS = 3
+
 /** Packets of one known flow in a millisecond. */
 const FLOW_PER_MS = 16
 
@@ -68,6 +74,7 @@ export class Admission {
   /** A connection with `remoteIp` (raw word) has been established: its owner is no figment. */
   learn(remoteIp: number, nowMs: number): void {
     this.peers[peerSlot(remoteIp)] = stampOf(nowMs)
+    this.tokens[PEER] = Math.min(BURST[PEER], this.tokens[PEER] + HANDSHAKE_PACKETS)
   }
 
   /** Whether one more packet of `flow` may go up now (milliseconds, low 32 bits). */

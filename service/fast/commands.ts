@@ -71,6 +71,7 @@ import { RX_LOOPBACK } from '../../native/port.js'
 import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
 import { AppContext, type Contexts } from './contexts.js'
+import { beginAnswers, endAnswers } from './delayedack.js'
 import type { FastPath } from './fastpath.js'
 import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
@@ -238,7 +239,7 @@ export class Commands {
     fast.slowWhat[flow] = 0
     fast.wantedFree[flow] = 0
     fast.lastAck[flow] = fast.words[tcb + TCB_RCV_NXT]
-    fast.delayedAcks.answers[flow] = 0
+    beginAnswers(fast, flow, tcb)
     fast.quickAcks[flow] = 0
     fast.reportedUna[flow] = fast.words[tcb + TCB_SND_UNA]
     fast.reassembly.reset(flow, tcb)
@@ -300,6 +301,7 @@ export class Commands {
     if (current && !this.contexts.writeEvent(flow, tcb)) return false
     if (!this.slow.answer(TO_SLOW_FLOW_REMOVED, flow, gen, 0)) return false
     if (!current) return true
+    endAnswers(fast, flow, tcb)
     fast.flows.remove(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED

@@ -4,8 +4,10 @@
  *
  *   'answering'  the flow's last acknowledgment of this kind was carried: at most twice DELAYED_ACK_US
  *   'silent'     it had to go alone: until the worker is about to block, and not longer either
+ *
+ * A new flow begins as the last one of its application ended: connections with one request each would all have to learn it otherwise.
  */
-import { FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_FLAGS, TCB_RCV_NXT, TCB_SND_MAX } from '../../lib/memif/index.js'
+import { APPS_MAX, FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_APP_U16, TCB_FLAGS, TCB_RCV_NXT, TCB_SND_MAX } from '../../lib/memif/index.js'
 import type { FastPath } from './fastpath.js'
 import { FlowFifo } from './fifo.js'
 import { sendSequence } from './transmit.js'
@@ -18,10 +20,14 @@ export class DelayedAcks {
   readonly silent: FlowFifo
   /** For each flow: whether it is an answering one. */
   readonly answers: Uint8Array
+  /** The same for each application: of its flow that showed it last. */
+  readonly habits = new Uint8Array(APPS_MAX)
   /** For each flow whose acknowledgment waits: until when, low 32 bits of microseconds; RCV.NXT and SND.MAX when it began to. */
   readonly due32: Int32Array
   readonly rcvNxt: Int32Array
   readonly sndMax: Int32Array
+  /** For each flow: its entries in both lists. Only the last one counts; others are of a connection that had the flow before. */
+  readonly entries: Uint16Array
 
   /** `capacity` as of FlowFifo. */
   constructor(flows: number, capacity: number) {
@@ -31,11 +37,18 @@ export class DelayedAcks {
     this.due32 = new Int32Array(flows)
     this.rcvNxt = new Int32Array(flows)
     this.sndMax = new Int32Array(flows)
+    this.entries = new Uint16Array(flows)
   }
 
   /** Microseconds from `us32` until one is due: 0 if that is now or past, -1 if none waits. */
   waitUs(us32: number): number {
-    return this.answering.length === 0 ? -1 : Math.max((this.due32[this.answering.first()] - us32) | 0, 0)
+    return this.answering.length === 0 ? -1 : this.firstWaitUs(this.answering, us32)
+  }
+
+  /** The same for the first in `list`, which is not empty. An entry that is past counts as due, so that it holds up none behind it. */
+  firstWaitUs(list: FlowFifo, us32: number): number {
+    const flow = list.first()
+    return this.entries[flow] > 1 ? 0 : Math.max((this.due32[flow] - us32) | 0, 0)
   }
 }
 
@@ -45,7 +58,28 @@ export function delayAck(fast: FastPath, flow: number, tcb: number): boolean {
   acks.due32[flow] = (fast.now32 + DELAYED_ACK_US) | 0
   acks.rcvNxt[flow] = words[tcb + TCB_RCV_NXT]
   acks.sndMax[flow] = words[tcb + TCB_SND_MAX]
-  return (acks.answers[flow] !== 0 ? acks.answering : acks.silent).push(flow)
+  if (!(acks.answers[flow] !== 0 ? acks.answering : acks.silent).push(flow)) return false
+  acks.entries[flow]++
+  return true
+}
+
+/** A flow begins; nothing is known of it yet. */
+export function beginAnswers({ delayedAcks, halves }: FastPath, flow: number, tcb: number): void {
+  delayedAcks.answers[flow] = delayedAcks.habits[halves[tcb * 2 + TCB_APP_U16]]
+}
+
+/** A flow ends, perhaps before what waits was due. */
+export function endAnswers(fast: FastPath, flow: number, tcb: number): void {
+  if ((fast.words[tcb + TCB_FLAGS] & FLAG_ACK_DELAYED) !== 0) learn(fast, flow, tcb)
+}
+
+/** Notes whether data has carried the acknowledgment that waited, and returns it. */
+function learn(fast: FastPath, flow: number, tcb: number): boolean {
+  const { delayedAcks: acks } = fast
+  const isCarried = ((fast.lastAck[flow] - acks.rcvNxt[flow]) | 0) >= 0 && acks.sndMax[flow] !== fast.words[tcb + TCB_SND_MAX]
+  acks.answers[flow] = isCarried ? 1 : 0
+  acks.habits[fast.halves[tcb * 2 + TCB_APP_U16]] = acks.answers[flow]
+  return isCarried
 }
 
 /** Whether one is due: all in a list wait equally long. */
@@ -56,23 +90,23 @@ export function isAckDue(fast: FastPath): boolean {
 /** Emits those that are due; with `areAllSilent` also all of silent flows. As far as there are header slots. */
 export function transmitDueAcks(fast: FastPath, areAllSilent: boolean): void {
   const { answering, silent } = fast.delayedAcks
-  while (fast.emitter.room > 0 && isFirstDue(fast, answering)) endWait(fast, answering.shift())
   while (fast.emitter.room > 0 && (areAllSilent ? silent.length > 0 : isFirstDue(fast, silent))) endWait(fast, silent.shift())
+  while (fast.emitter.room > 0 && isFirstDue(fast, answering)) endWait(fast, answering.shift())
 }
 
 function isFirstDue(fast: FastPath, acks: FlowFifo): boolean {
-  return acks.length > 0 && ((fast.delayedAcks.due32[acks.first()] - fast.now32) | 0) <= 0
+  return acks.length > 0 && fast.delayedAcks.firstWaitUs(acks, fast.now32) === 0
 }
 
 /** What was acknowledged meanwhile needs nothing. What has come since then waits anew if data carried the one that waited. */
 function endWait(fast: FastPath, flow: number): void {
-  const { delayedAcks: acks, lastAck, words } = fast
+  const { lastAck, words } = fast
+  if (--fast.delayedAcks.entries[flow] > 0) return
   const tcb = fast.tcb(flow)
   const flags = words[tcb + TCB_FLAGS]
   words[tcb + TCB_FLAGS] = flags & ~FLAG_ACK_DELAYED
   if ((flags & (FLAG_ACK_DELAYED | FLAG_REMOVING)) !== FLAG_ACK_DELAYED) return
-  const isCarried = ((lastAck[flow] - acks.rcvNxt[flow]) | 0) >= 0 && acks.sndMax[flow] !== words[tcb + TCB_SND_MAX]
-  acks.answers[flow] = isCarried ? 1 : 0
+  const isCarried = learn(fast, flow, tcb)
   if (lastAck[flow] === words[tcb + TCB_RCV_NXT]) return
   if (isCarried && delayAck(fast, flow, tcb)) words[tcb + TCB_FLAGS] = flags
   else fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)

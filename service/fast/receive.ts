@@ -6,6 +6,7 @@ import {
   FLAG_ECE_OWED,
   FLAG_ECN_ACCURATE,
   FLAG_ECN,
+  FLAG_FIN_QUEUED,
   FLAG_FIN_RECEIVED,
   FLAG_GAP,
   FLAG_LOOPBACK,
@@ -377,8 +378,12 @@ export class Receiver {
     fast.reassembly.forget(flow, tcb)
     words[tcb + TCB_RCV_NXT] = (finSeq + 1) | 0
     words[tcb + TCB_FLAGS] |= FLAG_FIN_RECEIVED
-    fast.listEvent(flow, tcb)
-    fast.listAck(flow, tcb)
+    // Mostly the application closes as well, and our FIN carries the acknowledgment (RFC 1122, 4.2.3.2). Behind our FIN nothing can.
+    if ((words[tcb + TCB_FLAGS] & FLAG_FIN_QUEUED) === 0) fast.listArrival(flow, tcb)
+    else {
+      fast.listEvent(flow, tcb)
+      fast.listAck(flow, tcb)
+    }
     fast.tellSlow(flow, tcb, WHAT_FIN_RECEIVED)
   }
 }

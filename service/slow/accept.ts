@@ -67,14 +67,14 @@ function choosePort(stack: Stack, ip: number): number {
 export function establishAccepted(stack: Stack, connection: Connection): void {
   const { listener } = connection
   if (listener === null) return
-  listener.halfOpen.delete(connection)
+  listener.halfOpen.remove(connection.inQueue)
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsAccepted')
   announce(listener, connection)
   const accept = listener.accepts.shift()
   const rcvAdv = seqAdd(connection.rcvNxt, synWindow(stack))
   if (accept === undefined) {
-    listener.waiting.add(connection)
+    listener.waiting.add(connection.inQueue)
     handOver(stack, connection, rcvAdv)
   } else {
     handOver(stack, connection, rcvAdv, give(stack, connection, accept.context, accept.handle))
@@ -91,8 +91,8 @@ function announce({ context, handle }: Listener, { remoteIp, localIp, remotePort
 
 /** A handle waits in accept: it gets the connection that has waited longest, now or later. */
 export function acceptNext(stack: Stack, listener: Listener, context: AppContext, handle: number): void {
-  const [connection] = listener.waiting
-  if (connection === undefined) {
+  const connection = listener.waiting.first
+  if (connection === null) {
     listener.accepts.push({ context, handle })
     context.accepting.set(handle, listener)
     return
@@ -103,7 +103,7 @@ export function acceptNext(stack: Stack, listener: Listener, context: AppContext
 /** Gives `connection` to the application. Returns the context id for its flow. */
 function give(stack: Stack, connection: Connection, context: AppContext, handle: number): number {
   const { listener } = connection
-  listener?.waiting.delete(connection)
+  listener?.waiting.remove(connection.inQueue)
   context.accepting.delete(handle)
   connection.context = context
   connection.handle = handle
@@ -143,11 +143,11 @@ export function closeListener(stack: Stack, listener: Listener, status = 0): voi
   context.listeners.delete(handle)
   listener.app.listeners.delete(listener)
   stack.stats.add('listeners', -1)
-  for (const connection of [...listener.halfOpen]) {
+  for (const connection of listener.halfOpen) {
     sendReset(stack, connection)
     dropHandshake(stack, connection)
   }
-  for (const connection of [...listener.waiting]) abortConnection(stack, connection, 0)
+  for (const connection of listener.waiting) abortConnection(stack, connection, 0)
   for (const accept of listener.accepts.splice(0)) {
     accept.context.accepting.delete(accept.handle)
     refuseAccept(accept.context, accept.handle, handle, ECANCELED)

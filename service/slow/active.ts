@@ -36,7 +36,7 @@ export function openConnection(stack: Stack, context: AppContext, request: OpenR
     return
   }
   stack.connections.add(connection)
-  context.app.connections.add(connection)
+  context.app.connections.add(connection.inApp)
   context.opening.set(request.handle, connection)
   stack.connections.setState(connection, 'SYN-SENT')
   if (connection.neighbor) stack.arp.resolve(connection.neighbor, (found) => onResolved(stack, connection, found))

@@ -4,6 +4,7 @@ import {
 } from '../../lib/memif/index.js'
 import type { AppEvent } from './appevent.js'
 import { BufferAllocator } from './buffers.js'
+import { Chain } from './chain.js'
 import type { Connection } from './connection.js'
 import { type ConnOptions, DEFAULT_OPTIONS, withOption } from './connoptions.js'
 import { FreePages, type FreePagesEnv } from './freepages.js'
@@ -134,9 +135,9 @@ export class App {
   readonly words: Int32Array
   readonly contexts: AppContext[] = []
   /** Connections that are this application's, handshakes included. */
-  readonly connections = new Set<Connection>()
-  /** Those whose buffers a worker may touch. */
-  readonly flows = new Set<Connection>()
+  readonly connections = new Chain<Connection>()
+  /** How many of them have buffers that a worker may touch. */
+  flows = 0
   readonly listeners = new Set<Listener>()
   /** It is gone; only workers may still have flows of it. */
   isGone = false

@@ -32,7 +32,10 @@ function shrunk(tcp: TcpConfig, step: number): Sizes {
 }
 
 function stepOf(app: App): number {
-  return FILL.filter((part) => app.fill >= part).length
+  const { fill } = app
+  let step = 0
+  while (step < FILL.length && fill >= FILL[step]) step++
+  return step
 }
 
 /** Bytes of the smallest buffers of a connection. */
@@ -47,10 +50,8 @@ export function leastBufferBytes(config: SlowConfig): number {
  */
 export function windowShift(tcp: TcpConfig): number {
   const most = shrunk(tcp, SHRINK_LOG2.length - 1).rxLog2 - 4
-  const greatestBytes = Math.max(tcp.rxBufMax, tcp.rxBufLen)
-  let shift = 0
-  while (greatestBytes / 2 ** shift >= 2 ** WINDOW_LOG2) shift++
-  return Math.max(0, Math.min(shift, most, 14))
+  const greatestLog2 = Math.floor(Math.log2(Math.max(tcp.rxBufMax, tcp.rxBufLen)))
+  return Math.max(0, Math.min(greatestLog2 - WINDOW_LOG2 + 1, most, 14))
 }
 
 /** Gives `connection` buffers of `app`, unless it has them. Returns false if there is no room. */
@@ -96,13 +97,14 @@ function greatest(app: App, configured: number, limitBytes: number): number {
 
 /** A function that gives the connection's buffers back to `app`, granted ones too; the connection has none from now on. */
 export function detachBuffers(app: App, connection: Connection): () => void {
-  const pieces = [{ place: connection.buffer, log2: connection.rxLog2 }, { place: connection.txBuffer, log2: connection.txLog2 }]
-  for (const move of [connection.rxMove, connection.txMove]) if (move) pieces.push(move)
+  const { buffer, rxLog2, txBuffer, txLog2, rxMove, txMove } = connection
   connection.buffer = -1
   connection.txBuffer = -1
   connection.rxMove = null
   connection.txMove = null
   return () => {
-    for (const { place, log2 } of pieces) app.release(place, 2 ** log2)
+    app.release(buffer, 2 ** rxLog2)
+    app.release(txBuffer, 2 ** txLog2)
+    for (const move of [rxMove, txMove]) if (move !== null) app.release(move.place, 2 ** move.log2)
   }
 }

@@ -1,6 +1,7 @@
 /** A TCP connection as the slow path keeps it: from the first SYN to the end of TIME-WAIT. */
 import type { App, AppContext } from './app.js'
 import type { Neighbor } from './arp.js'
+import { Link } from './chain.js'
 import type { CongestionState } from './congestion/state.js'
 import type { FourTuple } from './isn.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
@@ -40,6 +41,10 @@ export class Connection implements FourTuple {
   state: TcpState = 'CLOSED'
   /** Next connection in the same place of the table. */
   next: Connection | null = null
+  /** Its places: among all connections; among those of its application; at its listener, later among those in TIME-WAIT. */
+  readonly inTable = new Link<Connection>(this)
+  readonly inApp = new Link<Connection>(this)
+  readonly inQueue = new Link<Connection>(this)
 
   // Handshake and TIME-WAIT; while a worker has the flow, its TCB counts.
   /** ISS and IRS (RFC 9293, 3.3.1). */
@@ -192,6 +197,11 @@ export class Connection implements FourTuple {
   /** Its handshake is under way. */
   get isOpening(): boolean {
     return this.state === 'SYN-SENT' || this.state === 'SYN-RECEIVED'
+  }
+
+  /** A worker may touch its buffers. */
+  get isWithWorker(): boolean {
+    return this.phase === 'worker' || this.phase === 'removing'
   }
 
   /** The peer may still send data (RFC 9293, 3.10.7.4, seventh). */

@@ -1,5 +1,6 @@
 /** All connections by four-tuple, and the gauges of their states. */
 import type { SlowCounter, TraceWriter } from '../../lib/memif/index.js'
+import { Chain } from './chain.js'
 import type { Connection, TcpState } from './connection.js'
 import type { FourTuple } from './isn.js'
 import type { Stats } from './stats.js'
@@ -17,49 +18,57 @@ const GAUGES: Partial<Record<TcpState, SlowCounter>> = {
   'TIME-WAIT': 'flowsTimeWait',
 }
 
+/** Places at first; a power of two. They double as soon as there are more connections. */
+const PLACES_MIN = 1024
+
 export class ConnectionTable {
   private readonly stats: Stats
   private readonly trace: TraceWriter
-  /** Keys are 53-bit mixes of the four-tuple; connections with the same key form a list. */
-  private readonly chains = new Map<number, Connection>()
+  private readonly seed: number
+  private readonly all = new Chain<Connection>()
+  /** Connections by hash of the four-tuple; those of one place form a list. */
+  private places = new Array<Connection | null>(PLACES_MIN).fill(null)
   /** Those in TIME-WAIT, the one that came first in front. */
-  readonly timeWaits = new Set<Connection>()
-  /** Connections in the table. */
-  size = 0
+  readonly timeWaits = new Chain<Connection>()
 
-  constructor(stats: Stats, trace: TraceWriter) {
+  /** `seed` is secret: strangers choose four-tuples, and must not be able to choose them so that they meet in one place. */
+  constructor(stats: Stats, trace: TraceWriter, seed: number) {
     this.stats = stats
     this.trace = trace
+    this.seed = seed
+  }
+
+  /** Connections in the table. */
+  get size(): number {
+    return this.all.size
   }
 
   find(tuple: FourTuple): Connection | null {
-    let at = this.chains.get(keyOf(tuple)) ?? null
+    let at = this.places[this.placeOf(tuple)]
     while (at !== null && !isSameTuple(at, tuple)) at = at.next
     return at
   }
 
   add(connection: Connection): void {
-    const key = keyOf(connection)
-    connection.next = this.chains.get(key) ?? null
-    this.chains.set(key, connection)
-    this.size++
+    if (this.size === this.places.length) this.grow()
+    this.all.add(connection.inTable)
+    this.enter(connection)
   }
 
   /** Takes `connection` out if it is in. */
   remove(connection: Connection): void {
-    const key = keyOf(connection)
+    if (connection.inTable.chain === null) return
+    this.all.remove(connection.inTable)
+    const place = this.placeOf(connection)
     let before: Connection | null = null
-    let at = this.chains.get(key) ?? null
+    let at = this.places[place]
     while (at !== null && at !== connection) {
       before = at
       at = at.next
     }
-    if (at === null) return
-    this.size--
-    if (before !== null) before.next = at.next
-    else if (at.next !== null) this.chains.set(key, at.next)
-    else this.chains.delete(key)
-    at.next = null
+    if (before === null) this.places[place] = connection.next
+    else before.next = connection.next
+    connection.next = null
   }
 
   setState(connection: Connection, state: TcpState): void {
@@ -67,27 +76,34 @@ export class ConnectionTable {
     const after = GAUGES[state]
     if (before !== undefined) this.stats.add(before, -1)
     if (after !== undefined) this.stats.add(after)
-    if (state === 'TIME-WAIT') this.timeWaits.add(connection)
-    else this.timeWaits.delete(connection)
+    if (connection.state !== state && state === 'TIME-WAIT') this.timeWaits.add(connection.inQueue)
+    else if (state !== 'TIME-WAIT') this.timeWaits.remove(connection.inQueue)
     traceState(this.trace, connection, state)
     connection.state = state
   }
 
   /** Walks through all connections, which may come and go between two steps; those that were there first come first. */
-  * each(): Generator<Connection, void> {
-    for (const first of this.chains.values()) {
-      for (let at: Connection | null = first; at !== null;) {
-        const after: Connection | null = at.next
-        yield at
-        at = after
-      }
-    }
+  each(): Generator<Connection, void> {
+    return this.all[Symbol.iterator]()
   }
-}
 
-function keyOf(tuple: FourTuple): number {
-  const ports = Math.imul((tuple.remotePort << 16) | tuple.localPort, 0x9e3779b1) ^ tuple.localIp
-  return (tuple.remoteIp >>> 0) * 0x200000 + (ports >>> 11)
+  private enter(connection: Connection): void {
+    const place = this.placeOf(connection)
+    connection.next = this.places[place]
+    this.places[place] = connection
+  }
+
+  private grow(): void {
+    this.places = new Array<Connection | null>(this.places.length * 2).fill(null)
+    for (const connection of this.all) this.enter(connection)
+  }
+
+  private placeOf({ localIp, localPort, remoteIp, remotePort }: FourTuple): number {
+    let hash = Math.imul(remoteIp ^ this.seed, 0x9e3779b1)
+    hash = Math.imul(hash ^ (hash >>> 15) ^ ((remotePort << 16) | localPort), 0x85ebca6b)
+    hash = Math.imul(hash ^ (hash >>> 13) ^ localIp, 0xc2b2ae35)
+    return (hash ^ (hash >>> 16)) & (this.places.length - 1)
+  }
 }
 
 function isSameTuple(a: FourTuple, b: FourTuple): boolean {

@@ -34,7 +34,7 @@ export function reserveFlow(stack: Stack, connection: Connection): boolean {
   const { app, neighbor } = connection
   if (app === null || neighbor === null || !neighbor.isResolved || stack.flows.available === 0) return false
   if (!takeBuffers(stack, app, connection)) return false
-  app.flows.add(connection)
+  app.flows++
   beginPath(stack, connection)
   return stack.flows.take(connection)
 }

@@ -1,6 +1,6 @@
 /** Passive open: a SYN is answered, its ACK makes a connection (RFC 9293, 3.10.7.2 and 3.10.7.4). */
 import { TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
-import { seqAdd, seqLeq, seqLt, TCP_ACK, TCP_CWR, TCP_ECE, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
+import { seqAdd, seqLeq, seqLt, TCP_ACK, TCP_CWR, TCP_ECE, TCP_PSH, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
 import { isAcceptable } from './acceptable.js'
 import { establishAccepted } from './accept.js'
 import type { Connection } from './connection.js'
@@ -41,7 +41,7 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, f
   connection.startAt(chooseIss(stack, segment, follows))
   connection.follows = follows
   if (follows) endTimeWait(stack, follows)
-  listener.halfOpen.add(connection)
+  listener.halfOpen.add(connection.inQueue)
   enterSynReceived(stack, connection, segment.tcp.options.windowScale !== null)
 }
 
@@ -124,6 +124,12 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (connection.isActive) establishOpened(stack, connection, seqAdd(connection.rcvNxt, synWindow(stack)))
   else establishAccepted(stack, connection)
   if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
-  // The worker sees this segment as its first: its window, and whatever came with it.
+  // The worker sees this segment as its first, unless all that it says stands in the TCB.
+  if (isBareAck(connection, tcp)) return
   stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso)
+}
+
+/** Whether a segment is an acknowledgment and its window, and comes in order. */
+function isBareAck({ rcvNxt }: Connection, { seq, flags, payloadLen, options }: TcpParsed): boolean {
+  return (flags & ~TCP_PSH) === TCP_ACK && payloadLen === 0 && seq === rcvNxt && options.sackBlocks === undefined
 }

@@ -18,8 +18,8 @@ export function releaseHandshake(stack: Stack, connection: Connection): void {
   connection.timer = null
   stack.connections.setState(connection, 'CLOSED')
   stack.connections.remove(connection)
-  connection.listener?.halfOpen.delete(connection)
-  connection.app?.connections.delete(connection)
+  connection.listener?.halfOpen.remove(connection.inQueue)
+  connection.app?.connections.remove(connection.inApp)
   connection.context?.opening.delete(connection.handle)
   if (connection.neighbor) stack.arp.release(connection.neighbor)
   connection.neighbor = null

@@ -41,3 +41,4 @@ export const HASH_ISN = 0
 export const HASH_PORT_OFFSET = 1
 export const HASH_PORT_TABLE = 2
 export const HASH_SPREAD = 3
+export const HASH_TABLE = 4

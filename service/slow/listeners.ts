@@ -1,5 +1,6 @@
 /** Listeners by port: who gets a SYN. */
 import type { App, AppContext } from './app.js'
+import { Chain } from './chain.js'
 import type { Connection } from './connection.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import { EADDRINUSE } from './errno.js'
@@ -23,8 +24,8 @@ export class Listener {
   /** What its connections inherit. */
   readonly options: ConnOptions
   /** Half-open connections, then those that nobody has accepted, each in order of arrival. */
-  readonly halfOpen = new Set<Connection>()
-  readonly waiting = new Set<Connection>()
+  readonly halfOpen = new Chain<Connection>()
+  readonly waiting = new Chain<Connection>()
   /** Handles that wait in accept. */
   readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
   /** When a SYN cookie was sent last. */
@@ -85,6 +86,7 @@ export class Listeners {
   find(ip: number, port: number, hash: () => number): Listener | null {
     const all = this.byPort.get(port)
     if (all === undefined) return null
+    if (all.length === 1) return all[0].address.ip === 0 || all[0].address.ip === ip ? all[0] : null
     const exact = all.filter((listener) => listener.address.ip === ip)
     const matching = exact.length > 0 ? exact : all.filter((listener) => listener.address.ip === 0)
     if (matching.length <= 1) return matching[0] ?? null

@@ -59,7 +59,7 @@ function* mapped<From, To>(from: Iterable<From>, to: (value: From) => To): Gener
 const PARTS: Readonly<Record<StatePart, (stack: Stack) => Walk>> = {
   workers: (stack) => ({ size: stack.workers.length, rows: mapped(stack.workers, (worker) => workerRow(stack, worker)) }),
   apps: (stack) => ({ size: stack.stats.get('apps'), rows: mapped(stack.apps.all(), appRow) }),
-  contexts: (stack) => ({ size: stack.stats.get('contexts'), rows: mapped(stack.apps.contexts(), contextRow) }),
+  contexts: (stack) => ({ size: stack.stats.get('contexts'), rows: mapped(stack.apps.contexts, contextRow) }),
   listeners: (stack) => ({ size: stack.stats.get('listeners'), rows: listenerRows(stack) }),
   flows: (stack) => ({ size: stack.connections.size, rows: mapped(stack.connections.each(), (connection) => flowNumbers(stack, connection)) }),
 }

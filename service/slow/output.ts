@@ -35,6 +35,8 @@ export class Output {
   private readonly ttl: number
   private readonly loopback: LoopbackQueue
   private lastId = 0
+  /** For segments without payload, by length; sent and copied before the next one is written. */
+  private readonly frames: Uint8Array[] = []
 
   constructor(
     port: Pick<Port, 'sendFrame' | 'mtu'>, routes: Routes, arp: ArpCache, mac: Uint8Array, ttl: number, loopback: LoopbackQueue,
@@ -58,10 +60,10 @@ export class Output {
       window: segment.window ?? 0, urgent: 0, options: segment.options ?? NO_OPTIONS,
     }
     const len = tcpHeaderLen(header)
-    const frame = new Uint8Array(PAYLOAD_AT + len)
+    const frame = this.frames[len] ??= new Uint8Array(PAYLOAD_AT + len)
     emitTcp(frame, PAYLOAD_AT, header)
     fillTcpChecksum(frame, PAYLOAD_AT, len, tuple.localIp, tuple.remoteIp)
-    if (this.isOurs(tuple.remoteIp)) return this.inside(frame, tuple, PROTOCOL_TCP)
+    if (this.isOurs(tuple.remoteIp)) return this.inside(frame.slice(), tuple, PROTOCOL_TCP)
     const next = neighbor ?? this.neighborFor(tuple.remoteIp)
     const names = { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol: PROTOCOL_TCP, tos: segment.tos ?? 0 }
     if (next !== null) this.send(frame, names, null, next)

@@ -1,7 +1,7 @@
 /** Frames that workers pass up: which protocol, which connection. */
 import { RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_TRUNCATED } from '../../native/port.js'
 import {
-  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, type Ipv4Parsed, isGroupMac, parseArp, parseEthernet,
+  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, type Ipv4Parsed, isGroupMac, parseArp,
   parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, readU16, sameMac, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
@@ -15,6 +15,8 @@ import { refuse } from './reset.js'
 import type { Frame, Segment, Stack } from './stack.js'
 import { receiveInTimeWait } from './timewait.js'
 
+/** Behind both addresses. */
+const ETHERTYPE_AT = 12
 /** 802.1Q: where a tag stands, its bytes, and the part of them that names the VLAN. */
 const VLAN_TAG_AT = 12
 const VLAN_TAG_BYTES = 4
@@ -26,12 +28,14 @@ const NOT_TRUSTED_CHECKSUM = RX_CHECKSUM_GOOD | RX_CHECKSUM_PARTIAL
 export function receiveFrame(stack: Stack, received: Frame, mac: Uint8Array): void {
   stack.stats.add('packets')
   const frame = withoutPriorityTag(received)
-  const ethernet = (frame.rxFlags & RX_TRUNCATED) === 0 ? parseEthernet(frame.bytes) : null
-  if (ethernet === null) return stack.stats.add('dropMalformed')
-  const isGroup = isGroupMac(ethernet.target)
-  if (!isGroup && !sameMac(ethernet.target, mac)) return stack.stats.add('packetsNotOurs')
-  if (ethernet.etherType === ETHERTYPE_ARP) receiveArp(stack, frame)
-  else if (ethernet.etherType === ETHERTYPE_IPV4) receiveIpv4(stack, frame, isGroup)
+  const { bytes } = frame
+  if ((frame.rxFlags & RX_TRUNCATED) !== 0 || bytes.length < ETHERNET_HEADER_BYTES) return stack.stats.add('dropMalformed')
+  // A frame begins with the address that it is for.
+  const isGroup = isGroupMac(bytes)
+  if (!isGroup && !sameMac(bytes, mac)) return stack.stats.add('packetsNotOurs')
+  const etherType = readU16(bytes, ETHERTYPE_AT)
+  if (etherType === ETHERTYPE_ARP) receiveArp(stack, frame)
+  else if (etherType === ETHERTYPE_IPV4) receiveIpv4(stack, frame, isGroup)
   else leave(stack, frame)
 }
 

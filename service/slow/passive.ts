@@ -19,6 +19,6 @@ export function openPassive(stack: Stack, segment: Segment, listener: Listener, 
   connection.app = listener.app
   takeOffer(stack, connection, offer)
   stack.connections.add(connection)
-  listener.app.connections.add(connection)
+  listener.app.connections.add(connection.inApp)
   return connection
 }

@@ -30,7 +30,8 @@ export class AppRegistry {
   /** Called when the slow path itself ends an application: the service should hang up. */
   private readonly ended: (app: number, reason: string) => void
   private readonly byId: (App | null)[] = new Array<App | null>(APPS_MAX).fill(null)
-  private readonly active = new Set<App>()
+  /** All contexts of applications that are not gone, for every poll. Made anew when they change: who walks through it sees those of before. */
+  private active: readonly AppContext[] = []
   private lastId = 0
 
   constructor(stack: () => Stack, ended: (app: number, reason: string) => void) {
@@ -59,7 +60,6 @@ export class AppRegistry {
     })
     writeAppRegionHeader(app.words, shape, config.appPollIntervalUs)
     this.byId[app.id] = app
-    this.active.add(app)
     stack.stats.add('apps')
     for (const worker of workers) {
       worker.link.appAdded(app.id, region)
@@ -78,6 +78,7 @@ export class AppRegistry {
     if (!app.canAddContext) throw new RegistryError('EMFILE', `application ${appId} has ${count} contexts, the most there can be`)
     const context = new AppContext(app, app.contexts.length, wake, stack.stats)
     app.contexts.push(context)
+    this.active = [...this.active, context]
     stack.stats.add('contexts')
     for (const worker of stack.workers) {
       worker.link.contextAdded(app.id, context.id, wake)
@@ -97,12 +98,14 @@ export class AppRegistry {
     const app = this.byId[appId] ?? null
     if (app === null || app.isGone) return
     app.isGone = true
-    this.active.delete(app)
+    this.active = this.active.filter((context) => context.app !== app)
     stack.stats.add('apps', -1)
     stack.stats.add('contexts', -app.contexts.length)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
-    for (const connection of app.flows) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
-    for (const connection of [...app.connections]) abandon(stack, connection)
+    for (const connection of app.connections) {
+      if (connection.isWithWorker) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
+    }
+    for (const connection of app.connections) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)
     this.publish()
@@ -112,7 +115,7 @@ export class AppRegistry {
   /** A connection of an application that is gone has been let go: the last one takes the region along. */
   flowsGone(app: App): void {
     const { workers } = this.stack()
-    if (app.flows.size > 0 || app.workersLeft !== null) return
+    if (app.flows > 0 || app.workersLeft !== null) return
     app.workersLeft = new Set(workers.keys())
     for (const worker of workers) worker.control(TO_FAST_APP_REMOVE, app.id)
   }
@@ -131,7 +134,7 @@ export class AppRegistry {
     for (const app of this.byId) {
       if (app === null) continue
       // To a flow that it had let go already, the next one answers at once; a second answer says nothing new.
-      for (const connection of app.flows) {
+      for (const connection of app.connections) {
         const isLost = connection.phase === 'removing' && connection.worker === worker.index
         if (isLost) worker.flow(TO_FAST_FLOW_REMOVE, connection)
       }
@@ -144,7 +147,9 @@ export class AppRegistry {
   poll(): number {
     const stack = this.stack()
     let work = 0
-    for (const context of this.contexts()) {
+    for (const context of this.active) {
+      // Another context of its application may have been the end of both: its memory must not be touched then.
+      if (context.app.isGone) continue
       work += context.flush() + serveRequests(stack, context)
       if (context.requests.corrupt && !context.app.isGone) this.expel(context.app, 'its request ring is corrupt')
     }
@@ -152,12 +157,12 @@ export class AppRegistry {
   }
 
   publish(): void {
-    for (const context of this.contexts()) context.publish()
+    for (const context of this.active) context.publish()
   }
 
   /** Whether a context has requests that can be read now. */
   hasRequests(): boolean {
-    for (const { requests, isBlocked } of this.contexts()) {
+    for (const { requests, isBlocked } of this.active) {
       if (!isBlocked && (!requests.isEmpty() || requests.corrupt)) return true
     }
     return false
@@ -165,23 +170,18 @@ export class AppRegistry {
 
   /** Whether some context must be looked at again though no doorbell will ring for it. */
   needsRetry(): boolean {
-    for (const context of this.contexts()) if (context.isBlocked) return true
+    for (const context of this.active) if (context.isBlocked) return true
     return false
   }
 
   /** All applications that are not gone. */
-  all(): Iterable<App> {
-    return this.active
+  * all(): Generator<App, void> {
+    for (const app of this.byId) if (app !== null && !app.isGone) yield app
   }
 
   /** All contexts of applications that are not gone. */
-  * contexts(): Generator<AppContext> {
-    for (const app of this.active) {
-      for (const context of app.contexts) {
-        // One of an application's contexts may have been its end; its memory must not be touched then.
-        if (!app.isGone) yield context
-      }
-    }
+  get contexts(): readonly AppContext[] {
+    return this.active
   }
 
   private expel(app: App, reason: string): void {

@@ -31,7 +31,8 @@ export function serveRequests(stack: Stack, context: AppContext): number {
   while (served < REQUESTS_PER_POLL && !context.isBlocked && !context.app.isGone) {
     const at = context.requests.peek()
     if (at < 0) break
-    entry.set(context.requests.words.subarray(at, at + APP_SLOW_ENTRY_WORDS))
+    const { words } = context.requests
+    for (let i = 0; i < APP_SLOW_ENTRY_WORDS; i++) entry[i] = words[at + i]
     context.requests.next()
     served++
     stack.stats.add('appRequests')

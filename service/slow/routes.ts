@@ -42,13 +42,17 @@ export class Routes {
   choose(ip: number): RouteChoice | null {
     if (!this.isUnicast(ip)) return null
     if (this.localIndex(ip) >= 0) return { nextHop: ip, sourceIp: ip }
-    const entry = this.entries.find(({ dest, mask }) => (ip & mask) === dest)
-    return entry ? { nextHop: entry.nextHop ?? ip, sourceIp: entry.sourceIp } : null
+    for (const { dest, mask, nextHop, sourceIp } of this.entries) {
+      if ((ip & mask) === dest) return { nextHop: nextHop ?? ip, sourceIp }
+    }
+    return null
   }
 
   /** Index of our address `ip`, or -1. */
   localIndex(ip: number): number {
-    return this.addresses.findIndex((address) => address.ip === ip)
+    const { addresses } = this
+    for (let i = 0; i < addresses.length; i++) if (addresses[i].ip === ip) return i
+    return -1
   }
 
   /** Whether `ip` is on a network of our own. */
@@ -60,7 +64,8 @@ export class Routes {
   isUnicast(ip: number): boolean {
     const first = ip >>> 24
     if (first === 0 || first === 127 || first >= 224 || ip === IPV4_BROADCAST) return false
-    return !this.addresses.some(({ ip: own, prefix }) => prefix < 31 && ip === (own | ~prefixMask(prefix)))
+    for (const { ip: own, prefix } of this.addresses) if (prefix < 31 && ip === (own | ~prefixMask(prefix))) return false
+    return true
   }
 
   private sourceFor(nextHop: number): number {

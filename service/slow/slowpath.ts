@@ -24,7 +24,7 @@ import { abortHandshake } from './handshakeend.js'
 import { StateListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
 import { reportReassemblyTimeout } from './icmp.js'
-import { TupleHash } from './isn.js'
+import { HASH_TABLE, type FourTuple, TupleHash } from './isn.js'
 import { Listeners } from './listeners.js'
 import { type Logger, RateLimit } from './log.js'
 import { LoopbackQueue } from './loopback.js'
@@ -56,6 +56,9 @@ const COMPLAINTS_PER_SECOND = 5
 const ICMP_ERRORS_PER_SECOND = 1_000
 /** Destinations whose path MTU is kept. */
 const PATH_MTUS_MAX = 1024
+
+/** What the connection table's hash is keyed with is the keyed hash of this. */
+const NO_TUPLE: FourTuple = { localIp: 0, localPort: 0, remoteIp: 0, remotePort: 0 }
 
 /** What the slow path is given: everything it must not fetch by itself. */
 export interface SlowEnv {
@@ -118,7 +121,8 @@ export class SlowPath {
   /** The second look before sleeping: whether a poll would find something. */
   hasWork(): boolean {
     const { workers, apps, loopback } = this.stack
-    return workers.some((worker) => !worker.toSlow.isEmpty()) || apps.hasRequests() || !loopback.isEmpty
+    for (const worker of workers) if (!worker.toSlow.isEmpty()) return true
+    return apps.hasRequests() || !loopback.isEmpty
   }
 
   /** When to poll again if nobody rings; Infinity: never. */
@@ -128,7 +132,8 @@ export class SlowPath {
   }
 
   private isBlocked(): boolean {
-    return this.stack.workers.some((worker) => worker.isBlocked) || this.stack.apps.needsRetry()
+    for (const worker of this.stack.workers) if (worker.isBlocked) return true
+    return this.stack.apps.needsRetry()
   }
 
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
@@ -162,9 +167,9 @@ export class SlowPath {
   shutdown(nowUs: number): void {
     const { stack } = this
     stack.nowUs = nowUs
-    for (const context of stack.apps.contexts()) {
+    for (const context of stack.apps.contexts) {
       for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
-      for (const connection of [...context.app.connections]) this.cutOff(connection)
+      for (const connection of context.app.connections) this.cutOff(connection)
     }
     this.publish()
   }
@@ -260,7 +265,7 @@ function buildStack(env: SlowEnv): Stack {
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link, trace)),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
-    connections: new ConnectionTable(stats, trace),
+    connections: new ConnectionTable(stats, trace, hash.hash(NO_TUPLE, HASH_TABLE)),
     listeners: new Listeners(),
     algorithms: new Algorithms(config, env.congestionModule ?? null),
     apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),

@@ -1,6 +1,6 @@
 /**
  * What bounds half-open connections, and what happens to a SYN beyond the bound: it is answered with a cookie and forgotten
- * (RFC 4987, 3.6). A half-open connection has no buffers and no TCB, about 1 KiB of our heap.
+ * (RFC 4987, 3.6). A half-open connection has no buffers and no TCB, a little more than 1 KiB of our heap.
  */
 import { NEIGHBORS_MAX } from '../../lib/memif/index.js'
 import { formatIpv4Address, seqDiff } from '../../lib/wire/index.js'

@@ -101,9 +101,9 @@ function finish(stack: Stack, connection: Connection): void {
 
 function enterTimeWait(stack: Stack, connection: Connection): void {
   const { timeWaits } = stack.connections
-  const [oldest] = timeWaits
+  const oldest = timeWaits.first
   // They cost memory for a minute each, and a peer can make us have as many as it likes.
-  if (oldest !== undefined && timeWaits.size >= stack.config.tcp.timeWaitMax) endTimeWait(stack, oldest)
+  if (oldest !== null && timeWaits.size >= stack.config.tcp.timeWaitMax) endTimeWait(stack, oldest)
   stack.connections.setState(connection, 'TIME-WAIT')
   removeFlow(stack, connection)
   connection.timer = new Timer(() => {
@@ -136,7 +136,7 @@ function removeFlow(stack: Stack, connection: Connection): void {
   connection.phase = 'removing'
   connection.isWatched = false
   endPath(stack, connection)
-  connection.listener?.waiting.delete(connection)
+  connection.listener?.waiting.remove(connection.inQueue)
   endControl(stack, connection)
   const { timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
   for (const set of [timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
@@ -155,7 +155,7 @@ export function onFlowRemoved(stack: Stack, connection: Connection): void {
   if (connection.neighbor) stack.arp.release(connection.neighbor)
   connection.neighbor = null
   if (connection.state !== 'TIME-WAIT') stack.connections.remove(connection)
-  connection.app?.flows.delete(connection)
+  if (connection.app !== null) connection.app.flows--
   settle(stack, connection)
 }
 
@@ -171,10 +171,16 @@ function settle(stack: Stack, connection: Connection): void {
   stack.flows.giveBack(connection)
   connection.phase = 'none'
   connection.app = null
-  // TIME-WAIT lasts a minute; it must not keep an application's memory alive.
+  // TIME-WAIT lasts a minute, and there may be many: it must not keep an application's memory alive, nor what a flow alone needs.
   connection.context = null
   connection.listener = null
-  app?.connections.delete(connection)
+  connection.congestion = null
+  connection.recovery = null
+  connection.closeTimer = null
+  connection.idleTimer = null
+  connection.keepTimer = null
+  connection.lingerTimer = null
+  app?.connections.remove(connection.inApp)
   if (app?.isGone) stack.apps.flowsGone(app)
 }
 

@@ -31,22 +31,33 @@ export interface FlowName {
   readonly gen: number
 }
 
-interface Command {
+/** One class for all kinds, whose fields are set as needed (see AppEvent). */
+class Command {
   readonly type: number
   readonly flow: number
   readonly gen: number
-  readonly app: number
-  context: number
+  app = 0
+  context = 0
   /** Of TO_FAST_FLOW_SEND and others with values: words SF_VALUE and behind it. */
-  first: number
-  second: number
-  readonly units: number
-  readonly packet: Uint8Array | null
-  readonly rxFlags: number
-  readonly gso: number
+  first = 0
+  second = 0
+  units = 0
+  packet: Uint8Array | null = null
+  rxFlags = 0
+  gso = 0
+
+  constructor(type: number, flow = -1, gen = 0) {
+    this.type = type
+    this.flow = flow
+    this.gen = gen
+  }
 }
 
-const PLAIN: Command = { type: 0, flow: -1, gen: 0, app: 0, context: 0, first: 0, second: 0, units: 0, packet: null, rxFlags: 0, gso: 0 }
+function withValues(command: Command, first: number, second: number): Command {
+  command.first = first
+  command.second = second
+  return command
+}
 
 function keyOf(type: number, flow: number): number {
   return flow * 64 + type
@@ -86,13 +97,18 @@ export class WorkerChannel {
   /** A command about a flow (TO_FAST_FLOW_*). */
   flow(type: number, { flow, gen }: FlowName, context = 0): void {
     const queued = this.queued(type, flow, gen)
-    if (queued !== null) queued.context = context
-    else this.sendOnce({ ...PLAIN, type, flow, gen, context })
+    if (queued !== null) {
+      queued.context = context
+      return
+    }
+    const command = new Command(type, flow, gen)
+    command.context = context
+    this.sendOnce(command)
   }
 
   /** A command about a flow with two values, whose order among others of its kind counts. */
   value(type: number, { flow, gen }: FlowName, first: number, second: number): void {
-    this.send({ ...PLAIN, type, flow, gen, first, second })
+    this.send(withValues(new Command(type, flow, gen), first, second))
   }
 
   /**
@@ -104,11 +120,12 @@ export class WorkerChannel {
     if (queued !== null) {
       queued.first = (queued.first & ~clear) | set
       queued.second |= clear
-    } else this.sendOnce({ ...PLAIN, type: TO_FAST_FLOW_FLAGS, flow, gen, first: set, second: clear })
+    } else this.sendOnce(withValues(new Command(TO_FAST_FLOW_FLAGS, flow, gen), set, clear))
   }
 
   /** The command of its kind that waits. One to an earlier generation of the flow is for another connection. */
   private queued(type: number, flow: number, gen: number): Command | null {
+    if (this.waiting.length === 0) return null
     const command = this.waitingFlows.get(keyOf(type, flow))
     return command !== undefined && command.gen === gen ? command : null
   }
@@ -120,7 +137,11 @@ export class WorkerChannel {
 
   /** A command about an application, or to the worker itself. */
   control(type: number, app: number, context = 0, regionBytes = 0): void {
-    this.send({ ...PLAIN, type, app, context, units: regionBytes / BUFFER_UNIT_BYTES })
+    const command = new Command(type)
+    command.app = app
+    command.context = context
+    command.units = regionBytes / BUFFER_UNIT_BYTES
+    this.send(command)
   }
 
   /** Has the worker handle `frame` as if it came from its port (TO_FAST_PACKET). Returns false if it is dropped. */
@@ -128,7 +149,11 @@ export class WorkerChannel {
     // Twice the length always fits an empty area, wherever its end is.
     const fits = 2 * (frame.length + 64) <= this.toFast.areaBytes
     if (!fits || this.waitingPackets >= WAITING_PACKETS_MAX) return false
-    this.send({ ...PLAIN, type: TO_FAST_PACKET, packet: frame, rxFlags, gso })
+    const command = new Command(TO_FAST_PACKET)
+    command.packet = frame
+    command.rxFlags = rxFlags
+    command.gso = gso
+    this.send(command)
     return true
   }
 
@@ -167,9 +192,11 @@ export class WorkerChannel {
   private send(command: Command): boolean {
     if (this.waiting.length === 0 && this.write(command)) return true
     // The frame's bytes are in a ring that is released at the end of the poll.
-    const kept = command.packet ? { ...command, packet: command.packet.slice() } : command
-    if (kept.packet) this.waitingPackets++
-    this.waiting.push(kept)
+    if (command.packet) {
+      command.packet = command.packet.slice()
+      this.waitingPackets++
+    }
+    this.waiting.push(command)
     return false
   }
 

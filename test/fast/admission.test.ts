@@ -90,6 +90,21 @@ describe('packets of no flow', () => {
     }
   })
 
+  it('connections of an address that come to be, more than there are tokens in that time -> all pass; handshakes that lead to nothing do not', () => {
+    const [good, bad] = [new Admission(16), new Admission(16)]
+    const handshake = (admission: Admission): number =>
+      admitted(admission, frame({ flags: TCP_SYN }), 1, 5) + admitted(admission, frame({ flags: TCP_ACK }), 2, 5)
+    for (const admission of [good, bad]) admission.learn(PROVEN, 5)
+    let [passed, refused] = [0, 0]
+    for (let i = 0; i < 10_000; i++) {
+      passed += handshake(good)
+      good.learn(PROVEN, 5)
+      refused += 3 - handshake(bad)
+    }
+    expect(passed).toBe(30_000)
+    expect(refused).toBe(30_000 - 4096 - 2 * 4096)
+  })
+
   it('a refused SYN comes again -> passes, whatever came between; one that did not come before does not', () => {
     const admission = new Admission(16)
     const flood = frame({ flags: TCP_SYN }, 0x01020304)

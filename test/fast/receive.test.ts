@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_RX_SHUT,
+  EVENT_RX_CLOSED, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
   TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
@@ -76,6 +76,23 @@ describe('in-order data', () => {
     h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 12, payloadLen: 0 }])
     expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(-1)
+  })
+
+  it('an application whose last flow answered -> the acknowledgment of the next one waits as if it had answered itself', () => {
+    const h = new FastHarness()
+    const first = h.addFlow()
+    h.receive({ data: 'ping' })
+    h.write(first, filled(4, 65), { read: IRS1 + 4 })
+    h.pass(0)
+    h.command(TO_FAST_FLOW_REMOVE, { flow: first })
+    h.pass(0)
+    h.sent()
+    h.addFlow({ flow: first })
+    h.receive({ data: 'ping' })
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toEqual([])
+    h.pass(DELAYED_ACK_US)
+    expect(h.sent()).toMatchObject([{ ack: IRS1 + 4, payloadLen: 0 }])
   })
 
   it('two full segments in a burst -> one acknowledgment at once, one event', () => {
@@ -264,13 +281,35 @@ describe('out of order', () => {
 })
 
 describe('FIN', () => {
-  it('in order with data -> counted, acknowledged at once, application and slow path are told', () => {
+  it('in order with data -> counted, application and slow path are told; acknowledged before the worker blocks', () => {
     const h = new FastHarness()
     const flow = h.addFlow()
     h.receive({ data: 'bye', flags: TCP_ACK | TCP_FIN })
+    expect(h.sent()).toEqual([])
+    h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
     expect(h.seen()).toMatchObject([{ flow, gen: 7, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3, sndUna: ISS1 }])
     expect(h.told()).toMatchObject([{ type: TO_SLOW_FLOW, flow, what: WHAT_FIN_RECEIVED }])
+  })
+
+  it('the application closes as well -> our FIN carries the acknowledgment', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ flags: TCP_ACK | TCP_FIN })
+    h.bump(flow, { fin: true })
+    h.pass()
+    h.worker.flushDelayedAcks()
+    expect(h.sent()).toMatchObject([{ seq: ISS1, ack: IRS1 + 1, flags: TCP_ACK | TCP_FIN }])
+  })
+
+  it('behind ours -> acknowledged at once: nothing else will carry it', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.bump(flow, { fin: true })
+    h.pass()
+    h.sent()
+    h.receive({ ack: ISS1 + 1, flags: TCP_ACK | TCP_FIN })
+    expect(h.sent()).toMatchObject([{ seq: ISS1 + 1, ack: IRS1 + 1, flags: TCP_ACK }])
   })
 
   it('again -> acknowledged again, told once', () => {
@@ -323,6 +362,7 @@ describe('FIN', () => {
     h.seen()
     h.receive({ data: 'bye', flags: TCP_ACK | TCP_FIN })
     expect(h.seen()).toMatchObject([{ flow, flags: EVENT_RX_CLOSED, rcvEnd: IRS1 + 3 }])
+    h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4 }])
   })
 
@@ -331,6 +371,7 @@ describe('FIN', () => {
     const flow = h.addFlow({ rxLog2: 10 })
     h.receive({ data: filled(1024) }, { seq: IRS1 + 1024, flags: TCP_ACK | TCP_FIN })
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1 + 1025)
+    h.worker.flushDelayedAcks()
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 1025, window: 0 }])
   })
 })

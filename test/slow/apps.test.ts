@@ -10,7 +10,7 @@ import {
 import { RegistryError } from '../../service/slow/index.js'
 import { Host, LISTEN_PORT, PEER_IP } from './harness.js'
 import {
-  accepted, CONNECTION, connecting, LISTENER, listening, scene, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
+  accepted, CONNECTION, connecting, LISTENER, listening, PEER_ISS, scene, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
 } from './scenes.js'
 
 describe('registration', () => {
@@ -147,7 +147,10 @@ describe('event ring that nobody reads', () => {
 describe('full command ring', () => {
   it('commands wait in order and are not doubled', () => {
     const { host } = listening({ toFastEntries: 4 }, 8)
-    for (let port = 1; port <= 4; port++) shakeHands(host, port)
+    for (let remotePort = 1; remotePort <= 4; remotePort++) {
+      const iss = shakeHands(host, remotePort)
+      host.send({ seq: PEER_ISS + 1, ack: iss + 1, flags: TCP_ACK, remotePort, payload: Uint8Array.of(remotePort) })
+    }
     expect(host.slow.nextDeadlineUs()).toBeLessThanOrEqual(host.nowUs + 128_000)
     const all: number[] = []
     for (let i = 0; i < 4; i++) all.push(...host.work().map(({ type }) => type))

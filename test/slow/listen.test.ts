@@ -186,7 +186,7 @@ describe('SYN-RECEIVED', () => {
     expect(host.sent()).toMatchObject([{ flags: TCP_ACK, ack: PEER_ISS + 1 }])
   })
 
-  it('ACK -> ESTABLISHED: NEWCONN, then the flow, then the segment itself', () => {
+  it('ACK -> ESTABLISHED: NEWCONN, then the flow, whose TCB has all that the segment says', () => {
     const { host, context } = listening()
     host.send({ seq: PEER_ISS, flags: TCP_SYN, options: PEER_OPTIONS })
     const [synAck] = host.sent()
@@ -197,7 +197,7 @@ describe('SYN-RECEIVED', () => {
       { type: EV_LISTEN_NEWCONN, handle: LISTENER, remoteIp: PEER_IP, ports: (PEER_PORT << 16) | LISTEN_PORT },
     ])
     const commands = host.worker.read()
-    expect(commands.map(({ type }) => type)).toEqual([TO_FAST_FLOW_ADD, TO_FAST_PACKET])
+    expect(commands.map(({ type }) => type)).toEqual([TO_FAST_FLOW_ADD])
     const { flow } = commands[0]
     const [iss, nxt] = [synAck.seq + 1, PEER_ISS + 1]
     for (const word of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) expect(host.tcb(flow,
@@ -215,6 +215,16 @@ describe('SYN-RECEIVED', () => {
     const byte = (index: number): number => bytes[(tcbWord + flow * 32) * 4 + index]
     expect([half(TCB_CONTEXT_U16), half(TCB_MSS_U16)]).toEqual([CONTEXT_NONE, 1448])
     expect([TCB_RX_LOG2_U8, TCB_TX_LOG2_U8, TCB_SND_WSCALE_U8, TCB_RCV_WSCALE_U8].map(byte)).toEqual([12, 13, 7, 0])
+  })
+
+  it.each([
+    ['with data', { payload: Uint8Array.of(1) }], ['with FIN', { flags: TCP_ACK | TCP_FIN }], ['beyond a gap', { seq: PEER_ISS + 9 }],
+  ])('ACK %s -> the worker gets the segment behind the flow', (_name, more) => {
+    const { host } = listening()
+    host.send({ seq: PEER_ISS, flags: TCP_SYN })
+    const [synAck] = host.sent()
+    host.send({ seq: PEER_ISS + 1, ack: synAck.seq + 1, flags: TCP_ACK, ...more })
+    expect(host.worker.read().map(({ type }) => type)).toEqual([TO_FAST_FLOW_ADD, TO_FAST_PACKET])
   })
 
   it('ACK with a small MSS, none at all -> honoured, 536 (RFC 9293, 3.7.1)', () => {

@@ -1,10 +1,11 @@
-/** Parts on their own: timers, buffers, hashes, ports, the connection table, the check of a sequence number. */
+/** Parts on their own: timers, buffers, hashes, ports, chains, the connection table, the check of a sequence number. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { COUNTERS_BYTES, TraceWriter } from '../../lib/memif/index.js'
 import { NO_OPTIONS, TCP_ACK, TCP_FIN } from '../../lib/wire/index.js'
 import { isAcceptable } from '../../service/slow/acceptable.js'
 import { BufferAllocator } from '../../service/slow/buffers.js'
+import { Chain, Link } from '../../service/slow/chain.js'
 import { Connection } from '../../service/slow/connection.js'
 import { ConnectionTable } from '../../service/slow/connections.js'
 import { TupleHash } from '../../service/slow/isn.js'
@@ -153,13 +154,55 @@ describe('hashes and ports', () => {
   })
 })
 
+describe('chain', () => {
+  it('any adding and removing, also in the middle of a walk -> what stays is met once, in the order in which it came', () => {
+    const step = fc.record({ which: fc.nat(9), isWalking: fc.boolean() })
+    fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const chain = new Chain<number>()
+      const links = Array.from({ length: 10 }, (_, i) => new Link(i))
+      const model = new Set<number>()
+      const gone = new Set<number>()
+      const met: number[] = []
+      for (const link of links.slice(0, 5)) chain.add(link)
+      for (let i = 0; i < 5; i++) model.add(i)
+      const walk = chain[Symbol.iterator]()
+      for (const { which, isWalking } of steps) {
+        if (isWalking) {
+          const { done, value } = walk.next()
+          if (done !== true) met.push(value)
+        } else if (model.delete(which)) {
+          gone.add(which)
+          chain.remove(links[which])
+        } else {
+          model.add(which)
+          chain.add(links[which])
+        }
+      }
+      met.push(...walk)
+      expect([...chain]).toEqual([...model])
+      expect([chain.size, chain.first]).toEqual([model.size, [...model][0] ?? null])
+      for (const item of [0, 1, 2, 3, 4]) if (!gone.has(item)) expect(met.filter((one) => one === item)).toEqual([item])
+    }))
+  })
+
+  it('removed from another chain than its own -> stays; added to that -> is there alone', () => {
+    const [one, other] = [new Chain<number>(), new Chain<number>()]
+    const link = new Link(1)
+    one.add(link)
+    other.remove(link)
+    expect([one.size, other.size]).toEqual([1, 0])
+    other.add(link)
+    expect([[...one], [...other], one.size]).toEqual([[], [1], 0])
+  })
+})
+
 describe('connection table', () => {
   it('any connections, also with the same key -> found by four-tuple until removed', () => {
     const small = fc.record({ localIp: fc.nat(1), localPort: fc.nat(65_535), remoteIp: fc.nat(2),
       remotePort: fc.nat(65_535) })
     fc.assert(fc.property(fc.uniqueArray(small, { selector: (tuple) => JSON.stringify(tuple), maxLength: 60 }),
       (tuples) => {
-      const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off())
+      const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off(), 7)
       const connections = tuples.map((tuple) => new Connection(tuple, 0, false))
       for (const connection of connections) table.add(connection)
       expect(table.size).toBe(tuples.length)
@@ -170,9 +213,8 @@ describe('connection table', () => {
     }))
   })
 
-  it('two connections whose keys collide -> both found, each removable', () => {
-    const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off())
-    // Keys keep 21 bits of ports and local address: 100,000 of one peer must collide somewhere.
+  it('more connections than places -> all found, each removable', () => {
+    const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off(), 7)
     const connections = Array.from({ length: 100_000 }, (_, i) => (
       new Connection({ localIp: 1, localPort: i & 0xffff, remoteIp: 5, remotePort: 1 + (i >>> 16) }, 0, false)))
     for (const connection of connections) table.add(connection)

@@ -14,7 +14,9 @@ export type Occasion = 'update' | 'onTimeout' | 'onUndo' | 'onEcho' | 'onIdle'
 
 /** Throws RangeError unless `flow` holds numbers that make sense. */
 export function checkFlow({ cwndBytes, ssthreshBytes, rateKbps }: Flow): void {
-  for (const [name, value] of Object.entries({ cwndBytes, ssthreshBytes, rateKbps })) checkNumber(name, value)
+  checkNumber('cwndBytes', cwndBytes)
+  checkNumber('ssthreshBytes', ssthreshBytes)
+  checkNumber('rateKbps', rateKbps)
 }
 
 /** Throws RangeError unless `value` is a finite number that is not negative. */
