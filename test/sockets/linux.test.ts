@@ -166,10 +166,13 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     close(fd)
   })
 
-  it('threads with SO_REUSEPORT, each blocking in accept -> connections are shared out', async () => {
+  it('threads with SO_REUSEPORT, each blocking in accept, a profiler\'s signals all the time -> connections are shared out, no EINTR', async () => {
     const { peer, service, cleanup } = hosts()
+    const profiles = mkdtempSync(join(tmpdir(), 'tas-profiles-'))
+    cleanup.add(profiles, () => rmSync(profiles, { recursive: true, force: true }))
+    const profiler = ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${profiles}`]
     const program = startProcess('threads', {
-      command: process.execPath, args: [compiled('test/sockets/threads.js'), '7200', '2'], env: service.env,
+      command: process.execPath, args: [...profiler, compiled('test/sockets/threads.js'), '7200', '2'], env: service.env,
     }, cleanup)
     await program.line(/ready/)
     const answers = new Set<string>()
@@ -180,6 +183,25 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
       await peer.call('end', remote)
     }
     expect([...answers].sort()).toEqual(['1', '2'])
+    await program.stop()
+  })
+
+  it('threads that share an application, connections going round between them -> every byte echoed, in order', async () => {
+    const { peer, service, cleanup } = hosts()
+    const program = startProcess('sharing', {
+      command: process.execPath, args: [compiled('test/sockets/sharing.js'), '7201', '2'], env: service.env,
+    }, cleanup)
+    await program.line(/ready/)
+    const remotes: number[] = []
+    for (let i = 0; i < 4; i++) remotes.push(await peer.call('connect', TAS_ADDRESS, 7201))
+    for (let round = 0; round < 12; round++) {
+      for (const remote of remotes) {
+        const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => (i * 13 + (i >> 8) + round + remote) & 0xff)
+        await peer.call('write', remote, bytes)
+        expect(Buffer.compare(await peer.call('read', remote, bytes.length), bytes), `round ${round}`).toBe(0)
+      }
+    }
+    for (const remote of remotes) await peer.call('end', remote)
     await program.stop()
   })
 
