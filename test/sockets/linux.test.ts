@@ -1,7 +1,8 @@
 /** Blocking calls, kernel descriptors beside sockets, threads and the example, with the Linux kernel as the peer. */
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import {
   accept, AF_INET, bind, close, connect, EPOLL_CTL_ADD, epoll_create1, epoll_ctl, EPOLLET, EPOLLIN, EPOLLOUT, getsockopt, init, listen,
@@ -218,7 +219,7 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     await program.success()
   })
 
-  it('examples/sockets-echo -> echoes to several connections at once, and large amounts', async () => {
+  it('examples/sockets-echo -> echoes to several connections at once, and large amounts; sleeps when nothing is to do', async () => {
     const { peer, service, cleanup } = hosts()
     const program = startProcess('sockets-echo', {
       command: process.execPath, args: [compiled('examples/sockets-echo.js'), '7300'], env: service.env,
@@ -233,6 +234,13 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     expect(back).toBe(sent)
     await peer.call('end', remotes[1])
     await peer.call('ended', remotes[1])
+    // Blocked in epoll_wait: a thread that span would be running or runnable each time.
+    const states: string[] = []
+    for (let look = 0; look < 20; look++) {
+      await sleep(10)
+      states.push(/\) (\S)/.exec(readFileSync(`/proc/${program.pid}/stat`, 'latin1'))?.[1] ?? '')
+    }
+    expect(states.filter((state) => state !== 'S').length).toBeLessThan(5)
     await program.stop()
   })
 })
