@@ -206,6 +206,25 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     await program.stop()
   })
 
+  it('the thread that made a shared application ends -> what it has open is closed, what it has given goes on', async () => {
+    const { peer, service, cleanup } = hosts()
+    const program = startProcess('outliving', {
+      command: process.execPath, args: [compiled('test/sockets/outliving.js'), '7202'], env: service.env,
+    }, cleanup)
+    await program.line(/listening/)
+    const given = await peer.call('connect', TAS_ADDRESS, 7202)
+    await peer.call('write', given, Uint8Array.of(1))
+    const kept = await peer.call('connect', TAS_ADDRESS, 7202)
+    expect(Buffer.from(await peer.call('read', kept, 4)).toString()).toBe('kept')
+    await peer.call('ended', kept)
+    await program.line(/taken/)
+    await peer.call('write', given, Uint8Array.of(2))
+    expect([...await peer.call('read', given, 2)]).toEqual([1, 2])
+    await peer.call('end', given)
+    await peer.call('ended', given)
+    await program.stop()
+  })
+
   it('a program sends, closes and ends -> Linux gets everything', async () => {
     const { peer, service, cleanup } = hosts()
     const port = await peer.call('listen', 0)
