@@ -1,6 +1,7 @@
 /** What the library is given in place of a service (lib/tas/link.ts): each poll of a context runs the stack. */
+import { randomUUID } from 'node:crypto'
 import type { Wakeable } from '../memif/index.js'
-import type { ContextLink, Networks, ServiceLink, Watcher } from '../tas/link.js'
+import type { ContextLink, Networks, ServiceLink, SharedTas, Watcher } from '../tas/link.js'
 import { codeOf, TasError } from '../tas/errors.js'
 import type { LoopDriver } from './loop.js'
 import type { Sleeper, Stack } from './stack.js'
@@ -23,6 +24,8 @@ export class EmbeddedLink implements ServiceLink {
   readonly doorbells: Int32Array
   readonly slow: Wakeable
   readonly workers: readonly Wakeable[]
+  readonly application = randomUUID()
+  readonly isShared = false
   gone = false
   private readonly parts: LinkParts
   private readonly stack: Stack
@@ -67,6 +70,10 @@ export class EmbeddedLink implements ServiceLink {
   /** What the options say, as the service would. */
   networks(): Networks {
     return this.parts.networks
+  }
+
+  share(): SharedTas {
+    throw new TasError('ENOTSUP', 'an embedded TAS runs in the thread that made it and cannot be shared with another')
   }
 
   createContext(): ContextLink {

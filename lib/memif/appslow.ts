@@ -19,13 +19,19 @@ export const AS_HANDLE = 1
 export const REQ_LISTEN_OPEN = 1
 /** AS_HANDLE (listener). Waiting connections are reset, handles waiting in accept get ECANCELED. */
 export const REQ_LISTEN_CLOSE = 2
-/** AS_HANDLE (connection), AS_LISTENER: accept the next connection under this handle. */
+/**
+ * AS_HANDLE (connection), AS_LISTENER: accept the next connection under this handle. AS_CONTEXT: 0, or 1 more than the id of the context of
+ * the same application that has the listener.
+ */
 export const REQ_LISTEN_ACCEPT = 3
 /** AS_HANDLE (connection), AS_REMOTE_IP, AS_REMOTE_PORT, AS_LOCAL_IP and AS_LOCAL_PORT (0: chosen by TAS). */
 export const REQ_CONN_OPEN = 4
 /** AS_HANDLE, AS_FLOW, AS_GEN, AS_FLAGS (CLOSE_*). Before it opened: AS_FLOW is -1 and the attempt ends. */
 export const REQ_CONN_CLOSE = 5
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT: events go to that context of the same application. */
+/**
+ * AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT, AS_FLAGS (MOVE_*): events go to that context of the same application. With MOVE_HANDED the handle is
+ * AS_VALUE from then on; asked for by the context that it goes to, which hears in any case.
+ */
 export const REQ_CONN_MOVE = 6
 
 /**
@@ -39,6 +45,10 @@ export const REQ_CONN_INFO = 8
 
 /** AS_FLAGS of REQ_LISTEN_OPEN: other listeners with this flag may share the port. */
 export const LISTEN_REUSEPORT = 1 << 0
+/** AS_FLAGS of REQ_LISTEN_OPEN: no EV_LISTEN_NEWCONN. Contexts, also those that do not read their events, accept ahead of connections. */
+export const LISTEN_SILENT = 1 << 1
+/** AS_FLAGS of REQ_CONN_MOVE: another thread had the connection, whose events are lost since then, and whose handles are others. */
+export const MOVE_HANDED = 1 << 0
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection (ABORT call, RFC 9293 3.9.1). */
 export const CLOSE_ABORT = 1 << 0
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection unless our FIN is acknowledged within AS_VALUE milliseconds (SO_LINGER). */
@@ -59,7 +69,7 @@ export const EV_CONN_OPEN = 35
  * Status 0 after an orderly close, otherwise the error that ended it (ECONNRESET, ETIMEDOUT, ...).
  */
 export const EV_CONN_CLOSED = 36
-/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS: sent to the new context; its worker events follow. */
+/** AS_HANDLE, AS_FLOW, AS_GEN, AS_STATUS: sent to the new context; its worker events follow. ENOTCONN for MOVE_HANDED: it has ended. */
 export const EV_CONN_MOVED = 37
 /** AS_HANDLE (listener), AS_STATUS: the listener is closed and its port free. */
 export const EV_LISTEN_CLOSED = 38

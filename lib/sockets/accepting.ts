@@ -8,16 +8,20 @@ import { takeError } from './transfer.js'
 import { mayWait, receiveDeadline } from './waiting.js'
 
 const SOMAXCONN = 4096
-const { ENETDOWN } = constants.errno
+const { ECANCELED, EINVAL, ENETDOWN } = constants.errno
 
 /**
  * Takes connections from TAS as they come, at most `backlog` at a time; the others stay with TAS, whose own backlog is as long.
  *
  *      TAS: waiting --listener.accept()--> asked --LISTEN_ACCEPT--> ready --accept(2)--> the program
+ *
+ * A listener that several threads share tells nobody of connections: each thread that wants one asks for one, and no more, ahead.
  */
 export class AcceptQueue {
   readonly listener: Listener
   readonly backlog: number
+  /** Other threads accept from the same listener. */
+  readonly isShared: boolean
   /** -1: the answer to the open request is still to come; otherwise its status. */
   openStatus = -1
   private readonly socket: TcpSocket
@@ -30,10 +34,11 @@ export class AcceptQueue {
   private ready: TcpSocket[] = []
   private readyAt = 0
 
-  constructor(socket: TcpSocket, listener: Listener, backlog: number) {
+  constructor(socket: TcpSocket, listener: Listener, backlog: number, isShared: boolean) {
     this.socket = socket
     this.listener = listener
     this.backlog = backlog
+    this.isShared = isShared
     this.known = JSON.stringify(socket.options.forConnection())
   }
 
@@ -52,6 +57,13 @@ export class AcceptQueue {
     child.parent = null
     this.ask()
     return child
+  }
+
+  /** Somebody wants a connection: of a shared listener one is asked for, unless there is one or it has been. */
+  demand(): void {
+    if (!this.isShared || this.isReady || this.asked > 0) return
+    this.waiting = 1
+    this.ask()
   }
 
   /** TAS has a connection. */
@@ -84,7 +96,12 @@ export class AcceptQueue {
   /** Result of an accept that was asked for. */
   completed(child: TcpSocket, isOpen: boolean): void {
     this.asked--
-    if (!isOpen) return
+    if (!isOpen) {
+      // Another thread has closed the listener, before or after it was asked.
+      if (this.isShared && !this.isClosed && (child.error === ECANCELED || child.error === EINVAL)) this.gone()
+      else if (!this.isClosed) this.demand()
+      return
+    }
     if (this.isClosed) {
       this.drop(child)
       return
@@ -105,6 +122,11 @@ export class AcceptQueue {
     }
     this.close()
     this.socket.listenerEnded(errnoOfStatus(status, ENETDOWN))
+  }
+
+  private gone(): void {
+    this.close()
+    this.socket.listenerEnded(0)
   }
 
   /** Stops listening; connections that nobody has accepted are reset. */
@@ -131,10 +153,11 @@ export function listenSocket(socket: TcpSocket, backlog: number, syscall: string
   const { stack, bound, options } = socket
   const { address, port } = bound ?? { address: '0.0.0.0', port: 0 }
   const limit = Math.min(Math.max(Math.trunc(backlog), 1), SOMAXCONN)
+  const { isShared } = stack.tas
   const listener = translated(syscall, () => stack.context.listen(port, {
-    ...options.forConnection(), address, backlog: limit, reusePort: options.isReusePort,
+    ...options.forConnection(), address, backlog: limit, reusePort: options.isReusePort, silent: isShared,
   }))
-  const queue = new AcceptQueue(socket, listener, limit)
+  const queue = new AcceptQueue(socket, listener, limit, isShared)
   socket.queue = queue
   stack.enterListener(listener, socket)
   while (queue.openStatus < 0) stack.wait(Infinity, syscall)
@@ -157,8 +180,10 @@ export function acceptSocket(socket: TcpSocket, syscall: string): TcpSocket {
     }
     const child = socket.queue.take()
     if (child !== undefined) return child
+    socket.queue.demand()
     if (!mayWait(socket)) {
-      if (socket.stack.poll() && socket.queue?.isReady === true) continue
+      // Also when it listens no longer.
+      if (socket.stack.poll() && socket.queue?.isReady !== false) continue
       throw repeatedError('EAGAIN', syscall)
     }
     if (deadlineUs < 0) deadlineUs = receiveDeadline(socket)

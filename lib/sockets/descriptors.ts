@@ -59,7 +59,8 @@ export class DescriptorTable {
     const file = this.find(fd)
     if (file !== null) return file
     const isForeign = isTasDescriptor(fd) && !isOwn(fd)
-    throw new SocketError('EBADF', syscall, isForeign ? `descriptor ${fd} belongs to another thread` : `descriptor ${fd} is not open`)
+    const fault = isForeign ? 'belongs to another thread, which can give the socket to this one (give_fd, take_fd)' : 'is not open'
+    throw new SocketError('EBADF', syscall, `descriptor ${fd} ${fault}`)
   }
 
   /** Frees `fd`. Throws SocketError EBADF. */

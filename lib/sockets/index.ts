@@ -3,6 +3,7 @@ export * from './constants.js'
 export { init, Stack, type InitOptions } from './stack.js'
 export type { SocketAddress } from './address.js'
 export { SocketError } from './errors.js'
+export { give_fd, take_fd, type HandedSocket } from './handing.js'
 export { connectionOf } from './lookup.js'
 export {
   accept, accept4, bind, close, connect, getpeername, getsockname, listen, move_conn, shutdown, socket,

@@ -3,6 +3,12 @@ import type { Connection, ConnectionOptions, OptionName } from '../tas/index.js'
 
 const MS_PER_S = 1000
 
+/** Options as a plain object, for another thread. */
+export interface PackedOptions {
+  readonly values: Readonly<Record<string, unknown>>
+  readonly touched: readonly OptionName[]
+}
+
 /** Values are those of socket(7) and tcp(7), in their units; accepted sockets start with the listener's. */
 export class SocketOptions {
   isReuseAddress = false
@@ -33,11 +39,19 @@ export class SocketOptions {
   }
 
   clone(): SocketOptions {
-    const copy = new SocketOptions()
-    const { touched: _, ...values } = this
-    Object.assign(copy, values)
-    for (const name of this.touched) copy.touch(name)
-    return copy
+    return SocketOptions.unpack(this.pack())
+  }
+
+  pack(): PackedOptions {
+    const { touched, ...values } = this
+    return { values, touched: [...touched] }
+  }
+
+  static unpack({ values, touched }: PackedOptions): SocketOptions {
+    const options = new SocketOptions()
+    Object.assign(options, values)
+    for (const name of touched) options.touch(name)
+    return options
   }
 
   /** What lib/tas is to be told: all that was set. */

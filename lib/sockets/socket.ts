@@ -86,11 +86,17 @@ export class TcpSocket extends OpenFile {
   readiness(): number {
     switch (this.state) {
       case 'connecting': return 0
-      case 'listening': return this.queue !== null && this.queue.isReady ? IN : 0
+      case 'listening': return this.listeningReadiness()
       case 'idle': return this.error === 0 ? OUT | EPOLLHUP : EVERYTHING
       case 'ended': return this.error === 0 ? EVERYTHING & ~EPOLLERR : EVERYTHING
       case 'connected': return this.connectedReadiness()
     }
+  }
+
+  /** Who looks whether a connection waits wants one. */
+  private listeningReadiness(): number {
+    this.queue?.demand()
+    return this.queue?.isReady === true ? IN : 0
   }
 
   /** As tcp_poll of Linux. */

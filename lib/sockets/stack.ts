@@ -2,7 +2,7 @@
 import {
   CONN_CLOSED, CONN_INFO, CONN_MOVED, CONN_OPEN, CONN_OPTION, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, CONN_URGENT,
   createEvents, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, Tas, TasError,
-  type Connection, type Context, type Listener, type TasEvent, type TasOptions,
+  type Connection, type Context, type Listener, type SharedTas, type TasEvent, type TasOptions,
 } from '../tas/index.js'
 import { waitReadable } from '../../native/wake.js'
 import { SocketError } from './errors.js'
@@ -31,6 +31,14 @@ export class Stack {
   constructor(tas: Tas) {
     this.tas = tas
     this.context = tas.createContext()
+  }
+
+  /**
+   * For `init({ share })` in other threads of the process, which use the same application then: sockets can change from one to the other (`give`,
+   * `take`). `workerData` and `postMessage` can carry it. Throws TasError ENOTSUP for a TAS in this thread.
+   */
+  share(): SharedTas {
+    return this.tas.share()
   }
 
   /** Tells sockets what has happened; hands over what was done before. Returns whether there was anything. */
@@ -112,6 +120,12 @@ export class Stack {
     }
   }
 
+  /** The thread ends. What it has not closed ends with its application; one that other threads go on with has to be told. */
+  end(): void {
+    this.finish()
+    if (this.tas.isShared) this.tas.close()
+  }
+
   private dispatch(event: TasEvent): void {
     switch (event.type) {
       case LISTEN_OPEN: case LISTEN_NEWCONN: case LISTEN_CLOSED: this.toListener(event); return
@@ -147,6 +161,8 @@ export class Stack {
 export interface InitOptions extends TasOptions {
   /** Use this Tas of the program, with a context of its own; it stays the program's to close. */
   readonly tas?: Tas
+  /** Use the application of another thread (`Stack.share` there). */
+  readonly share?: SharedTas
 }
 
 let current: Stack | null = null
@@ -157,11 +173,12 @@ let current: Stack | null = null
  * `Tas.connect` does. tas_init of the original.
  */
 export function init(options: InitOptions = {}): Stack {
-  const isOther = options.tas !== undefined && options.tas !== current?.tas
+  const isOther = (options.tas !== undefined && options.tas !== current?.tas)
+    || (options.share !== undefined && options.share.application !== current?.tas.application)
   if (current !== null && !current.tas.gone && !isOther) return current
   const isOwn = options.tas === undefined
-  const stack = new Stack(options.tas ?? Tas.connect(options))
-  if (isOwn) process.once('exit', () => stack.finish())
+  const stack = new Stack(options.tas ?? (options.share === undefined ? Tas.connect(options) : Tas.join(options.share)))
+  if (isOwn) process.once('exit', () => stack.end())
   current = stack
   return stack
 }

@@ -9,6 +9,7 @@ import { type ConnectionInfo, InfoRequests, type InfoWaiter } from './connection
 import { checkLinger, type CloseOptions, type ConnectionOptions, type OptionName, optionWords } from './connectionoptions.js'
 import type { Context } from './context.js'
 import { errorOfStatus, TasError } from './errors.js'
+import { describe, type HandedConnection, restore } from './handing.js'
 import type { Listener } from './listener.js'
 import { ReceiveStream } from './receivestream.js'
 import { TransmitStream } from './transmitstream.js'
@@ -42,6 +43,7 @@ export class Connection {
   /** @internal Request that follows the positions: REQ_CONN_CLOSE, REQ_CONN_MOVE or 0. */ request = 0
   /** @internal */ aborting = false
   /** @internal */ movingTo: Context | null = null
+  /** @internal It comes from another thread; the service's answer is still to come. */ wasHanded = false
   /** @internal REQ_CONN_MOVE is on its way. */ moveSent = false
   /** @internal The service has let go of it. */ ended = false
   /** @internal Why it let go: 0 or an errno number. */ endStatus = 0
@@ -328,6 +330,34 @@ export class Connection {
     this.touch()
   }
 
+  /**
+   * Lets the connection go, for another thread that shares the application (`Tas.share`): `postMessage` can carry what this returns to
+   * `Context.adopt` there. Here it is closed, without an event; until a thread adopts it nobody has it, and nothing is lost. Throws TasError
+   * EALREADY while it moves, ENOTCONN if it has ended, EINVAL while allocated bytes are unsent or after txClose. The C API has no such function.
+   */
+  release(): HandedConnection {
+    if (this.current !== 'open' && this.unusable()) throw this.endedError()
+    if (this.movingTo !== null) throw new TasError('EALREADY', 'the connection is moving')
+    if (this.tx.allocated > 0 || this.tx.finQueued) throw new TasError('EINVAL', 'release() while allocated bytes are unsent, or after txClose()')
+    const { remoteIp, localIp, ports, segmentBytes: mss } = this
+    const handed = describe(this, { remoteIp, localIp, ports, mss })
+    this.closedHere = true
+    // Whoever adopts it hands its positions over.
+    this.moveSent = true
+    this.finished()
+    this.place.letGo(this)
+    return handed
+  }
+
+  /** @internal Another thread has let it go; it is on its way to this context. */
+  restore(handed: HandedConnection): void {
+    this.open(Int32Array.from(handed.words), 0)
+    restore(this.rx, this.tx, handed)
+    this.movingTo = this.place
+    this.moveSent = true
+    this.wasHanded = true
+  }
+
   /** @internal The 2^log2 bytes of the region that start at `place` BUFFER_UNIT_BYTES. */
   piece(place: number, log2: number): Uint8Array {
     const start = (place >>> 0) * BUFFER_UNIT_BYTES
@@ -366,6 +396,7 @@ export class Connection {
   moved(context: Context): void {
     this.place = context
     this.movingTo = null
+    this.wasHanded = false
     this.moveSent = false
     this.listed = false
     this.dirty = false

@@ -1,7 +1,8 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
-  AS_BACKLOG, AS_FLAGS, AS_FLOW, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, Doorbell, DOORBELL_SLOW, doorbellWord, EV_LISTEN_OPEN,
-  LISTEN_REUSEPORT, placeContext, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+  AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_VALUE, Doorbell, DOORBELL_SLOW,
+  doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT, MOVE_HANDED, placeContext, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION,
+  REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'
@@ -10,9 +11,10 @@ import { allOptionWords } from './connectionoptions.js'
 import type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
 import { STATUS_SERVICE_GONE, TasError } from './errors.js'
 import type { TasEvent } from './events.js'
+import { checkApplication, type HandedConnection, type HandedListener } from './handing.js'
 import { Inbox } from './inbox.js'
 import type { ContextLink } from './link.js'
-import type { Listener } from './listener.js'
+import { Listener } from './listener.js'
 import { LoopAttachment } from './loop.js'
 import { Outbox } from './outbox.js'
 import { RequestQueue } from './requests.js'
@@ -115,10 +117,42 @@ export class Context {
     entry[AS_LOCAL_IP] = localIp
     entry[AS_PORTS] = port
     entry[AS_BACKLOG] = Math.min(backlog, 0x7fffffff)
-    entry[AS_FLAGS] = options.reusePort === true ? LISTEN_REUSEPORT : 0
+    entry[AS_FLAGS] = (options.reusePort === true ? LISTEN_REUSEPORT : 0) | (options.silent === true ? LISTEN_SILENT : 0)
     this.outbox.requests.send(entry)
     this.changed()
     return listener
+  }
+
+  /**
+   * Takes a connection that another thread has let go (`Connection.release`). Returns the handle at once; CONN_MOVED tells that it is here,
+   * CONN_CLOSED with ENOTCONN that it has ended meanwhile. Throws TasError EXDEV if it belongs to another application, ESERVICEGONE, EBADF.
+   */
+  adopt(handed: HandedConnection): Connection {
+    this.checkUsable()
+    checkApplication(handed, this.tas.link.application)
+    const connection = this.tas.addConnection(this, null)
+    connection.restore(handed)
+    this.inbox.flows.add(connection)
+    const entry = this.outbox.requests.compose(REQ_CONN_MOVE, handed.handle)
+    entry[AS_FLOW] = handed.words[AS_FLOW]
+    entry[AS_GEN_WORKER] = handed.words[AS_GEN_WORKER]
+    entry[AS_CONTEXT] = this.id
+    entry[AS_FLAGS] = MOVE_HANDED
+    entry[AS_VALUE] = connection.handle
+    this.outbox.requests.send(entry)
+    this.changed()
+    return connection
+  }
+
+  /**
+   * A listener of another thread that shares the application (`Listener.share`), from which this context can accept as well. Its `close` ends
+   * that alone. When the thread that listens closes it, waiting accepts end with ECANCELED, later ones with EINVAL. Throws TasError EXDEV,
+   * ESERVICEGONE, EBADF.
+   */
+  joinListener(handed: HandedListener): Listener {
+    this.checkUsable()
+    checkApplication(handed, this.tas.link.application)
+    return Listener.joined(this, handed)
   }
 
   /**
@@ -254,6 +288,19 @@ export class Context {
   /** @internal The service is gone: wakes the attachment. */
   wakeLoop(): void {
     this.loop?.wake()
+  }
+
+  /** @internal Another thread is to have `connection`: its events are nobody's here. */
+  letGo(connection: Connection): void {
+    this.inbox.flows.remove(connection)
+    this.tas.connections.remove(connection.handle)
+  }
+
+  /** @internal Calls off what waits in accept for `listener`. */
+  cancelAccepts(listener: Listener): void {
+    this.tas.connections.forEach((connection) => {
+      if (connection.listener === listener && connection.flow < 0) connection.close()
+    })
   }
 
   /** @internal Ends connections that wait in accept for `listener`. */

@@ -18,6 +18,11 @@ export interface ListenOptions extends ConnectionOptions {
   readonly backlog?: number
   /** Lets other listeners with this flag share the port (FLEXTCP_LISTEN_REUSEPORT). */
   readonly reusePort?: boolean
+  /**
+   * For several threads (`Context.joinListener`): LISTEN_NEWCONN does not come, whoever wants a connection calls `accept` ahead. Whichever has
+   * waited longest gets the next one.
+   */
+  readonly silent?: boolean
 }
 
 /** Options of `Context.attach`. */

@@ -1,5 +1,5 @@
 /** Control messages with the TAS service over its unix socket, from the application's side (lib/memif/control.ts). */
-import { closeFd, connectUnix, receiveMessage, sendMessage, waitReadable } from '../../native/index.js'
+import { closeFd, connectUnix, nowUs, receiveMessage, sendMessage, waitReadable } from '../../native/index.js'
 import {
   CONTEXTS_MAX, CONTROL_MESSAGE_MAX, CONTROL_PAGE_MAX, decodeControl, encodeControl, LAYOUT_VERSION, WORKERS_MAX,
   type AppToTas,
@@ -117,7 +117,7 @@ function connectTo(socket: string): number {
 function ask(control: number, socket: string, request: AppToTas): Answer {
   try {
     if (!sendMessage(control, encodeControl(request), [])) throw hangs(socket)
-    if (!isAnswered(control)) throw hangs(socket)
+    if (!awaitAnswer(control)) throw hangs(socket)
     return receiveAnswer(control, socket)
   } catch (cause) {
     if (cause instanceof TasError) throw cause
@@ -127,12 +127,12 @@ function ask(control: number, socket: string, request: AppToTas): Answer {
   }
 }
 
-/** Whether an answer comes in time. Signals end a wait early, and a program under a profiler gets one each millisecond. */
-function isAnswered(control: number): boolean {
-  const readable = Int32Array.of(control)
-  const endMs = performance.now() + ANSWER_TIMEOUT_US / 1000
-  for (let leftMs = ANSWER_TIMEOUT_US / 1000; leftMs > 0; leftMs = endMs - performance.now()) {
-    if (waitReadable(readable, 1, leftMs * 1000) !== 0) return true
+/** Whether there is an answer in time. A signal that has a handler ends each wait, as the one of Node's profiler does every millisecond. */
+function awaitAnswer(control: number): boolean {
+  const fds = Int32Array.of(control)
+  const untilUs = nowUs() + ANSWER_TIMEOUT_US
+  for (let leftUs = ANSWER_TIMEOUT_US; leftUs > 0; leftUs = untilUs - nowUs()) {
+    if (waitReadable(fds, 1, leftUs) !== 0) return true
   }
   return false
 }

@@ -46,8 +46,25 @@ export interface Networks {
   readonly routes: readonly Network[]
 }
 
+/** For another thread of the process: what it needs to use the same application. `postMessage` and `workerData` can carry it. */
+export interface SharedTas {
+  readonly application: string
+  readonly socket: string
+  readonly regionBytes: number
+  /** Descriptors, which all threads of a process share. */
+  readonly control: number
+  readonly regionFd: number
+  readonly doorbellFd: number
+  readonly slowFd: number
+  readonly workerFds: readonly number[]
+  /** That of a ControlLock. */
+  readonly lock: SharedArrayBuffer
+}
+
 /** A connection to a TAS service. */
 export interface ServiceLink {
+  /** Which application this is, among all that connections could be handed to. */
+  readonly application: string
   /** The application's region as words; its header page says how it is laid out. */
   readonly words: Int32Array
   /** The same region as bytes. */
@@ -64,6 +81,10 @@ export interface ServiceLink {
   look(): void
   /** Calls `onGone` from the event loop once the service is gone. One watcher at a time. */
   watchGone(onGone: () => void): Watcher
+  /** Whether other threads use the application, or may: it does not end with this one. */
+  readonly isShared: boolean
+  /** What another thread needs to use it. Throws TasError ENOTSUP where that cannot be. */
+  share(): SharedTas
   /** Asks for another context. Throws TasError if the service refuses or is gone. */
   createContext(): ContextLink
   /** Asks what the service can reach. Throws TasError if it does not say. */

@@ -1,10 +1,11 @@
 /** Listeners (struct flextcp_listener). */
-import { AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_STATUS, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE } from '../memif/index.js'
+import { AS_CONTEXT, AS_LISTENER, AS_LOCAL_IP, AS_PORTS, AS_STATUS, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE } from '../memif/index.js'
 import { formatAddress } from './address.js'
 import type { Connection } from './connection.js'
 import type { Context } from './context.js'
 import { STATUS_SERVICE_GONE, TasError } from './errors.js'
 import { LISTEN_CLOSED, LISTEN_OPEN, type TasEvent } from './events.js'
+import type { HandedListener } from './handing.js'
 
 /** Where a listener stands. */
 export type ListenerState = 'opening' | 'open' | 'closing' | 'closed'
@@ -18,12 +19,22 @@ export class Listener {
   private localPort: number
   /** Why it did not open. */
   private openStatus = 0
+  /** Id of the context in another thread that listens; -1: it is this one's own. */
+  private owner = -1
 
   /** @internal */
   constructor(context: Context, handle: number, port: number) {
     this.context = context
     this.handle = handle
     this.localPort = port
+  }
+
+  /** @internal A listener that another thread has. */
+  static joined(context: Context, { context: owner, handle, ip, port }: HandedListener): Listener {
+    const listener = new Listener(context, handle, port)
+    listener.opened(0, ip, port)
+    listener.owner = owner
+    return listener
   }
 
   get state(): ListenerState {
@@ -56,6 +67,16 @@ export class Listener {
   }
 
   /**
+   * For other threads that share the application (`Tas.share`, `Context.joinListener`): `postMessage` can carry it. Only of use if it was opened
+   * with the option `silent`. Throws TasError EINVAL unless it is open.
+   */
+  share(): HandedListener {
+    if (this.current !== 'open') throw new TasError('EINVAL', 'the listener is not open')
+    const { context, handle, localIp: ip, localPort: port } = this
+    return { application: context.tas.link.application, context: this.owner < 0 ? context.id : this.owner, handle, ip, port }
+  }
+
+  /**
    * Takes the next connection, now or when it comes; LISTEN_ACCEPT says when. Can be called several times ahead.
    * Usual is one call for each LISTEN_NEWCONN. Throws TasError EBADF after close. flextcp_listen_accept.
    */
@@ -65,6 +86,7 @@ export class Listener {
     const { requests } = this.context.outbox
     const entry = requests.compose(REQ_LISTEN_ACCEPT, connection.handle)
     entry[AS_LISTENER] = this.handle
+    if (this.owner >= 0) entry[AS_CONTEXT] = this.owner + 1
     requests.send(entry)
     this.context.changed()
     return connection
@@ -72,10 +94,16 @@ export class Listener {
 
   /**
    * Stops listening: waiting connections are reset, pending accepts end with ECANCELED, LISTEN_CLOSED comes.
-   * Accepted connections stay. Does nothing if called again. The C API has no such function.
+   * Accepted connections stay. Does nothing if called again. A listener of another thread (`Context.joinListener`) goes on there, and no event comes.
+   * The C API has no such function.
    */
   close(): void {
     if (this.current === 'closing' || this.current === 'closed') return
+    if (this.owner >= 0) {
+      this.current = 'closed'
+      this.context.cancelAccepts(this)
+      return
+    }
     this.current = 'closing'
     const { requests } = this.context.outbox
     requests.send(requests.compose(REQ_LISTEN_CLOSE, this.handle))

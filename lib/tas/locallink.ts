@@ -1,10 +1,13 @@
 /** A link to a TAS in the same thread that somebody else moves on: for simulation and tests. */
+import { randomUUID } from 'node:crypto'
 import type { Wakeable } from '../memif/index.js'
-import type { ContextLink, Networks, ServiceLink, Watcher } from './link.js'
+import type { ContextLink, Networks, ServiceLink, SharedTas, Watcher } from './link.js'
 import { TasError } from './errors.js'
 
 /** What the rest of the program hands in. */
 export interface LocalService {
+  /** For several links to one application, as those of several threads: the same name for each. */
+  readonly application?: string
   /** The application's region, its header page written (writeAppRegionHeader). */
   readonly region: ArrayBufferLike
   readonly doorbells: Int32Array
@@ -80,12 +83,16 @@ export class LocalLink implements ServiceLink {
   readonly doorbells: Int32Array
   readonly slow: Wakeable
   readonly workers: readonly Wakeable[]
+  readonly application: string
+  readonly isShared: boolean
   gone = false
   private readonly service: LocalService
   private onGone: (() => void) | null = null
 
   constructor(service: LocalService) {
     this.service = service
+    this.application = service.application ?? randomUUID()
+    this.isShared = service.application !== undefined
     this.words = new Int32Array(service.region)
     this.bytes = new Uint8Array(service.region)
     this.doorbells = service.doorbells
@@ -110,6 +117,10 @@ export class LocalLink implements ServiceLink {
         this.onGone = null
       },
     }
+  }
+
+  share(): SharedTas {
+    throw new TasError('ENOTSUP', 'a TAS in the same thread cannot be shared with another')
   }
 
   createContext(): ContextLink {

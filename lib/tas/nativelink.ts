@@ -1,9 +1,11 @@
 /** The link to a TAS service in another process: region and doorbell page mapped, eventfds for the bells. */
-import { closeFd, EventFd, FdWatcher, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
+import { randomUUID } from 'node:crypto'
+import { EventFd, FdWatcher, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
 import { DOORBELL_PAGE_BYTES } from '../memif/index.js'
+import { ControlLock } from './controllock.js'
 import { codeOf, TasError } from './errors.js'
-import { askContext, askNetworks, closeAll, controlEnded, sayHello, type Welcome } from './handshake.js'
-import type { ContextLink, Networks, ServiceLink, Watcher } from './link.js'
+import { askContext, askNetworks, closeAll, controlEnded, sayHello } from './handshake.js'
+import type { ContextLink, Networks, ServiceLink, SharedTas, Watcher } from './link.js'
 
 /**
  * Connects to the TAS service at `socket` under the name `name`.
@@ -11,16 +13,31 @@ import type { ContextLink, Networks, ServiceLink, Watcher } from './link.js'
  */
 export function openLink(socket: string, name: string): ServiceLink {
   const welcome = sayHello(socket, name)
+  const lock = new ControlLock()
+  return map({ ...welcome, application: randomUUID(), socket, lock: lock.memory }, lock)
+}
+
+/** Uses the application of another thread of this process. Throws TasError EBADF once no thread uses it any more. */
+export function joinLink(shared: SharedTas): ServiceLink {
+  const lock = new ControlLock(shared.lock)
+  if (!lock.enter()) throw new TasError('EBADF', 'the application has ended: no thread uses it any more')
+  return map(shared, lock)
+}
+
+function map(shared: SharedTas, lock: ControlLock): ServiceLink {
   try {
-    const region = mapRegion(welcome.regionFd, welcome.regionBytes, true)
-    const doorbellPage = mapRegion(welcome.doorbellFd, DOORBELL_PAGE_BYTES, false)
-    return new NativeLink(socket, welcome, region, doorbellPage)
+    const region = mapRegion(shared.regionFd, shared.regionBytes, true)
+    const doorbellPage = mapRegion(shared.doorbellFd, DOORBELL_PAGE_BYTES, false)
+    return new NativeLink(shared, lock, region, doorbellPage)
   } catch (cause) {
-    closeAll([welcome.control, welcome.slowFd, ...welcome.workerFds])
-    throw new TasError(codeOf(cause) || 'EPROTO', `cannot map the memory of the TAS service at ${socket}`, { cause })
-  } finally {
-    closeAll([welcome.regionFd, welcome.doorbellFd])
+    leave(shared, lock)
+    throw new TasError(codeOf(cause) || 'EPROTO', `cannot map the memory of the TAS service at ${shared.socket}`, { cause })
   }
+}
+
+/** This thread uses the application no longer; with the last one it ends. */
+function leave({ control, regionFd, doorbellFd, slowFd, workerFds }: SharedTas, lock: ControlLock): void {
+  if (lock.leave()) closeAll([control, regionFd, doorbellFd, slowFd, ...workerFds])
 }
 
 class NativeLink implements ServiceLink {
@@ -30,44 +47,60 @@ class NativeLink implements ServiceLink {
   readonly slow: EventFd
   readonly workers: readonly EventFd[]
   readonly control: number
+  readonly application: string
   gone = false
-  private readonly socket: string
+  private readonly shared: SharedTas
+  private readonly lock: ControlLock
+  private wasShared = false
   private readonly region: ArrayBuffer
   private readonly doorbellPage: ArrayBuffer
   private readonly readable = new Int32Array(1)
 
-  constructor(socket: string, welcome: Welcome, region: ArrayBuffer, doorbellPage: ArrayBuffer) {
-    this.socket = socket
-    this.control = welcome.control
+  constructor(shared: SharedTas, lock: ControlLock, region: ArrayBuffer, doorbellPage: ArrayBuffer) {
+    this.shared = shared
+    this.lock = lock
+    this.application = shared.application
+    this.control = shared.control
     this.region = region
     this.doorbellPage = doorbellPage
     this.words = new Int32Array(this.region)
     this.bytes = new Uint8Array(this.region)
     this.doorbells = new Int32Array(this.doorbellPage)
-    this.slow = new EventFd(welcome.slowFd)
-    this.workers = welcome.workerFds.map((fd) => new EventFd(fd))
+    this.slow = new EventFd(shared.slowFd)
+    this.workers = shared.workerFds.map((fd) => new EventFd(fd))
   }
 
   look(): void {
-    if (!this.gone) this.gone = controlEnded(this.control, this.readable)
+    // What is readable while another thread talks is its answer.
+    if (!this.gone) this.lock.tryRun(() => { this.gone = controlEnded(this.control, this.readable) })
+  }
+
+  get isShared(): boolean {
+    return this.wasShared || this.lock.isShared
+  }
+
+  share(): SharedTas {
+    if (this.gone) throw this.hasEnded()
+    this.wasShared = true
+    return this.shared
   }
 
   watchGone(onGone: () => void): Watcher {
     return new FdWatcher(this.control, () => {
       this.look()
       if (this.gone) onGone()
-    }, true)
+    }, !this.isShared)
   }
 
   createContext(): ContextLink {
     if (this.gone) throw this.hasEnded()
-    const { context, fd } = askContext(this.control, this.socket)
+    const { context, fd } = this.lock.run(() => askContext(this.control, this.shared.socket))
     return new NativeContext(this, context, new EventFd(fd))
   }
 
   networks(): Networks {
     if (this.gone) throw this.hasEnded()
-    return askNetworks(this.control, this.socket)
+    return this.lock.run(() => askNetworks(this.control, this.shared.socket))
   }
 
   nowUs(): number {
@@ -82,15 +115,13 @@ class NativeLink implements ServiceLink {
 
   close(): void {
     this.gone = true
-    closeFd(this.control)
-    this.slow.close()
-    for (const worker of this.workers) worker.close()
+    leave(this.shared, this.lock)
     unmapRegion(this.region)
     unmapRegion(this.doorbellPage)
   }
 
   private hasEnded(): TasError {
-    return new TasError('ESERVICEGONE', `the TAS service at ${this.socket} has ended`)
+    return new TasError('ESERVICEGONE', `the TAS service at ${this.shared.socket} has ended`)
   }
 }
 

@@ -114,6 +114,11 @@ export class SlowEvents implements SlowHandler {
     const connection = this.named(words, at)
     if (connection === null || connection.movingTo === null || connection.ended) return false
     const status = words[at + AS_STATUS]
+    if (status !== 0 && connection.wasHanded) {
+      // It has ended while no thread had it.
+      this.ends(connection, status)
+      return false
+    }
     if (status === 0) this.takeOver(connection)
     else connection.moved(connection.context)
     // What happened in between is reported, and what was done in between handed over, by whom it belongs to now.
@@ -175,6 +180,8 @@ export class SlowEvents implements SlowHandler {
     const connection = this.named(words, at)
     if (connection === null || connection.ended) return false
     const place = words[at + AS_TX_BUFFER]
+    // Told again after a change of threads: it is there already.
+    if (place === connection.tx.place) return false
     connection.tx.grant(connection.piece(place, (words[at + AS_SIZES] >>> 8) & 0xff), place)
     if (!connection.tx.adopt()) return false
     connection.context.outbox.touch(connection)

@@ -4,9 +4,9 @@ import { Connection } from './connection.js'
 import { Context } from './context.js'
 import { TasError } from './errors.js'
 import { HandleTable } from './handles.js'
-import type { Networks, ServiceLink, Watcher } from './link.js'
+import type { Networks, ServiceLink, SharedTas, Watcher } from './link.js'
 import { Listener } from './listener.js'
-import { openLink } from './nativelink.js'
+import { joinLink, openLink } from './nativelink.js'
 
 /** Options of `Tas.connect`. */
 export interface TasOptions {
@@ -16,7 +16,10 @@ export interface TasOptions {
   readonly name?: string
 }
 
-/** One application as TAS sees it: a region of memory, contexts, connections. Lives in the thread that made it. */
+/**
+ * One application as TAS sees it: a region of memory, contexts, connections. Lives in the thread that made it; others can have one of the
+ * same application (`share`, `join`).
+ */
 export class Tas {
   /** @internal */ readonly link: ServiceLink
   /** @internal */ readonly connections = new HandleTable<Connection>()
@@ -46,6 +49,15 @@ export class Tas {
     return Tas.attach(openLink(socket, options.name ?? `pid ${process.pid}`))
   }
 
+  /**
+   * Uses the application of another thread of the process, for which `share` was called there: connections can change from thread to thread
+   * then (`Connection.release`, `Context.adopt`), and several accept from one listener. It ends with the last thread that closes its Tas.
+   * Throws TasError EBADF if it has ended. The C API needs no such function.
+   */
+  static join(shared: SharedTas): Tas {
+    return Tas.attach(joinLink(shared))
+  }
+
   /** Uses a TAS that is reached in another way, such as one in the same thread (LocalLink). */
   static attach(link: ServiceLink): Tas {
     try {
@@ -54,6 +66,28 @@ export class Tas {
       link.close()
       throw cause instanceof TasError ? cause : new TasError('EVERSION', 'the region does not fit this library', { cause })
     }
+  }
+
+  /** For `join` in other threads of the process: `workerData` and `postMessage` can carry it. Throws TasError ENOTSUP for a TAS in this thread. */
+  share(): SharedTas {
+    if (this.closed) throw new TasError('EBADF', 'this Tas is closed')
+    const shared = this.link.share()
+    // The end of this thread is no longer that of the application.
+    if (this.watcher !== null) {
+      this.unwatch()
+      this.watchService()
+    }
+    return shared
+  }
+
+  /** Which application it is: a Tas of another thread that shares it says the same. */
+  get application(): string {
+    return this.link.application
+  }
+
+  /** Whether other threads use the application, or may: it does not end with this one. */
+  get isShared(): boolean {
+    return this.link.isShared
   }
 
   /** Whether the service is known to have ended. */

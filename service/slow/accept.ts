@@ -1,6 +1,6 @@
 /** Connections on their way from a listener to an application. */
 import {
-  CONTEXT_NONE, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, LISTEN_REUSEPORT,
+  CONTEXT_NONE, EV_LISTEN_ACCEPT, EV_LISTEN_CLOSED, EV_LISTEN_NEWCONN, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT,
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
@@ -35,7 +35,8 @@ export function openListener(stack: Stack, context: AppContext, request: ListenR
   const isHandleFree = !context.listeners.has(handle)
   const port = request.port === 0 ? choosePort(stack, ip) : request.port
   const isShared = (request.flags & LISTEN_REUSEPORT) !== 0
-  const listener = new Listener(context, handle, { ip, port }, request.backlog, isShared, request.options)
+  const isSilent = (request.flags & LISTEN_SILENT) !== 0
+  const listener = new Listener(context, handle, { ip, port }, request.backlog, isShared, request.options, isSilent)
   const status = isHandleFree ? checkedAdd(stack, listener) : EINVAL
   if (status === 0) {
     context.listeners.set(handle, listener)
@@ -62,7 +63,7 @@ function choosePort(stack: Stack, ip: number): number {
 
 /**
  * The handshake of a passive open is complete and `reserveFlow` has been called: the application is told, then the
- * worker gets the flow. EV_LISTEN_NEWCONN always comes before EV_LISTEN_ACCEPT.
+ * worker gets the flow. EV_LISTEN_NEWCONN, if the listener is not silent, always comes before EV_LISTEN_ACCEPT.
  */
 export function establishAccepted(stack: Stack, connection: Connection): void {
   const { listener } = connection
@@ -81,7 +82,8 @@ export function establishAccepted(stack: Stack, connection: Connection): void {
   }
 }
 
-function announce({ context, handle }: Listener, { remoteIp, localIp, remotePort, localPort }: Connection): void {
+function announce({ context, handle, isSilent }: Listener, { remoteIp, localIp, remotePort, localPort }: Connection): void {
+  if (isSilent) return
   const event = new AppEvent(EV_LISTEN_NEWCONN, handle)
   event.remoteIp = remoteIp
   event.localIp = localIp

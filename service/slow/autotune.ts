@@ -96,6 +96,12 @@ function grant(stack: Stack, app: App, connection: Connection, side: Side, log2:
   return true
 }
 
+/** The application may not have heard of the transmit buffer that is granted. */
+export function orderAgain(stack: Stack, connection: Connection): void {
+  const { txMove } = connection
+  if (txMove !== null && stack.flows.move(connection, MOVE_TX_STATE) === MOVE_GRANTED) TX_BUFFER.order(stack, connection, txMove)
+}
+
 /** WHAT_RX_MOVED, WHAT_TX_MOVED: what the table says counts, since a worker that took over may say it twice. */
 export function onMoved(stack: Stack, connection: Connection, side: Side): void {
   const { app, [side.move]: piece, [side.place]: place, [side.log2]: log2 } = connection

@@ -20,6 +20,8 @@ export class Listener {
   readonly handle: number
   readonly address: ListenAddress
   readonly isShared: boolean
+  /** Its context is not told of connections (LISTEN_SILENT). */
+  readonly isSilent: boolean
   readonly backlog: number
   /** What its connections inherit. */
   readonly options: ConnOptions
@@ -32,13 +34,14 @@ export class Listener {
   cookieSentUs = -Infinity
 
   constructor(
-    context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean, options = DEFAULT_OPTIONS,
+    context: AppContext, handle: number, address: ListenAddress, backlog: number, isShared: boolean, options = DEFAULT_OPTIONS, isSilent = false,
   ) {
     this.app = context.app
     this.context = context
     this.handle = handle
     this.address = address
     this.isShared = isShared
+    this.isSilent = isSilent
     this.options = options
     this.backlog = Math.min(Math.max(backlog, 1), BACKLOG_MAX)
   }

@@ -2,7 +2,7 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
   AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO,
-  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_OPEN, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
+  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_OPEN, MOVE_HANDED, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
   REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
 } from '../../lib/memif/index.js'
 import { acceptNext, cancelAccept, closeListener, openListener, refuseAccept } from './accept.js'
@@ -10,6 +10,7 @@ import { openConnection } from './active.js'
 import type { AppContext } from './app.js'
 import { AppEvent } from './appevent.js'
 import { answerTo, type Asked, eventAbout, introduce, sendInfo, setContext } from './appevents.js'
+import { orderAgain } from './autotune.js'
 import type { Connection } from './connection.js'
 import { EINVAL, ENOTCONN } from './errno.js'
 import { abortHandshake } from './handshakeend.js'
@@ -18,6 +19,7 @@ import { changeOption } from './optionchange.js'
 import type { Stack } from './stack.js'
 import { connectionInfo } from './tcpinfo.js'
 import { closeByApp } from './teardown.js'
+import { tellUrgent } from './urgent.js'
 
 /** Requests of one context in one poll. */
 const REQUESTS_PER_POLL = 64
@@ -86,7 +88,8 @@ function listenClose(stack: Stack, context: AppContext): boolean {
 
 function listenAccept(stack: Stack, context: AppContext): boolean {
   const handle = entry[AS_HANDLE]
-  const listener = context.listeners.get(entry[AS_LISTENER])
+  const owner = entry[AS_CONTEXT] === 0 ? context : context.app.context(entry[AS_CONTEXT] - 1)
+  const listener = owner?.listeners.get(entry[AS_LISTENER])
   const isHandleFree = !context.accepting.has(handle)
   if (listener && isHandleFree) acceptNext(stack, listener, context, handle)
   else refuseAccept(context, handle, entry[AS_LISTENER], EINVAL)
@@ -207,13 +210,25 @@ function closeJustOpened(stack: Stack, context: AppContext, handle: number, isAb
 
 function connMove(stack: Stack, context: AppContext): boolean {
   const connection = named(stack, context)
-  if (connection === null) return isLate(stack, context)
+  const isHanded = (entry[AS_FLAGS] & MOVE_HANDED) !== 0
+  if (connection === null) {
+    if (isHanded) context.send(answerTo({ ...asked(), handle: entry[AS_VALUE] }, EV_CONN_MOVED, ENOTCONN))
+    return isLate(stack, context)
+  }
   const target = context.app.context(entry[AS_CONTEXT])
   if (target === null) {
     context.send(eventAbout(connection, EV_CONN_MOVED, EINVAL))
     return false
   }
   connection.context = target
+  if (isHanded) connection.handle = entry[AS_VALUE]
   if (introduce(stack, connection, target, eventAbout(connection, EV_CONN_MOVED)) !== CONTEXT_NONE) setContext(stack, connection, target)
+  if (isHanded) tellAgain(stack, connection)
   return true
+}
+
+/** What the context before was told while no thread had the connection, it has not read. */
+function tellAgain(stack: Stack, connection: Connection): void {
+  orderAgain(stack, connection)
+  tellUrgent(connection)
 }

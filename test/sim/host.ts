@@ -192,16 +192,25 @@ export class SimHost {
    * (-1: no limit). That wants `config.appPollIntervalUs` of 0: no virtual time passes while a program spins.
    */
   connectApp(name: string, run?: (isWoken: () => boolean, timeoutUs: number) => void): { tas: Tas; app: number; memory: SharedArrayBuffer } {
+    const { tases, ...app } = this.connectThreads(name, 1, run)
+    return { ...app, tas: tases[0] }
+  }
+
+  /** An application that `count` threads share, each with a Tas of its own; one alone does not share it. */
+  connectThreads(
+    name: string, count: number, run?: (isWoken: () => boolean, timeoutUs: number) => void,
+  ): { tases: readonly Tas[]; app: number; memory: SharedArrayBuffer } {
     const memory = new SharedArrayBuffer(this.shape.regionBytes)
     writeAppRegionHeader(new Int32Array(memory), this.shape)
     const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, name, 1)
     let wakes = 0
-    const tas = Tas.attach(new LocalLink({
+    const tases = Array.from({ length: count }, () => Tas.attach(new LocalLink({
+      ...count > 1 ? { application: `${name} ${app}` } : {},
       region: memory, doorbells: this.doorbells, slow: NOTHING, workers: [NOTHING], nowUs: () => this.nowUs,
       createContext: (wake) => this.slow.apps.addContext(app, { wake: () => { wakes++; wake.wake() } }),
       ...run === undefined ? {} : { run: (timeoutUs: number) => { const before = wakes; run(() => wakes > before, timeoutUs) } },
-    }))
-    return { tas, app, memory }
+    })))
+    return { tases, app, memory }
   }
 
   /** The worker process is killed between two passes, with all that it had in memory of its own; another takes over on the same state. */

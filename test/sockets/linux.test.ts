@@ -1,7 +1,8 @@
 /** Blocking calls, kernel descriptors beside sockets, threads and the example, with the Linux kernel as the peer. */
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import {
   accept, AF_INET, bind, close, connect, EPOLL_CTL_ADD, epoll_create1, epoll_ctl, EPOLLET, EPOLLIN, EPOLLOUT, getsockopt, init, listen,
@@ -166,10 +167,13 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     close(fd)
   })
 
-  it('threads with SO_REUSEPORT, each blocking in accept -> connections are shared out', async () => {
+  it('threads with SO_REUSEPORT, each blocking in accept, a profiler\'s signals all the time -> connections are shared out, no EINTR', async () => {
     const { peer, service, cleanup } = hosts()
+    const profiles = mkdtempSync(join(tmpdir(), 'tas-profiles-'))
+    cleanup.add(profiles, () => rmSync(profiles, { recursive: true, force: true }))
+    const profiler = ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${profiles}`]
     const program = startProcess('threads', {
-      command: process.execPath, args: [compiled('test/sockets/threads.js'), '7200', '2'], env: service.env,
+      command: process.execPath, args: [...profiler, compiled('test/sockets/threads.js'), '7200', '2'], env: service.env,
     }, cleanup)
     await program.line(/ready/)
     const answers = new Set<string>()
@@ -180,6 +184,44 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
       await peer.call('end', remote)
     }
     expect([...answers].sort()).toEqual(['1', '2'])
+    await program.stop()
+  })
+
+  it('threads that share an application, connections going round between them -> every byte echoed, in order', async () => {
+    const { peer, service, cleanup } = hosts()
+    const program = startProcess('sharing', {
+      command: process.execPath, args: [compiled('test/sockets/sharing.js'), '7201', '2'], env: service.env,
+    }, cleanup)
+    await program.line(/ready/)
+    const remotes: number[] = []
+    for (let i = 0; i < 4; i++) remotes.push(await peer.call('connect', TAS_ADDRESS, 7201))
+    for (let round = 0; round < 12; round++) {
+      for (const remote of remotes) {
+        const bytes = Uint8Array.from({ length: 20_000 }, (_, i) => (i * 13 + (i >> 8) + round + remote) & 0xff)
+        await peer.call('write', remote, bytes)
+        expect(Buffer.compare(await peer.call('read', remote, bytes.length), bytes), `round ${round}`).toBe(0)
+      }
+    }
+    for (const remote of remotes) await peer.call('end', remote)
+    await program.stop()
+  })
+
+  it('the thread that made a shared application ends -> what it has open is closed, what it has given goes on', async () => {
+    const { peer, service, cleanup } = hosts()
+    const program = startProcess('outliving', {
+      command: process.execPath, args: [compiled('test/sockets/outliving.js'), '7202'], env: service.env,
+    }, cleanup)
+    await program.line(/listening/)
+    const given = await peer.call('connect', TAS_ADDRESS, 7202)
+    await peer.call('write', given, Uint8Array.of(1))
+    const kept = await peer.call('connect', TAS_ADDRESS, 7202)
+    expect(Buffer.from(await peer.call('read', kept, 4)).toString()).toBe('kept')
+    await peer.call('ended', kept)
+    await program.line(/taken/)
+    await peer.call('write', given, Uint8Array.of(2))
+    expect([...await peer.call('read', given, 2)]).toEqual([1, 2])
+    await peer.call('end', given)
+    await peer.call('ended', given)
     await program.stop()
   })
 
@@ -196,7 +238,7 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     await program.success()
   })
 
-  it('examples/sockets-echo -> echoes to several connections at once, and large amounts', async () => {
+  it('examples/sockets-echo -> echoes to several connections at once, and large amounts; sleeps when nothing is to do', async () => {
     const { peer, service, cleanup } = hosts()
     const program = startProcess('sockets-echo', {
       command: process.execPath, args: [compiled('examples/sockets-echo.js'), '7300'], env: service.env,
@@ -211,6 +253,13 @@ describeHosts('sockets beside Linux', {}, (hosts) => {
     expect(back).toBe(sent)
     await peer.call('end', remotes[1])
     await peer.call('ended', remotes[1])
+    // Blocked in epoll_wait: a thread that span would be running or runnable each time.
+    const states: string[] = []
+    for (let look = 0; look < 20; look++) {
+      await sleep(10)
+      states.push(/\) (\S)/.exec(readFileSync(`/proc/${program.pid}/stat`, 'latin1'))?.[1] ?? '')
+    }
+    expect(states.filter((state) => state !== 'S').length).toBeLessThan(5)
     await program.stop()
   })
 })

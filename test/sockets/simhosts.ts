@@ -39,6 +39,15 @@ export function makeStack(net: SimNetwork, host: SimHost): Stack {
   return new Stack(tas)
 }
 
+/** Two threads of a program on `host` that share its application. */
+export function makeThreads(net: SimNetwork, host: SimHost): [Stack, Stack] {
+  const { tases } = host.connectThreads('threads', 2, (isWoken, timeoutUs) => {
+    const isDone = runFor(net, isWoken, timeoutUs < 0 ? LIMIT_US : timeoutUs)
+    if (!isDone && timeoutUs < 0) throw new Error('the program blocks and nothing comes')
+  })
+  return [new Stack(tases[0]), new Stack(tases[1])]
+}
+
 /** Time passes also where nothing is to happen. */
 function runFor(net: SimNetwork, isDone: () => boolean, us: number): boolean {
   net.schedule(net.nowUs + Math.ceil(us), () => undefined)

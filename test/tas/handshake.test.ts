@@ -4,7 +4,8 @@ import { DOORBELL_PAGE_BYTES, LAYOUT_VERSION, writeAppRegionHeader } from '../..
 /** What the fake native part was asked, and what it answers. */
 const fake = vi.hoisted(() => ({
   connect: (_path: string): number => 3,
-  answers: [] as ({ text: string; fds: number[] } | 'hangs' | 'ended')[],
+  answers: [] as ({ text: string; fds: number[] } | 'hangs' | 'ended' | 'signal')[],
+  clockUs: 0,
   sent: [] as unknown[],
   closed: [] as number[],
   regionBytes: 0,
@@ -14,7 +15,15 @@ const fake = vi.hoisted(() => ({
 vi.mock('../../native/index.js', () => ({
   connectUnix: (path: string) => fake.connect(path),
   sendMessage: (_fd: number, bytes: Uint8Array) => fake.sent.push(JSON.parse(Buffer.from(bytes).toString())) > 0,
-  waitReadable: () => (fake.answers.length === 0 || fake.answers[0] === 'hangs' ? 0 : 1),
+  waitReadable: (_fds: Int32Array, _count: number, timeoutUs: number) => {
+    if (fake.answers[0] === 'signal') {
+      fake.answers.shift()
+      return 0
+    }
+    if (fake.answers.length > 0 && fake.answers[0] !== 'hangs') return 1
+    fake.clockUs += timeoutUs
+    return 0
+  },
   receiveMessage: (_fd: number, bytes: Uint8Array) => {
     const answer = fake.answers.shift()
     if (answer === undefined || typeof answer === 'string') return { lenBytes: 0, fds: [] }
@@ -23,7 +32,7 @@ vi.mock('../../native/index.js', () => ({
   mapRegion: (fd: number, lenBytes: number) => (fd === 10 ? fake.region : new ArrayBuffer(lenBytes)),
   unmapRegion: () => {},
   closeFd: (fd: number) => { fake.closed.push(fd) },
-  nowUs: () => 0,
+  nowUs: () => fake.clockUs,
   yieldCpu: () => 0,
   EventFd: class { fd: number; constructor(fd: number) { this.fd = fd } wake() {} drain() {} close() { fake.closed.push(this.fd) } },
   FdWatcher: class { ref() {} unref() {} close() {} },
@@ -60,16 +69,48 @@ function failure(connect: () => unknown): InstanceType<typeof TasError> {
   throw new Error('no error')
 }
 
-test('hello: welcome -> connected, region and doorbell page mapped, their descriptors closed', () => {
+test('hello: welcome -> connected, region and doorbell page mapped; close -> all descriptors closed', () => {
   fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15] }]
   const tas = Tas.connect({ socket: '/tmp/x', name: 'test' })
   const context = tas.createContext()
   expect(fake.sent).toEqual([{ op: 'hello', version: LAYOUT_VERSION, name: 'test' }, { op: 'context' }])
   expect(context).toMatchObject({ id: 0, fd: 15 })
-  expect(fake.closed).toEqual([10, 11])
+  expect(fake.closed).toEqual([])
   tas.close()
   expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 3])
   expect(DOORBELL_PAGE_BYTES).toBe(4096)
+})
+
+test('share: another thread joins -> the same application without a hello; it ends with the last of them', () => {
+  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15] }]
+  const one = Tas.connect()
+  const shared = structuredClone({ ...one.share(), lock: null })
+  const other = Tas.join({ ...shared, lock: one.share().lock })
+  expect([other.application, other.isShared, one.isShared]).toEqual([one.application, true, true])
+  const context = other.createContext()
+  expect(fake.sent).toEqual([{ op: 'hello', version: LAYOUT_VERSION, name: `pid ${process.pid}` }, { op: 'context' }])
+  one.close()
+  expect(fake.closed).toEqual([])
+  context.close()
+  other.close()
+  expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 3])
+  expect(failure(() => Tas.join({ ...shared, lock: new SharedArrayBuffer(8) })).code).toBe('EBADF')
+})
+
+test('share: another thread talks with the service -> what is readable then is not ours; the lock is not given back -> EBUSY', () => {
+  fake.answers = [welcome()]
+  const tas = Tas.connect()
+  const lock = new Int32Array(tas.share().lock)
+  fake.answers = ['ended']
+  lock[0] = 1
+  tas.link.look()
+  expect([tas.gone, fake.answers.length]).toEqual([false, 1])
+  vi.spyOn(Atomics, 'wait').mockReturnValue('timed-out')
+  expect(failure(() => tas.createContext()).code).toBe('EBUSY')
+  vi.restoreAllMocks()
+  lock[0] = 0
+  tas.link.look()
+  expect([tas.gone, lock[0]]).toEqual([true, 0])
 })
 
 test('hello: socket -> option before TAS_SOCKET before the default', () => {
@@ -100,6 +141,13 @@ test('hello: no answer -> ETIMEDOUT; hung up -> ESERVICEGONE; control socket clo
   fake.answers = ['ended']
   expect(failure(() => Tas.connect()).code).toBe('ESERVICEGONE')
   expect(fake.closed).toEqual([3, 3])
+})
+
+test('hello: signals while it waits -> it waits on for the answer', () => {
+  fake.answers = ['signal', 'signal', welcome()]
+  expect(() => Tas.connect().close()).not.toThrow()
+  fake.answers = ['signal', 'hangs']
+  expect(failure(() => Tas.connect()).code).toBe('ETIMEDOUT')
 })
 
 test('hello: refused -> the code and message of the service', () => {

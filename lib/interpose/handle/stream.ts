@@ -114,14 +114,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   /** `chunks` are Buffers, or each chunk is followed by its encoding (StreamBase::Writev). */
   writev(request: Request, chunks: readonly unknown[], areBuffers: boolean): number {
-    const buffers: Uint8Array[] = []
-    let lenBytes = 0
-    for (let i = 0; i < chunks.length; i += areBuffers ? 1 : 2) {
-      const bytes = bytesOf(chunks[i], areBuffers ? undefined : chunks[i + 1])
-      buffers.push(bytes)
-      lenBytes += bytes.length
-    }
-    return this.writes.writeChunks(request, buffers, lenBytes)
+    return this.writes.writeList(request, chunks, areBuffers)
   }
 
   shutdown(request: Request): number {
@@ -235,9 +228,4 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
 function finishWrite(handle: StreamHandle, request: Request): void {
   handle.finishWrite(request, 0)
-}
-
-function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
-  if (typeof chunk === 'string') return Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
-  return chunk instanceof Uint8Array ? chunk : Buffer.alloc(0)
 }

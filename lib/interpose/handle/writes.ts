@@ -58,23 +58,26 @@ export class Writes {
 
   /** Encodes a string into the transmit buffer if it fits there in one piece. */
   writeText(request: Request, text: string, encoding: BufferEncoding): number {
-    const { connection } = this
-    if (connection === null || this.pending.length > 0 || this.isShut || text.length === 0 || text.length > DIRECT_STRING_MAX) {
-      return this.writeBytes(request, Buffer.from(text, encoding))
+    const len = this.direct === null || text.length === 0 ? -1 : this.putText(this.direct, text, encoding)
+    return len < 0 ? this.writeBytes(request, Buffer.from(text, encoding)) : this.written(len)
+  }
+
+  /**
+   * Several chunks as Node has them: Buffers, or each chunk followed by its encoding (StreamBase::Writev). The answer of an HTTP server is
+   * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it.
+   */
+  writeList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
+    const step = areBuffers ? 1 : 2
+    const { direct } = this
+    let at = 0
+    let put = 0
+    for (; direct !== null && at < list.length; at += step) {
+      const len = this.put(direct, list[at], areBuffers ? undefined : list[at + 1])
+      if (len < 0) break
+      put += len
     }
-    const len = encoding === 'latin1' ? text.length : Buffer.byteLength(text, encoding)
-    if (connection.txFree < len) return this.writeBytes(request, Buffer.from(text, encoding))
-    connection.txAlloc2(len)
-    const { txOffset, txLength, txLength2, txBuffer } = connection
-    if (txLength2 === 0) {
-      this.bufferFor(txBuffer).write(text, txOffset, len, encoding)
-    } else {
-      const bytes = Buffer.from(text, encoding)
-      txBuffer.set(bytes.subarray(0, txLength), txOffset)
-      txBuffer.set(bytes.subarray(txLength), 0)
-    }
-    connection.txSend(len)
-    return this.written(len)
+    if (at > 0 && at >= list.length) return this.written(put)
+    return this.writeRest(request, list, at, step, put)
   }
 
   /** Several chunks. Returns an error, or 0: then streamState says how many bytes, and whether the request completes later. */
@@ -149,6 +152,55 @@ export class Writes {
     const request = this.shutdownRequest
     this.shutdownRequest = null
     if (request !== null) this.finishShutdown(request, UV_ECANCELED)
+  }
+
+  /** The connection, if what is written now comes next in its stream. */
+  private get direct(): Connection | null {
+    return this.pending.length > 0 || this.isShut ? null : this.connection
+  }
+
+  /** Puts a chunk into the transmit buffer if it fits there as a whole. Returns its length in bytes, or -1. */
+  private put(connection: Connection, chunk: unknown, encoding: unknown): number {
+    if (typeof chunk === 'string') {
+      if (chunk.length === 0) return 0
+      if (encoding === 'latin1' || encoding === 'binary') return this.putText(connection, chunk, 'latin1')
+      return encoding === 'utf8' || encoding === 'utf-8' ? this.putText(connection, chunk, 'utf8') : -1
+    }
+    if (!(chunk instanceof Uint8Array) || connection.txFree < chunk.length) return -1
+    return chunk.length === 0 ? 0 : connection.write(chunk)
+  }
+
+  /** The same for a string that is not empty. */
+  private putText(connection: Connection, text: string, encoding: BufferEncoding): number {
+    if (text.length > DIRECT_STRING_MAX) return -1
+    const len = encoding === 'latin1' ? text.length : Buffer.byteLength(text, encoding)
+    if (connection.txFree < len) return -1
+    connection.txAlloc2(len)
+    const { txOffset, txLength, txLength2, txBuffer } = connection
+    if (txLength2 === 0) {
+      this.bufferFor(txBuffer).write(text, txOffset, len, encoding)
+    } else {
+      const bytes = Buffer.from(text, encoding)
+      txBuffer.set(bytes.subarray(0, txLength), txOffset)
+      txBuffer.set(bytes.subarray(txLength), 0)
+    }
+    connection.txSend(len)
+    return len
+  }
+
+  /** What of `list` does not fit from place `from` on; `put` bytes before it did. */
+  private writeRest(request: Request, list: readonly unknown[], from: number, step: number, put: number): number {
+    const chunks: Uint8Array[] = []
+    let len = 0
+    for (let i = from; i < list.length; i += step) {
+      const bytes = bytesOf(list[i], step === 1 ? undefined : list[i + 1])
+      chunks.push(bytes)
+      len += bytes.length
+    }
+    const failure = this.writeChunks(request, chunks, len)
+    this.bytesWritten += put
+    streamState[BYTES_WRITTEN] += put
+    return failure
   }
 
   private check(): number {
@@ -229,6 +281,11 @@ export class Writes {
     }
     return this.buffer
   }
+}
+
+function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
+  if (typeof chunk === 'string') return Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
+  return chunk instanceof Uint8Array ? chunk : Buffer.alloc(0)
 }
 
 function runShutdown(writes: Writes): void {

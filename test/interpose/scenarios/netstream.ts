@@ -35,6 +35,26 @@ await runCases({
     return [bytes.length, bytes.subarray(0, 60).toString('hex'), bytes.subarray(-3).toString('hex'), near.bytesWritten]
   },
 
+  'corked strings and Buffers, more than fits: in order, counted': async () => {
+    const { server, near, far } = await pair()
+    const rounds = Array.from({ length: 40 }, (_, i) => [`${i} head: é\r\n`, Buffer.alloc(30_000, i), 'ü'.repeat(9_000), ''] as const)
+    const expected = Buffer.concat(rounds.flatMap(([head, ...rest]) => [Buffer.from(head, 'latin1'), ...rest.map((chunk) => Buffer.from(chunk))]))
+    const done: number[] = []
+    rounds.forEach(([head, body, tail, nothing], i) => {
+      near.cork()
+      near.write(head, 'latin1')
+      near.write(body)
+      near.write(tail, 'utf8')
+      near.write(nothing, 'latin1', () => done.push(i))
+      near.uncork()
+    })
+    near.end()
+    const bytes = await collect(far)
+    far.end()
+    await closed(server)
+    return [bytes.equals(expected), bytes.length, done.length, near.bytesWritten]
+  },
+
   'half-open: the server goes on sending': async () => {
     const { server, near, far } = await pair({ allowHalfOpen: true })
     near.end('question')
