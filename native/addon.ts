@@ -128,6 +128,8 @@ export interface Addon {
   packetFilter(fd: number, mac: Uint8Array | null): void
   packetDrain(fd: number): void
   packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
+  fanoutJoin(fd: number, group: number): number
+  fanoutSteer(fd: number, program: Uint8Array, done: (error?: Error) => void): void
   tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
