@@ -74,6 +74,6 @@ function handDown(stack: Stack, connection: Connection, segment: Segment, isKnow
   const plain = rebuildPlain(segment)
   if (plain === null && isKnown) return false
   const flags = plain === null ? rxFlags : RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK)
-  if (stack.workers[connection.worker].packet(plain ?? bytes, flags, gso)) stack.stats.add('reinjectedPackets')
+  if (stack.workers[connection.worker].packet(plain ?? bytes, flags, gso, connection)) stack.stats.add('reinjectedPackets')
   return true
 }

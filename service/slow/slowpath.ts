@@ -1,15 +1,16 @@
 /** The slow path: all parts put together, moved on by `poll`. */
 import type { Port } from '../../native/index.js'
 import {
-  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
+  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TURN, SF_TYPE,
   SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type StateView,
+  TO_SLOW_FLOW_LEFT, TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
 import { ChallengeLimit } from './challengelimit.js'
+import { Changeover } from './changeover.js'
 import { checkConfig, type SlowConfig } from './config.js'
 import type { Algorithm } from './congestion/algorithm.js'
 import { Algorithms } from './congestion/algorithms.js'
@@ -38,6 +39,7 @@ import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
+import { STEERS_BY_STATE, Steering, type SteerPort } from './steering.js'
 import { SynCookies } from './syncookies.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
@@ -66,6 +68,10 @@ export interface SlowEnv {
   readonly log: Logger
   /** One for each worker of the state region. */
   readonly workers: readonly WorkerLink[]
+  /** Workers that have flows from the start; all. */
+  readonly activeWorkers?: number
+  /** Has the port steer frames to the workers; left out for ports that look into the state region. */
+  readonly steer?: SteerPort
   readonly random: { u32(): number }
   /** 16 random bytes. */
   readonly secret: Uint8Array
@@ -76,6 +82,8 @@ export interface SlowEnv {
   readonly nowUs: number
   /** Gives pages of an application's region back to the machine; they read as zeros from then on. */
   readonly discard?: (region: AppRegion, fromByte: number, lenBytes: number) => void
+  /** The port steers anew: the slow path has to be polled. */
+  readonly changed?: () => void
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
 }
@@ -94,6 +102,7 @@ export class SlowPath {
     this.apps = this.stack.apps
     this.mac = env.mac
     writeIdentity(env)
+    this.stack.steering.start()
   }
 
   /** Does a bounded amount of what there is to do. Returns how much that was; 0: nothing. */
@@ -103,7 +112,7 @@ export class SlowPath {
     if (!this.hasAnnounced) this.announce()
     let work = 0
     for (const worker of stack.workers) work += worker.flush() + this.drain(worker)
-    work += this.receiveFromInside()
+    work += this.receiveFromInside() + stack.changeover.poll()
     work += stack.apps.poll()
     work += stack.timers.run(nowUs, TIMERS_PER_POLL)
     this.publish()
@@ -113,8 +122,8 @@ export class SlowPath {
 
   /** The second look before sleeping: whether a poll would find something. */
   hasWork(): boolean {
-    const { workers, apps, loopback } = this.stack
-    return workers.some((worker) => !worker.toSlow.isEmpty()) || apps.hasRequests() || !loopback.isEmpty
+    const { workers, apps, loopback, changeover } = this.stack
+    return changeover.hasWork || workers.some((worker) => !worker.toSlow.isEmpty()) || apps.hasRequests() || !loopback.isEmpty
   }
 
   /** When to poll again if nobody rings; Infinity: never. */
@@ -125,6 +134,11 @@ export class SlowPath {
 
   private isBlocked(): boolean {
     return this.stack.workers.some((worker) => worker.isBlocked) || this.stack.apps.needsRetry()
+  }
+
+  /** From now on the first `count` workers are used, 1 to as many as there are. */
+  useWorkers(count: number): void {
+    this.stack.steering.use(count)
   }
 
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
@@ -146,6 +160,7 @@ export class SlowPath {
     do read = this.drain(worker)
     while (read > 0)
     stack.apps.onWorkerDied(worker)
+    stack.changeover.onWorkerDied(worker)
     this.publish()
   }
 
@@ -209,6 +224,7 @@ export class SlowPath {
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
     else if (type === TO_SLOW_MTU_PROBE) onProbeMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
+    else if (type === TO_SLOW_FLOW_LEFT) stack.changeover.left(worker, flow, gen, words[entry + SF_TURN])
     else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
   }
 
@@ -217,7 +233,7 @@ export class SlowPath {
     const at = worker.toSlow.areaOffset + words[entry + SF_PACKET_POS]
     const bytes = this.stack.state.bytes.subarray(at, at + words[entry + SF_PACKET_LEN])
     const rxFlags = words[entry + SF_PACKET_FLAGS]
-    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], worker: worker.index, flow, gen }, this.mac)
+    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], flow, gen }, this.mac)
   }
 
   /** Applications first: what a worker then says about a flow must find the event that introduced it. */
@@ -239,12 +255,14 @@ function buildStack(env: SlowEnv): Stack {
   const arp = new ArpCache({
     state, config: config.arp, mac: env.mac, routes, timers, stats, log, nowUs: () => stack.nowUs, sendFrame,
   }, nowUs)
-  const loopback = new LoopbackQueue(hash, env.workers.length)
+  const loopback = new LoopbackQueue()
   const stack: Stack = {
     config, state, stats, log, timers, routes, arp, hash, nowUs,
     loopback,
     output: new Output(port, routes, arp, env.mac, config.tcp.ttl, loopback),
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
+    steering: new Steering(state, env.activeWorkers ?? env.workers.length, env.steer ?? STEERS_BY_STATE),
+    changeover: new Changeover(() => stack),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
     connections: new ConnectionTable(stats),
@@ -262,6 +280,10 @@ function buildStack(env: SlowEnv): Stack {
     icmpLimit: new RateLimit(ICMP_ERRORS_PER_SECOND, nowUs),
     discard: env.discard ?? null,
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
+  }
+  stack.steering.onChange = () => {
+    stack.changeover.begin()
+    env.changed?.()
   }
   return stack
 }
