@@ -130,7 +130,7 @@ export interface Addon {
   packetPort(fd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
   fanoutJoin(fd: number, group: number): number
   fanoutSteer(fd: number, program: Uint8Array, done: (error?: Error) => void): void
-  tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
+  tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null, queue: number): number
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
   linkOpen(name: string): number

@@ -197,9 +197,6 @@ function inactiveNotes(values: OptionValues, given: Partial<OptionValues>): stri
   }
   const idle = OPTION_KEYS.filter((key) => OPTION_TABLE[key].inactive && key in given)
   if (idle.length > 0) notes.push(`no effect yet: ${idle.map((key) => `--${OPTION_TABLE[key].name}`).join(', ')}`)
-  if (values.fpCoresMax > 1) {
-    notes.push(`--fp-cores-max: one core of ${values.fpCoresMax} is used; more need steering, which is not there yet`)
-  }
   return notes
 }
 

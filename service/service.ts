@@ -19,7 +19,7 @@ import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
 import type { Options } from './options.js'
-import { openPorts, WORKERS, type ServicePorts } from './ports.js'
+import { openPorts, type ServicePorts } from './ports.js'
 import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
 import { networksOf, slowConfig } from './slowconfig.js'
@@ -134,11 +134,12 @@ export class Service {
 
   private makeParts(): Parts {
     const { options, undo, mac } = this
+    const workers = options.fpCoresMax
     setName('tas-slow')
-    const ports = openPorts(options, mac, WORKERS, undo)
-    const memory = createMemory(options, WORKERS, undo)
-    const counters = createCounters(options.socket, WORKERS, undo)
-    const workerWakes = Array.from({ length: WORKERS }, () => this.eventFd())
+    const ports = openPorts(options, mac, workers, undo)
+    const memory = createMemory(options, workers, undo)
+    const counters = createCounters(options.socket, workers, undo)
+    const workerWakes = Array.from({ length: workers }, () => this.eventFd())
     return { ports, memory, counters, slowWake: this.eventFd(), workerWakes }
   }
 
@@ -150,10 +151,10 @@ export class Service {
 
   private makeWorkers({ memory, counters, ports, slowWake, workerWakes }: Parts): Workers {
     const { options } = this
-    const shape = appRegionShape(options, WORKERS)
+    const shape = appRegionShape(options, options.fpCoresMax)
     const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd }
     const argument = {
-      workers: WORKERS, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
+      workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
       fastEntries: shape.fastEntries,
       pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, vlanStrip: options.fpVlanStrip, cpu: -1,
@@ -191,8 +192,8 @@ export class Service {
         workers.contextAdded(worker, app, context, fdOf(target)),
     }))
     const slow = new SlowPath({
-      state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
-      workers: links,
+      state: memory.state, counters: counters.counters, config: slowConfig(options, options.fpCoresMax), port: ports.slow, log,
+      workers: links, steer: ports.steer, changed: () => this.loop?.wake(),
       ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
@@ -248,7 +249,7 @@ export class Service {
       system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
       listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
-      regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
+      regionBytes: appRegionShape(options, options.fpCoresMax).regionBytes, workers: options.fpCoresMax, welcomeFds,
       changed: () => loop.wake(), retire: (close) => workers.retire(close),
     })
     this.control.start()
