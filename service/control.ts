@@ -13,6 +13,7 @@ import {
   type ConnectionRow,
   type ConnectionsPage,
   type NetworksMessage,
+  type ScaleMessage,
   type TasToApp,
   type Wakeable,
 } from '../lib/memif/index.js'
@@ -35,6 +36,13 @@ export interface Listing {
   next(): { readonly connections: readonly ConnectionRow[]; readonly more: boolean }
 }
 
+/** How many workers are used. */
+export interface Scale {
+  state(): Omit<ScaleMessage, 'op'>
+  /** Uses `workers` from now on; 0: as many as the load needs. */
+  set(workers: number): void
+}
+
 /** What the control socket is made of. */
 export interface ControlEnv {
   readonly system: ControlSystem
@@ -43,6 +51,8 @@ export interface ControlEnv {
   readonly connections: () => Listing
   /** What can be reached. */
   readonly networks: Omit<NetworksMessage, 'op'>
+  /** Which workers are used, and for what. */
+  readonly scale: Scale
   readonly log: Log
   /** The listening socket. */
   readonly listenFd: number
@@ -217,6 +227,7 @@ export class ControlServer {
     if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
     else if (message?.['op'] === 'context') this.addContext(client)
     else if (message?.['op'] === 'networks') this.sendPage(client, { op: 'networks', ...this.env.networks })
+    else if (message?.['op'] === 'scale') this.scale(client, message['workers'])
     else if (message?.['op'] === 'connections') this.listConnections(client, message['first'] === true)
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
@@ -254,17 +265,33 @@ export class ControlServer {
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
   private listConnections(client: Client, isFirst: boolean): void {
-    const { ownUid, connections } = this.env
-    if (client.peer.uid !== ownUid && client.peer.uid !== 0) {
-      throw new ClientError('EACCES', `user ${client.peer.uid} may not see the connections; the user of tas and root may`)
-    }
+    const { connections } = this.env
+    this.demandOwner(client, 'see the connections')
     if (isFirst || client.listing === null) client.listing = connections()
     const page = client.listing.next()
     if (!page.more) client.listing = null
     this.sendPage(client, { op: 'connections', ...page })
   }
 
-  private sendPage(client: Client, page: ConnectionsPage | NetworksMessage): void {
+  /** One that follows another changes what that one has set; each is told what is so afterwards. */
+  private scale(client: Client, count: unknown): void {
+    const { scale, workers, changed } = this.env
+    this.demandOwner(client, 'scale it')
+    if (count !== undefined) {
+      if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > workers) {
+        throw new ClientError('EINVAL', `${String(count)} workers: there are ${workers} (--fp-cores-max)`)
+      }
+      scale.set(count)
+      changed()
+    }
+    this.sendPage(client, { op: 'scale', ...scale.state() })
+  }
+
+  private demandOwner({ peer: { uid } }: Client, what: string): void {
+    if (uid !== this.env.ownUid && uid !== 0) throw new ClientError('EACCES', `user ${uid} may not ${what}; the user of tas and root may`)
+  }
+
+  private sendPage(client: Client, page: ConnectionsPage | NetworksMessage | ScaleMessage): void {
     if (!this.env.system.sendMessage(client.fd, encodePage(page), [])) {
       throw new ClientError('EAGAIN', 'does not read its control socket')
     }

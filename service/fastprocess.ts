@@ -65,6 +65,7 @@ function main(): void {
     portFd: port.fd,
     controlFd: start.WORKER_FD_CONTROL,
     mayBlock: options.block,
+    callsForHelp: options.autoscale,
   })
   process.exit(0)
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `tas` command: the service, `tas stat`, or `tas run`. */
+/** The `tas` command: the service, `tas stat`, `tas scale`, or `tas run`. */
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
@@ -113,6 +113,11 @@ async function main(argv: readonly string[]): Promise<void> {
     // Loaded only here: the service itself needs nothing of tools.
     const { runStat } = await import('../tools/stat/main.js')
     process.exitCode = await runStat(argv.slice(1), process.env)
+    return
+  }
+  if (argv[0] === 'scale') {
+    const { runScale } = await import('../tools/scale/main.js')
+    process.exitCode = await runScale(argv.slice(1), process.env)
     return
   }
   if (argv[0] === 'run') {

@@ -6,6 +6,7 @@ const INTRODUCTION = `# Options of \`tas\`
 \`\`\`
 tas --ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...
 tas stat [--socket=PATH] [--json] [--interval=SECONDS]
+tas scale [--socket=PATH] [--json] [WORKERS|auto]
 tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
 \`\`\`
 

@@ -56,6 +56,7 @@ function makeCommand(): Command {
   const command = new Command('tas')
   command.description('TCP acceleration as an operating-system service.')
   command.usage('--ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...\n       tas stat [--socket=PATH] [--json] [--interval=SECONDS]'
+    + '\n       tas scale [--socket=PATH] [--json] [WORKERS|auto]'
     + '\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...')
   for (const section of SECTIONS) {
     for (const key of OPTION_KEYS) if (OPTION_TABLE[key].section === section) command.addOption(commanderOption(key))

@@ -8,6 +8,7 @@ import {
   doorbellWord,
   SleepMark,
   slowCounter,
+  type ScaleMessage,
   type Wakeable,
 } from '../lib/memif/index.js'
 import { EventFd, FdWatcher, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
@@ -24,6 +25,7 @@ import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
 import { networksOf, slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
+import type { ScaleState } from './slow/scaler.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
@@ -41,6 +43,16 @@ function hex(bytes: Uint8Array): string {
 function fdOf(wake: Wakeable): number {
   if ('fd' in wake && typeof wake.fd === 'number') return wake.fd
   throw new TypeError('a context of the service is woken by an eventfd')
+}
+
+/** Whether the number of workers that are used follows the load. */
+function isAutoscaled({ fpCoresMax, fpNoAutoscale }: Options): boolean {
+  return fpCoresMax > 1 && !fpNoAutoscale
+}
+
+/** How it is told over the control socket. */
+function scaleMessage({ isAuto, ...state }: ScaleState): Omit<ScaleMessage, 'op'> {
+  return { auto: isAuto, ...state }
 }
 
 /** Everything that start-up has made. */
@@ -157,7 +169,7 @@ export class Service {
       workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
       fastEntries: shape.fastEntries,
-      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, vlanStrip: options.fpVlanStrip, cpu: -1,
+      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, autoscale: isAutoscaled(options), vlanStrip: options.fpVlanStrip, cpu: -1,
     }
     this.workers = new Workers({
       system: nativeSystem,
@@ -193,7 +205,7 @@ export class Service {
     }))
     const slow = new SlowPath({
       state: memory.state, counters: counters.counters, config: slowConfig(options, options.fpCoresMax), port: ports.slow, log,
-      workers: links, steer: ports.steer, changed: () => this.loop?.wake(),
+      workers: links, steer: ports.steer, autoscale: isAutoscaled(options), changed: () => this.loop?.wake(),
       ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
@@ -247,6 +259,7 @@ export class Service {
     }
     this.control = new ControlServer({
       system: nativeSystem, apps, connections: () => slow.listConnections(), networks: networksOf(options), log: this.log,
+      scale: { state: () => scaleMessage(slow.scaleState(nowUs())), set: (count) => slow.scale(count, nowUs()) },
       listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
       regionBytes: appRegionShape(options, options.fpCoresMax).regionBytes, workers: options.fpCoresMax, welcomeFds,

@@ -192,8 +192,13 @@ export class SlowLink {
     return this.fast.halves[tcb * 2 + TCB_GEN_U16]
   }
 
+  /** Wakes the slow path if it sleeps. */
+  call(): void {
+    if (this.doorbell.ring()) this.fast.count(counters.SLOW_WAKEUPS, 1)
+  }
+
   /** Makes everything written visible and wakes the slow path if it sleeps. */
   publish(): void {
-    if (this.up.publish() && this.doorbell.ring()) this.fast.count(counters.SLOW_WAKEUPS, 1)
+    if (this.up.publish()) this.call()
   }
 }

@@ -210,6 +210,16 @@ export class Worker {
     if (drops > 0) this.fast.count(counters.DROP_PORT, drops)
   }
 
+  /** One of the worker's own counters. */
+  counted(counter: number): number {
+    return this.fast.counters[this.fast.counterBase + counter]
+  }
+
+  /** Wakes the slow path if it sleeps. */
+  callSlow(): void {
+    this.slow.call()
+  }
+
   /** Adds to the worker's own counters from the loop around it. */
   count(counter: number, amount: number): void {
     this.fast.count(counter, amount)

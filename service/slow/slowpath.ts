@@ -37,6 +37,7 @@ import { AppRegistry } from './registry.js'
 import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
+import { Scaler, type ScaleState } from './scaler.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
 import { STEERS_BY_STATE, Steering, type SteerPort } from './steering.js'
@@ -68,8 +69,8 @@ export interface SlowEnv {
   readonly log: Logger
   /** One for each worker of the state region. */
   readonly workers: readonly WorkerLink[]
-  /** Workers that have flows from the start; all. */
-  readonly activeWorkers?: number
+  /** As many workers are used as the load needs, one at first; otherwise, or left out, all. */
+  readonly autoscale?: boolean
   /** Has the port steer frames to the workers; left out for ports that look into the state region. */
   readonly steer?: SteerPort
   readonly random: { u32(): number }
@@ -92,6 +93,7 @@ export class SlowPath {
   readonly apps: AppRegistry
   private readonly stack: Stack
   private readonly mac: Uint8Array
+  private readonly scaler: Scaler
   private hasAnnounced = false
   private retryUs = RETRY_MIN_US
 
@@ -101,8 +103,10 @@ export class SlowPath {
     this.stack = buildStack(env)
     this.apps = this.stack.apps
     this.mac = env.mac
+    const { steering, stats } = this.stack
+    this.scaler = new Scaler(env.counters, steering, stats, env.workers.length, env.autoscale ?? false, env.nowUs)
     writeIdentity(env)
-    this.stack.steering.start()
+    steering.start()
   }
 
   /** Does a bounded amount of what there is to do. Returns how much that was; 0: nothing. */
@@ -110,6 +114,7 @@ export class SlowPath {
     const { stack } = this
     stack.nowUs = nowUs
     if (!this.hasAnnounced) this.announce()
+    this.scaler.poll(nowUs)
     let work = 0
     for (const worker of stack.workers) work += worker.flush() + this.drain(worker)
     work += this.receiveFromInside() + stack.changeover.poll()
@@ -129,16 +134,21 @@ export class SlowPath {
   /** When to poll again if nobody rings; Infinity: never. */
   nextDeadlineUs(): number {
     const { stack } = this
-    return Math.min(stack.timers.nextDeadlineUs(), this.isBlocked() ? stack.nowUs + this.retryUs : Infinity)
+    return Math.min(stack.timers.nextDeadlineUs(), this.scaler.deadlineUs, this.isBlocked() ? stack.nowUs + this.retryUs : Infinity)
   }
 
   private isBlocked(): boolean {
     return this.stack.workers.some((worker) => worker.isBlocked) || this.stack.apps.needsRetry()
   }
 
-  /** From now on the first `count` workers are used, 1 to as many as there are. */
-  useWorkers(count: number): void {
-    this.stack.steering.use(count)
+  /** Uses `count` workers from now on, 1 to as many as there are; 0: as many as the load needs. */
+  scale(count: number, nowUs: number): void {
+    this.scaler.set(count, nowUs)
+  }
+
+  /** Which workers are used, and for what. */
+  scaleState(nowUs: number): ScaleState {
+    return this.scaler.state(nowUs)
   }
 
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
@@ -261,7 +271,7 @@ function buildStack(env: SlowEnv): Stack {
     loopback,
     output: new Output(port, routes, arp, env.mac, config.tcp.ttl, loopback),
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link)),
-    steering: new Steering(state, env.activeWorkers ?? env.workers.length, env.steer ?? STEERS_BY_STATE),
+    steering: new Steering(state, env.autoscale === true ? 1 : env.workers.length, env.steer ?? STEERS_BY_STATE),
     changeover: new Changeover(() => stack),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),

@@ -147,7 +147,7 @@ describe('groups move at random times', () => {
   it.each(SEEDS)('seed %i, the number of workers changes -> every byte once and in order', (seed) => {
     const all = scene(400 + seed, { workers: 4, connections: 8, bytes: 1 << 19, isInside: false })
     all.net.faults = LONG_LINK
-    disturb(all, 400, () => all.server.slow.useWorkers(1 + all.net.random.below(4)))
+    disturb(all, 400, () => all.server.slow.scale(1 + all.net.random.below(4), all.net.nowUs))
     expectDone(all)
   })
 })

@@ -1,61 +1,32 @@
 /** `tas stat --connections`: asks the service for all its connections over its control socket, and prints them. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  CONTROL_PAGE_MAX, decodeControl, encodeControl, type ConnectionRow,
-} from '../../lib/memif/index.js'
-import { closeFd, connectUnix, receiveMessage, sendMessage, waitReadable } from '../../native/index.js'
+import type { ConnectionRow } from '../../lib/memif/index.js'
+import { type Answer, Control } from '../control/ask.js'
 import type { Paint } from './format.js'
 
-const ANSWER_TIMEOUT_US = 5_000_000
 /** The service takes 256 messages in a second from one process (service/control.ts). */
 const PAGES_BEFORE_PAUSE = 200
 const PAUSE_MS = 1_100
 
-function explain(socket: string, error: unknown): Error {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-    return new Error(`--socket: "${socket}": no tas runs there; start one or name its socket`)
-  }
-  if (code === 'EACCES') return new Error(`--socket: "${socket}": permission denied; only the user of tas and root may see connections`)
-  return error instanceof Error ? error : new Error(String(error))
+function rowsOf({ connections }: Answer): readonly ConnectionRow[] {
+  if (!Array.isArray(connections)) throw new Error("the service answers in another way; use the service's own tas stat")
+  return connections as readonly ConnectionRow[]
 }
 
-/** One question and its answer. Throws Error if the service refuses, hangs up or says something else. */
-function askPage(control: number, isFirst: boolean, buffer: Uint8Array): Readonly<Record<string, unknown>> {
-  const isSent = sendMessage(control, encodeControl({ op: 'connections', first: isFirst }))
-  if (!isSent || waitReadable(Int32Array.of(control), 1, ANSWER_TIMEOUT_US) === 0) {
-    throw new Error('the service does not answer')
+async function fetchPages(control: Control): Promise<ConnectionRow[]> {
+  const rows: ConnectionRow[] = []
+  for (let pages = 1, more = true; more; pages++) {
+    const page = control.ask({ op: 'connections', first: pages === 1 })
+    rows.push(...rowsOf(page))
+    more = page['more'] === true
+    if (more && pages % PAGES_BEFORE_PAUSE === 0) await sleep(PAUSE_MS)
   }
-  const received = receiveMessage(control, buffer)
-  for (const fd of received?.fds ?? []) closeFd(fd)
-  if (received === null || received.lenBytes === 0) throw new Error('the service hung up')
-  const message = decodeControl(buffer.subarray(0, received.lenBytes))
-  if (message?.['op'] === 'error') throw new Error(`the service refused: ${String(message['message'])}`)
-  if (message?.['op'] !== 'connections' || !Array.isArray(message['connections'])) {
-    throw new Error("the service does not know the question; use the service's own tas stat")
-  }
-  return message
+  return rows
 }
 
 /** All connections of the service at `socket`, a page at a time so that it is not held up. Throws Error. */
-export async function fetchConnections(socket: string): Promise<ConnectionRow[]> {
-  let control = -1
-  try {
-    control = connectUnix(socket)
-    const rows: ConnectionRow[] = []
-    const buffer = new Uint8Array(CONTROL_PAGE_MAX)
-    for (let pages = 1, more = true; more; pages++) {
-      const message = askPage(control, pages === 1, buffer)
-      rows.push(...(message['connections'] as ConnectionRow[]))
-      more = message['more'] === true
-      if (more && pages % PAGES_BEFORE_PAUSE === 0) await sleep(PAUSE_MS)
-    }
-    return rows
-  } catch (error) {
-    throw explain(socket, error)
-  } finally {
-    if (control >= 0) closeFd(control)
-  }
+export function fetchConnections(socket: string): Promise<ConnectionRow[]> {
+  return Control.with(socket, 'see connections', fetchPages)
 }
 
 const COLUMNS: readonly (readonly [string, (row: ConnectionRow) => string | number])[] = [

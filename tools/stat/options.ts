@@ -1,6 +1,6 @@
 /** Command line of `tas stat`. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { DEFAULT_SOCKET } from '../../lib/memif/index.js'
+import { complaintOf, defaultSocket, readSocket } from '../control/usage.js'
 
 /** What `tas stat` was asked for. */
 export interface StatOptions {
@@ -25,13 +25,8 @@ function readInterval(text: string): number {
   throw new InvalidArgumentError(`want seconds from 0.1 to ${INTERVAL_MAX}, as in 1`)
 }
 
-function readSocket(text: string): string {
-  if (text !== '') return text
-  throw new InvalidArgumentError(`want a path, as in ${DEFAULT_SOCKET}`)
-}
-
 function makeCommand(env: Readonly<Record<string, string | undefined>>): Command {
-  const socket = env['TAS_SOCKET'] || DEFAULT_SOCKET
+  const socket = defaultSocket(env)
   return new Command('tas stat')
     .usage('[OPTION]...')
     .description('Print the counters of a running tas: once, or every so many seconds with rates.')
@@ -45,19 +40,6 @@ function makeCommand(env: Readonly<Record<string, string | undefined>>): Command
     .configureOutput({ outputError: () => undefined, writeErr: () => undefined })
 }
 
-/** Commander's complaint in the form of the service's: the option first. */
-function complaint({ code, message }: CommanderError): string {
-  const option = /'(--?[^' =]*)/.exec(message)?.[1] ?? ''
-  const [, value, wish] = /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
-  switch (code) {
-    case 'commander.unknownOption': return `${option}: unknown option; see tas stat --help`
-    case 'commander.optionMissingArgument': return `${option}: value is missing; see tas stat --help`
-    case 'commander.invalidArgument': return `${option}: ${JSON.stringify(value)}: ${wish}`
-    case 'commander.excessArguments': return 'unexpected argument: all options start with --; see tas stat --help'
-    default: return message.replace(/^error: /, '')
-  }
-}
-
 /** Parses the arguments behind `stat`. Prints help and returns null if that was asked for. Throws StatUsageError. */
 export function parseStatOptions(
   argv: readonly string[], env: Readonly<Record<string, string | undefined>>,
@@ -68,7 +50,7 @@ export function parseStatOptions(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return null
-    throw new StatUsageError(complaint(error))
+    throw new StatUsageError(complaintOf(error, 'tas stat --help'))
   }
-  return { socket: env['TAS_SOCKET'] || DEFAULT_SOCKET, json: false, all: false, connections: false, ...command.opts<Partial<StatOptions>>() }
+  return { socket: defaultSocket(env), json: false, all: false, connections: false, ...command.opts<Partial<StatOptions>>() }
 }

@@ -31,7 +31,7 @@ export interface Snapshot {
 /** Counters that say how much there is now; all others only grow. */
 const GAUGES: ReadonlySet<string> = new Set([
   'flows', 'arpEntries', 'apps', 'contexts', 'listeners', 'flowsSynSent', 'flowsSynReceived', 'flowsEstablished', 'flowsClosing',
-  'flowsTimeWait', 'bufferBytes',
+  'flowsTimeWait', 'bufferBytes', 'activeWorkers',
 ])
 
 /** Whether a counter is a present amount rather than a count since the start. */
