@@ -97,9 +97,9 @@ export class Admission {
     return kind === SYN && this.isRepeated(bytes, eth) && this.take(AGAIN)
   }
 
-  /** Whether one more frame may go up that is for another worker: its way there. */
-  admitsStray(): boolean {
-    return this.take(STRAY)
+  /** Whether one more frame may go up that is for another worker: its way there. Only what a flow can want; a SYN is a stranger's anywhere. */
+  admitsStray(bytes: Uint8Array, eth: number, len: number): boolean {
+    return kindOf(bytes, eth, len) === TCP && this.take(STRAY)
   }
 
   /** Whether this SYN was refused before; remembers it. Addresses, ports and sequence number are the same in all its copies. */

@@ -107,7 +107,7 @@ export class SlowLink {
     if ((rxFlags & RX_LOOPBACK) !== 0) return true
     if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
     if (fast.state.shape.workers > 1 && workerOfFrame(fast.bytes, fast.port.frames, eth, len) !== fast.worker) {
-      this.isStray = admission.admitsStray()
+      this.isStray = admission.admitsStray(fast.port.frames, eth, len)
       if (this.isStray) return true
     }
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)

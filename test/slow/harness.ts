@@ -11,6 +11,7 @@ import * as wire from '../../lib/wire/index.js'
 import {
   type Algorithm, DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type HostKernel, type SlowConfig, SlowPath,
 } from '../../service/slow/index.js'
+import type { SteerPort } from '../../service/slow/steering.js'
 import { type Command, FakeContext, FakeWorker } from './ends.js'
 import { arpFrame, OUR_IP, OUR_MAC, parseSent, segmentFrame, type SegmentOptions } from './frames.js'
 
@@ -27,6 +28,7 @@ export interface HostOptions {
   readonly toFastEntries?: number
   readonly hostKernel?: HostKernel
   readonly congestionModule?: Algorithm
+  readonly steer?: SteerPort
   /** Pages are given back: `Host.discarded` says which. */
   readonly discards?: boolean
   /** The peer's address is not known yet. */
@@ -95,6 +97,7 @@ export class Host {
       secret: Uint8Array.from({ length: 16 }, (_, i) => i),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
       ...(options.congestionModule ? { congestionModule: options.congestionModule } : {}),
+      ...(options.steer ? { steer: options.steer } : {}),
       appEnded: (app) => this.ended.push(app),
       ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })
