@@ -18,6 +18,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
   if ((tcp.flags & TCP_ACK) === 0) return
   const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
+  if (!isKnown) stack.steering.strayCame()
   const isAckGood = isAckAcceptable(stack, connection, tcp.ack)
   if (isKnown && !isAckGood) return challenge(stack, connection)
   if (isKnown && isDataAfterClose(stack, connection, segment)) {

@@ -40,6 +40,8 @@ export class Steering {
   private readonly steer: SteerPort
   private isSteering = false
   private isStale = false
+  /** Frames come to the workers of the table that the port is still being told of. */
+  private isSeen = false
 
   /** Shares all groups out among the first `active` workers. The port is told by `start`. */
   constructor(state: StateView, active: number, steer: SteerPort) {
@@ -86,7 +88,18 @@ export class Steering {
     }
     this.isSteering = true
     this.isStale = false
+    this.isSeen = false
     this.steer(this.table.slice(), () => this.steered())
+  }
+
+  /**
+   * A frame of a connection has come to a worker that does not have it. While the port is being told of a new table that means that the table is in force,
+   * and connections need not wait for the port to say so: late frames of the old way find theirs by the slow path.
+   */
+  strayCame(): void {
+    if (!this.isSteering || this.isSeen) return
+    this.isSeen = true
+    this.onChange()
   }
 
   /** A port that could not steer sends frames to the wrong workers, whose strays find their way by the slow path. */

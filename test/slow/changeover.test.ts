@@ -145,6 +145,23 @@ describe('a group gets another worker', () => {
   })
 })
 
+describe('a frame at the new worker while the port is still at it', () => {
+  it('the first -> connections follow at once; when the port is done nobody is told again', () => {
+    const calls: (() => void)[] = []
+    const scene = moving({ steer: (_table, done) => void calls.push(() => done(true)) })
+    calls.shift()?.()
+    segment(scene, scene.to)
+    segment(scene, scene.to, 1)
+    scene.host.poll()
+    expect(scene.types(scene.from)).toEqual([TO_FAST_PACKET, TO_FAST_FLOW_LEAVE])
+    calls.shift()?.()
+    scene.host.poll()
+    expect(scene.types(scene.from)).toEqual([])
+    scene.left(scene.from)
+    expect(scene.types(scene.to)).toEqual([TO_FAST_FLOW_ENTER, TO_FAST_PACKET])
+  })
+})
+
 describe('groups are shared out', () => {
   it.each([[1, 2], [2, 3], [4, 3], [16, 1], [3, 16], [5, 5]])('%i workers, then %i -> even, and no group moves that need not', (before, after) => {
     const old = shareGroups(new Uint8Array(FLOW_GROUPS), before)
