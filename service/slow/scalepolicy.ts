@@ -16,9 +16,8 @@ const IDLE_LOAD = 0.05
 export const SETTLE_US = 100_000
 export const DOWN_US = 2_000_000
 export const VAIN_US = 10_000_000
-/** Weight of a new look: four in a row reach UP_LOAD from nothing. */
-const LOOK_WEIGHT = 0.5
-/** Time constant of what is looked at for going down. */
+/** Time constants of the loads that are looked at for going up, where 12 ms of work reach UP_LOAD from nothing, and for going down. */
+const FAST_US = 5_000
 const SLOW_US = 250_000
 
 export class ScalePolicy {
@@ -40,8 +39,8 @@ export class ScalePolicy {
   }
 
   /**
-   * `busyShares` are the shares of the time since the last look that workers have been busy, of which `active` are used. Returns how many are to be
-   * used: one more or less at most.
+   * `busyShares` are the shares of the time since the last look that workers have been busy, of which `active` are used; above 1 where a worker has now
+   * counted what it did before. Returns how many are to be used: one more or less at most.
    */
   look(nowUs: number, busyShares: ArrayLike<number>, active: number): number {
     this.note(nowUs, busyShares)
@@ -66,11 +65,11 @@ export class ScalePolicy {
   private note(nowUs: number, busyShares: ArrayLike<number>): void {
     const passedUs = this.lookedUs < 0 ? 0 : nowUs - this.lookedUs
     this.lookedUs = nowUs
+    const fastWeight = 1 - Math.exp(-passedUs / FAST_US)
     const slowWeight = 1 - Math.exp(-passedUs / SLOW_US)
     for (let worker = 0; worker < this.max; worker++) {
-      const share = Math.min(1, Math.max(0, busyShares[worker]))
-      this.loads[worker] += (share - this.loads[worker]) * LOOK_WEIGHT
-      this.slowLoads[worker] += (share - this.slowLoads[worker]) * slowWeight
+      this.loads[worker] += (busyShares[worker] - this.loads[worker]) * fastWeight
+      this.slowLoads[worker] += (busyShares[worker] - this.slowLoads[worker]) * slowWeight
     }
   }
 

@@ -10,6 +10,8 @@ import type { Steering } from './steering.js'
 /** Time between two looks under load, and while more than one worker is used for little. */
 export const LOOK_US = 2_000
 const QUIET_LOOK_US = 100_000
+/** Time constant of the load that is shown. */
+const SHOWN_US = 500_000
 /** With a worker this busy the next look is soon. */
 const BUSY_SHARE = 0.3
 
@@ -21,7 +23,7 @@ export interface WorkerScale {
   /** Groups of flows that it is to have, and flows that it has. */
   readonly groups: number
   readonly flows: number
-  /** Share of its time that it was busy at the last look, 0 to 1. */
+  /** Share of its time that it was busy lately, 0 to 1 in thousandths. */
   readonly load: number
 }
 
@@ -40,6 +42,7 @@ export class Scaler {
   private readonly policy: ScalePolicy
   private readonly shares: Float64Array
   private readonly busyUs: Float64Array
+  private readonly shown: Float64Array
   private isAuto: boolean
   private lookedUs: number
   private nextUs = Infinity
@@ -54,6 +57,7 @@ export class Scaler {
     this.policy = new ScalePolicy(workers)
     this.shares = new Float64Array(workers)
     this.busyUs = new Float64Array(workers)
+    this.shown = new Float64Array(workers)
     this.lookedUs = nowUs
     this.count()
   }
@@ -87,7 +91,7 @@ export class Scaler {
     if (nowUs - this.lookedUs >= LOOK_US) this.measure(nowUs)
     const groups = this.steering.groups()
     const workers = Array.from({ length: this.workers }, (_, worker) => ({
-      groups: groups[worker] ?? 0, flows: this.counters[workerCounterBase(worker) + FLOWS], load: this.shares[worker],
+      groups: groups[worker] ?? 0, flows: this.counters[workerCounterBase(worker) + FLOWS], load: Math.min(1, Math.round(this.shown[worker] * 1000) / 1000),
     }))
     return { isAuto: this.isAuto, active: this.steering.active, workers }
   }
@@ -105,11 +109,13 @@ export class Scaler {
   private measure(nowUs: number): number {
     const passedUs = nowUs - this.lookedUs
     this.lookedUs = nowUs
+    const weight = 1 - Math.exp(-passedUs / SHOWN_US)
     let most = 0
     for (let worker = 0; worker < this.workers; worker++) {
       const busyUs = this.counters[workerCounterBase(worker) + BUSY_US]
-      this.shares[worker] = Math.min(1, (busyUs - this.busyUs[worker]) / passedUs)
+      this.shares[worker] = (busyUs - this.busyUs[worker]) / passedUs
       this.busyUs[worker] = busyUs
+      this.shown[worker] += (this.shares[worker] - this.shown[worker]) * weight
       most = Math.max(most, this.shares[worker])
     }
     return most
