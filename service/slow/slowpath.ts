@@ -291,6 +291,7 @@ function buildStack(env: SlowEnv): Stack {
     discard: env.discard ?? null,
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
   }
+  stack.steering.onFailure = () => log.warn({}, 'the port does not steer anew: frames of moved connections go through the slow path')
   stack.steering.onChange = () => {
     stack.changeover.begin()
     env.changed?.()

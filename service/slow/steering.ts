@@ -36,6 +36,8 @@ export class Steering {
   active: number
   /** Called when connections may have to follow their groups. */
   onChange: () => void = () => undefined
+  /** Called when the port could not be told: frames go where they went before. */
+  onFailure: () => void = () => undefined
   private readonly table: Uint8Array
   private readonly steer: SteerPort
   private isSteering = false
@@ -89,7 +91,7 @@ export class Steering {
     this.isSteering = true
     this.isStale = false
     this.isSeen = false
-    this.steer(this.table.slice(), () => this.steered())
+    this.steer(this.table.slice(), (isSteered) => this.steered(isSteered))
   }
 
   /**
@@ -103,8 +105,9 @@ export class Steering {
   }
 
   /** A port that could not steer sends frames to the wrong workers, whose strays find their way by the slow path. */
-  private steered(): void {
+  private steered(isSteered: boolean): void {
     this.isSteering = false
+    if (!isSteered) this.onFailure()
     if (this.isStale) this.tellPort()
     else this.onChange()
   }

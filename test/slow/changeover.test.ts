@@ -145,6 +145,11 @@ describe('a group gets another worker', () => {
   })
 })
 
+it('the port cannot steer -> a warning; connections follow all the same', () => {
+  const { host, types, from } = moving({ steer: (_table, done) => done(false) })
+  expect([types(from), host.logged.some((line) => line.includes('does not steer'))]).toEqual([[TO_FAST_FLOW_LEAVE], true])
+})
+
 describe('a frame at the new worker while the port is still at it', () => {
   it('the first -> connections follow at once; when the port is done nobody is told again', () => {
     const calls: (() => void)[] = []
