@@ -177,7 +177,8 @@ export const OPTION_TABLE = {
     meaning: 'VLAN that TAS is in, 1 to 4094: all it sends has that 802.1Q tag, and frames without it are not for TAS.' }, 0, 0, 4094),
 
   fpCoresMax: integer({ ...fp, name: 'fp-cores-max', value: 'CORES',
-    meaning: 'Most cores for the fast path, each with a worker process of its own. Connections are shared out among those in use.' }, 1, 1, WORKERS_MAX),
+    meaning: 'Most cores for the fast path, each with a worker process of its own. Connections are shared out among those in use.' },
+  1, 1, WORKERS_MAX),
   fpNoInts: flag({ ...fp, name: 'fp-no-ints',
     meaning: 'Never block for packets, poll only: a worker then uses a whole core at all times.' }),
   fpNoXsumoffload: flag({ ...fp, name: 'fp-no-xsumoffload',

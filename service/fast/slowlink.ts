@@ -168,7 +168,10 @@ export class SlowLink {
     this.up.pushMessage(entry)
   }
 
-  /** Answers an order about flow `flow` of generation `gen`, in turn `app` (SF_TURN) if it is to leave, or about application `app`. Returns false if there is no room now. */
+  /**
+   * Answers an order about flow `flow` of generation `gen`, with `app` its turn (SF_TURN) if it is to leave; or about application `app`. Returns
+   * false if there is no room now.
+   */
   answer(type: number, flow: number, gen: number, app: number): boolean {
     const entry = this.begin(type, flow, gen, 0)
     if (entry < 0) return false

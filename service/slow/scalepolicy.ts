@@ -39,8 +39,8 @@ export class ScalePolicy {
   }
 
   /**
-   * `busyShares` are the shares of the time since the last look that workers have been busy, of which `active` are used; above 1 where a worker has now
-   * counted what it did before. Returns how many are to be used: one more or less at most.
+   * `busyShares` are the shares of the time since the last look that workers have been busy, of which `active` are used; above 1 where a
+   * worker has now counted what it did before. Returns how many are to be used: one more or less at most.
    */
   look(nowUs: number, busyShares: ArrayLike<number>, active: number): number {
     this.note(nowUs, busyShares)

@@ -91,7 +91,9 @@ export class Scaler {
     if (nowUs - this.lookedUs >= LOOK_US) this.measure(nowUs)
     const groups = this.steering.groups()
     const workers = Array.from({ length: this.workers }, (_, worker) => ({
-      groups: groups[worker] ?? 0, flows: this.counters[workerCounterBase(worker) + FLOWS], load: Math.min(1, Math.round(this.shown[worker] * 1000) / 1000),
+      groups: groups[worker] ?? 0,
+      flows: this.counters[workerCounterBase(worker) + FLOWS],
+      load: Math.min(1, Math.round(this.shown[worker] * 1000) / 1000),
     }))
     return { isAuto: this.isAuto, active: this.steering.active, workers }
   }

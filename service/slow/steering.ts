@@ -95,8 +95,8 @@ export class Steering {
   }
 
   /**
-   * A frame of a connection has come to a worker that does not have it. While the port is being told of a new table that means that the table is in force,
-   * and connections need not wait for the port to say so: late frames of the old way find theirs by the slow path.
+   * A frame of a connection has come to a worker that does not have it. While the port is being told of a new table that means that the
+   * table is in force, and connections need not wait for the port to say so: late frames of the old way find theirs by the slow path.
    */
   strayCame(): void {
     if (!this.isSteering || this.isSeen) return

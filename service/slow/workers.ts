@@ -1,8 +1,8 @@
 /** The slow path's end of the rings to and from one worker. */
 import {
   BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
-  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE, TO_FAST_PACKET, type Doorbell,
-  type StateView, type Wakeable,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE,
+  TO_FAST_PACKET, type Doorbell, type StateView, type Wakeable,
 } from '../../lib/memif/index.js'
 
 /** An application's region as the service knows it. */

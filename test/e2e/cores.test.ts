@@ -33,6 +33,11 @@ async function openPairs(hosts: Hosts): Promise<Pair[]> {
   return pairs
 }
 
+/** Sends `bytes` both ways on every connection; all are compared. */
+async function bulk(hosts: Hosts, pairs: readonly Pair[], bytes: number, random: ReturnType<typeof testRandom>): Promise<void> {
+  await Promise.all(pairs.flatMap((pair) => [bulkToTas(hosts, pair, bytes, random), bulkToLinux(hosts, pair, bytes, random)]))
+}
+
 /** Packets that each worker has received. */
 async function received({ service }: Hosts): Promise<number[]> {
   const workers = (await service.statistics())['workers']
@@ -45,7 +50,7 @@ function exchanges(hosts: () => Hosts, isOnTap = false): void {
     const random = testRandom()
     const pairs = await openPairs(hosts())
     for (const pair of pairs) await echoRandomSizes(hosts(), pair, random)
-    await Promise.all(pairs.flatMap((pair) => [bulkToTas(hosts(), pair, BULK_BYTES / 2, random), bulkToLinux(hosts(), pair, BULK_BYTES / 2, random)]))
+    await bulk(hosts(), pairs, BULK_BYTES / 2, random)
     for (const packets of await received(hosts())) expect(packets).toBeGreaterThan(100)
     for (const { socket, remote } of pairs) {
       socket.connection.close()
@@ -58,7 +63,8 @@ function exchanges(hosts: () => Hosts, isOnTap = false): void {
     const { lab, service, cleanup } = hosts()
     const server = startProcess('echo on TAS', { command: process.execPath, args: [compiled('bench/servers/tas.js')], env: service.env }, cleanup)
     await server.line(/ready/)
-    const load = startLoad(isOnTap ? lab.tas : lab.peer, { mode: 'verify', address: TAS_ADDRESS, connections: 1000, size: 8192, rounds: 4, seed: testRandom().seed })
+    const { seed } = testRandom()
+    const load = startLoad(isOnTap ? lab.tas : lab.peer, { mode: 'verify', address: TAS_ADDRESS, connections: 1000, size: 8192, rounds: 4, seed })
     const result = await load.result()
     expect(loadFailure(result)).toBeNull()
     expect([result.opened, result.requests]).toEqual([1000, 4000])
@@ -80,8 +86,7 @@ describeHosts('workers scaled by hand under load', { tasArgs: ['--fp-cores-max=3
     const random = testRandom()
     const pairs = await openPairs(hosts())
     let done = false
-    const traffic = Promise.all(pairs.flatMap((pair) => [bulkToTas(hosts(), pair, BULK_BYTES, random), bulkToLinux(hosts(), pair, BULK_BYTES, random)]))
-      .finally(() => { done = true })
+    const traffic = bulk(hosts(), pairs, BULK_BYTES, random).finally(() => { done = true })
     for (let count = 1; !done; count = count % 3 + 1) {
       const scaled = await scale(hosts(), String(count))
       expect([scaled.auto, scaled.active, scaled.workers.map(({ groups }) => groups > 0)]).toEqual([false, count, [true, count > 1, count > 2]])
@@ -101,7 +106,7 @@ describeHosts('workers scaled by hand under load', { tasArgs: ['--fp-cores-max=3
   test('a worker is killed while its flows move -> every byte right', async () => {
     const random = testRandom()
     const pairs = await openPairs(hosts())
-    const traffic = Promise.all(pairs.flatMap((pair) => [bulkToTas(hosts(), pair, BULK_BYTES, random), bulkToLinux(hosts(), pair, BULK_BYTES, random)]))
+    const traffic = bulk(hosts(), pairs, BULK_BYTES, random)
     for (const count of ['3', '1', '2']) {
       await Promise.all([scale(hosts(), count), killWorker(hosts().service).then((killed) => workerBack(hosts().service, killed))])
     }

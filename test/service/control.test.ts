@@ -91,7 +91,10 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
     connections: () => ({ next: () => ({ connections: [], more: false }) }),
-    scale: { state: () => ({ auto: true, active: 1, workers: [{ groups: 128, flows: 3, load: 0.5 }] }), set: (workers) => void calls.push(`scale ${workers}`) },
+    scale: {
+      state: () => ({ auto: true, active: 1, workers: [{ groups: 128, flows: 3, load: 0.5 }] }),
+      set: (workers) => void calls.push(`scale ${workers}`),
+    },
     networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
     changed: () => undefined,
     retire: (close) => close(),

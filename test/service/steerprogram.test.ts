@@ -6,8 +6,18 @@ import { runBpf } from './bpf.js'
 
 const ETHERNET_BYTES = 14
 
+interface FrameOptions {
+  readonly etherType?: number
+  readonly protocol?: number
+  /** Flags and fragment offset. */
+  readonly fragment?: number
+  /** Words of IP options. */
+  readonly options?: number
+  readonly len?: number
+}
+
 /** An Ethernet frame with what steering looks at; everything else is random. */
-function frame(random: SeededRandom, change: Partial<{ etherType: number; protocol: number; fragment: number; options: number; len: number }> = {}): Uint8Array {
+function frame(random: SeededRandom, change: FrameOptions = {}): Uint8Array {
   const { etherType = 0x0800, protocol = 6, fragment = 0x4000, options = 0, len = 80 } = change
   const bytes = random.bytes(len)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -41,7 +51,9 @@ describe('steering program', () => {
   it('ARP, ICMP, fragments, frames cut short -> worker 0', () => {
     const random = new SeededRandom(7)
     const table = new Uint8Array(FLOW_GROUPS).fill(1)
-    const odd = [{ etherType: 0x0806 }, { protocol: 1 }, { fragment: 0x2000 }, { fragment: 0x0010 }, { len: 30 }, { len: 35 }, { len: 52, options: 10 }]
+    const odd = [
+      { etherType: 0x0806 }, { protocol: 1 }, { fragment: 0x2000 }, { fragment: 0x0010 }, { len: 30 }, { len: 35 }, { len: 52, options: 10 },
+    ]
     for (const change of odd) {
       const bytes = frame(random, change)
       expect([run(table, bytes), frameGroup(bytes, 0, bytes.length)]).toEqual([0, -1])

@@ -41,7 +41,8 @@ function slowSteer(net: SimNetwork): SteerPort {
 
 function scene(seed: number, { workers, connections, bytes, isInside }: SceneOptions): Scene {
   const net = new SimNetwork(seed)
-  const common = { workers, flows: 64, regionBytes: 1 << 24, config: { tcp: { ...DEFAULT_TCP, rxBufLen: 1 << 14, txBufLen: 1 << 14, rxBufMax: 1 << 17 } } }
+  const tcp = { ...DEFAULT_TCP, rxBufLen: 1 << 14, txBufLen: 1 << 14, rxBufMax: 1 << 17 }
+  const common = { workers, flows: 64, regionBytes: 1 << 24, config: { tcp } }
   const server = new SimHost(net, { ip: SERVER_IP, ...common, ...isInside ? {} : { steer: slowSteer(net) } })
   const client = isInside ? server : new SimHost(net, { ip: CLIENT_IP, ...common, steer: slowSteer(net) })
   const [serves, calls] = [server.connectApp('server').tas, client.connectApp('client').tas]

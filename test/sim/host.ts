@@ -120,7 +120,8 @@ export class SimHost {
     this.clockUs = options.clockUs ?? 0
     this.nowUs = net.nowUs + this.clockUs
     this.mac = options.mac ?? Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
-    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: options.workers ?? 1, kinBytes: options.controlBytes ?? 4096, koutBytes: options.controlBytes ?? 4096, fastEntries: options.fastEntries ?? 64 }
+    const { regionBytes = 1 << 22, workers = 1, controlBytes = 4096, fastEntries = 64 } = options
+    this.shape = { regionBytes, workers, kinBytes: controlBytes, koutBytes: controlBytes, fastEntries }
     this.state = this.makeState(options)
     const indexes = Array.from({ length: this.shape.workers }, (_, worker) => worker)
     this.nativeRegions = indexes.map(() => this.freshRegions())
@@ -149,7 +150,8 @@ export class SimHost {
   }
 
   private makeState(options: HostOptions): StateView {
-    const shape = { workers: this.shape.workers, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18, ...options.state }
+    const { workers } = this.shape
+    const shape = { workers, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18, ...options.state }
     const memory = new SharedArrayBuffer(placeState(shape).totalBytes)
     writeStateHeader(new Int32Array(memory), shape)
     const state = new StateView(memory)

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import {
   FLOW_GROUPS, FLOW_HANDED, flowState, MOVE_TURN, MOVE_WORDS, REQ_CONN_CLOSE, SF_FLOW, SF_GEN, SF_TURN, TCB_BYTES, TCB_RCV_NXT, TCB_SND_UNA,
-  TCB_STATE_U8, TO_FAST_FLOW_ACK, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT, TO_FAST_PACKET, TO_SLOW_FLOW_LEFT,
+  TCB_STATE_U8, TO_FAST_FLOW_ACK, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE, TO_FAST_FLOW_REMOVE,
+  TO_FAST_FLOW_RX_SHUT, TO_FAST_PACKET, TO_SLOW_FLOW_LEFT,
 } from '../../lib/memif/index.js'
 import { shareGroups, type SteerPort } from '../../service/slow/steering.js'
 import { type HostOptions, segmentFrame } from './harness.js'

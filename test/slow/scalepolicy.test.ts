@@ -3,7 +3,9 @@ import { DOWN_US, ScalePolicy, SETTLE_US, VAIN_US } from '../../service/slow/sca
 import { LOOK_US } from '../../service/slow/scaler.js'
 
 /** Runs a policy on a load that workers share; `demand(us)` is in workers. Returns the changes as [milliseconds, workers]. */
-function run(max: number, forUs: number, loads: (us: number, active: number) => number[], policy = new ScalePolicy(max), fromUs = 0, first = 1): [number, number][] {
+function run(
+  max: number, forUs: number, loads: (us: number, active: number) => number[], policy = new ScalePolicy(max), fromUs = 0, first = 1,
+): [number, number][] {
   const changes: [number, number][] = []
   let active = first
   for (let us = fromUs; us < fromUs + forUs; us += LOOK_US) {

@@ -46,7 +46,10 @@ class Scene {
   }
 }
 
-const spread = (demand: number) => (active: number): number[] => Array.from({ length: WORKERS }, (_, worker) => (worker < active ? Math.min(1, demand / active) : 0))
+/** A load of `demand` workers that those in use share evenly. */
+function spread(demand: number): (active: number) => number[] {
+  return (active) => Array.from({ length: WORKERS }, (_, worker) => (worker < active ? Math.min(1, demand / active) : 0))
+}
 
 describe('by load', () => {
   it('a busy worker -> more within milliseconds; quiet for seconds -> one again, and no poll after that', () => {

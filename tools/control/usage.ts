@@ -16,7 +16,8 @@ export function readSocket(text: string): string {
 /** Commander's complaint in the form of the service's: the option first. `help` is the command that shows all. */
 export function complaintOf({ code, message }: CommanderError, help: string): string {
   const option = /'(--?[^' =]*)/.exec(message)?.[1] ?? ''
-  const [, value, wish] = /value '(.*)' is invalid for argument '[^']*'\. (.*)/s.exec(message) ?? /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
+  const ofArgument = /value '(.*)' is invalid for argument '[^']*'\. (.*)/s.exec(message)
+  const [, value, wish] = ofArgument ?? /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
   switch (code) {
     case 'commander.unknownOption': return `${option}: unknown option; see ${help}`
     case 'commander.optionMissingArgument': return `${option}: value is missing; see ${help}`
