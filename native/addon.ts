@@ -128,7 +128,9 @@ export interface Addon {
   packetFilter(fd: number, mac: Uint8Array | null): void
   packetDrain(fd: number): void
   packetPort(fd: number, sendFd: number, options: BurstOptions & { slots: number; slotBytes: number }): PacketHandle
-  tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null): number
+  fanoutJoin(fd: number, group: number): number
+  fanoutSteer(fd: number, program: Uint8Array, done: (error?: Error) => void): void
+  tapOpen(name: string, offload: boolean, hostMac: Uint8Array | null, queue: number): number
   tapPort(fd: number, options: BurstOptions): TapHandle
   loopPort(options: BurstOptions): LoopHandle
   linkOpen(name: string): number

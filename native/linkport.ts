@@ -76,7 +76,7 @@ export class LinkPort extends WireArrays implements WirePort {
 
   /** Opens an interface, or makes a TAP device. Throws ENODEV, EPERM (needs CAP_NET_RAW, a TAP device CAP_NET_ADMIN), EBUSY, RangeError. */
   static open(options: LinkPortOptions): LinkPort {
-    const fd = options.kind === 'tap' ? addon().tapOpen(options.name, false, null) : addon().linkOpen(options.name)
+    const fd = options.kind === 'tap' ? addon().tapOpen(options.name, false, null, 0) : addon().linkOpen(options.name)
     try {
       return new LinkPort(fd, options)
     } catch (error) {

@@ -18,9 +18,16 @@ export interface TapPortOptions {
   readonly vlan?: number
   /** MAC address of the host's end of the device; the kernel chooses one if it is left out. */
   readonly hostMac?: Uint8Array
+  /** Whether `addQueue` is to be possible. The device must not be there then. */
+  readonly hasQueues?: boolean
   readonly txSlots?: number
   readonly burst?: number
 }
+
+/** As native/src/tapport.cpp has them. */
+const SINGLE_QUEUE = 0
+const FIRST_QUEUE = 1
+const NEXT_QUEUE = 2
 
 const closedHandle: TapHandle = {
   receive: refuseClosed, deliver: refuseClosed, release: refuseClosed, transmit: refuseClosed, sendFrame: refuseClosed, verifyTcp: refuseClosed,
@@ -31,12 +38,14 @@ export class TapPort extends PortArrays implements Port {
   readonly offload: boolean
   readonly frames: Uint8Array
   readonly frameWords: Int32Array
+  private readonly name: string
   private descriptor: number
   private hot: TapHandle
 
   private constructor(fd: number, options: TapPortOptions) {
     super(options.burst, options.txSlots)
     this.descriptor = fd
+    this.name = options.name
     this.mtu = interfaceInfo(options.name).mtu
     this.offload = options.offload
     const memory = new ArrayBuffer(this.burst * FRAME_SLOT_BYTES)
@@ -52,13 +61,21 @@ export class TapPort extends PortArrays implements Port {
    * EBUSY (somebody else has it), EINVAL (a bad name).
    */
   static open(options: TapPortOptions): TapPort {
-    const fd = addon().tapOpen(options.name, options.offload, options.hostMac ?? null)
+    const fd = addon().tapOpen(options.name, options.offload, options.hostMac ?? null, options.hasQueues === true ? FIRST_QUEUE : SINGLE_QUEUE)
     try {
       return new TapPort(fd, options)
     } catch (error) {
       closeFd(fd)
       throw error
     }
+  }
+
+  /**
+   * Adds a queue to the device, for `attach` in another process: the kernel gives a connection's frames to the queue that has sent for it last, those
+   * of one it does not know to any. Returns a descriptor, which belongs to the caller. Throws as `open` does.
+   */
+  addQueue(): number {
+    return addon().tapOpen(this.name, this.offload, null, NEXT_QUEUE)
   }
 
   /** Takes over a descriptor that `open` made, here or in another process, with the same options. */

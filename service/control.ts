@@ -16,6 +16,7 @@ import {
   type FlowDetail,
   type FlowQuery,
   type NetworksMessage,
+  type ScaleMessage,
   type StatePage,
   type StatePart,
   type TasToApp,
@@ -49,6 +50,13 @@ export interface StateSource {
   describeFlow(query: FlowQuery, nowUs: number): FlowDetail | null
 }
 
+/** How many workers are used. */
+export interface Scale {
+  state(): Omit<ScaleMessage, 'op'>
+  /** Uses `workers` from now on; 0: as many as the load needs. */
+  set(workers: number): void
+}
+
 /** What the control socket is made of. */
 export interface ControlEnv {
   readonly system: ControlSystem
@@ -57,6 +65,8 @@ export interface ControlEnv {
   readonly trace: Pick<TraceMemory, 'lenBytes' | 'readOnlyFd' | 'want'>
   /** What can be reached. */
   readonly networks: Omit<NetworksMessage, 'op'>
+  /** Which workers are used, and for what. */
+  readonly scale: Scale
   readonly log: Log
   /** The listening socket. */
   readonly listenFd: number
@@ -249,6 +259,7 @@ export class ControlServer {
     else if (message?.['op'] === 'state') this.listState(client, message['part'], message['first'] === true)
     else if (message?.['op'] === 'flow') this.describeFlow(client, message)
     else if (message?.['op'] === 'trace') this.startTrace(client, message['kinds'])
+    else if (message?.['op'] === 'scale') this.scale(client, message['workers'])
     else throw new ClientError('EPROTO', 'want a message { op: "hello" } or { op: "context" }')
   }
 
@@ -284,13 +295,12 @@ export class ControlServer {
   }
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
-  private checkMaySee({ peer }: Client): void {
-    if (peer.uid === this.env.ownUid || peer.uid === 0) return
-    throw new ClientError('EACCES', `user ${peer.uid} may not see the state; the user of tas and root may`)
+  private demandOwner({ peer: { uid } }: Client, what: string): void {
+    if (uid !== this.env.ownUid && uid !== 0) throw new ClientError('EACCES', `user ${uid} may not ${what}; the user of tas and root may`)
   }
 
   private listState(client: Client, name: unknown, isFirst: boolean): void {
-    this.checkMaySee(client)
+    this.demandOwner(client, 'see the state')
     const part = STATE_PARTS.find((known) => known === name)
     if (part === undefined) throw new ClientError('EPROTO', `want a part of the state: ${STATE_PARTS.join(', ')}`)
     const listing = (isFirst ? null : client.listings.get(part)) ?? this.env.state.list(part)
@@ -301,14 +311,14 @@ export class ControlServer {
   }
 
   private describeFlow(client: Client, message: Readonly<Record<string, unknown>>): void {
-    this.checkMaySee(client)
+    this.demandOwner(client, 'see the state')
     const query = readFlowQuery(message)
     if (query === null) throw new ClientError('EPROTO', 'want a flow: { flow } or { localIp, localPort, remoteIp, remotePort }, all integers')
     this.sendPage(client, { op: 'flow', detail: this.env.state.describeFlow(query, this.env.system.nowUs()) })
   }
 
   private startTrace(client: Client, kinds: unknown): void {
-    this.checkMaySee(client)
+    this.demandOwner(client, 'see the state')
     if (typeof kinds !== 'number' || !Number.isInteger(kinds) || kinds < 1 || kinds >= 2 ** TRACE_KINDS.length) {
       throw new ClientError('EPROTO', 'want kinds to trace, a bit for each')
     }
@@ -326,7 +336,21 @@ export class ControlServer {
     this.env.trace.want(kinds)
   }
 
-  private sendPage(client: Client, page: StatePage | FlowAnswer | NetworksMessage): void {
+  /** One that follows another changes what that one has set; each is told what is so afterwards. */
+  private scale(client: Client, count: unknown): void {
+    const { scale, workers, changed } = this.env
+    this.demandOwner(client, 'scale it')
+    if (count !== undefined) {
+      if (typeof count !== 'number' || !Number.isInteger(count) || count < 0 || count > workers) {
+        throw new ClientError('EINVAL', `${String(count)} workers: there are ${workers} (--fp-cores-max)`)
+      }
+      scale.set(count)
+      changed()
+    }
+    this.sendPage(client, { op: 'scale', ...scale.state() })
+  }
+
+  private sendPage(client: Client, page: StatePage | FlowAnswer | NetworksMessage | ScaleMessage): void {
     if (!this.env.system.sendMessage(client.fd, encodePage(page), [])) {
       throw new ClientError('EAGAIN', 'does not read its control socket')
     }

@@ -79,6 +79,7 @@ function main(): void {
     portFd: port.fd,
     controlFd: start.WORKER_FD_CONTROL,
     mayBlock: options.block,
+    callsForHelp: options.autoscale,
   })
   process.exit(0)
 }

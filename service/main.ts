@@ -13,6 +13,7 @@ import { packageVersion } from './version.js'
 /** Tools by name. Loaded only when they are asked for: the service itself needs nothing of them. */
 const TOOLS = new Map([
   ['stat', async () => (await import('../tools/stat/main.js')).runStat],
+  ['scale', async () => (await import('../tools/scale/main.js')).runScale],
   ['state', async () => (await import('../tools/state/main.js')).runState],
   ['trace', async () => (await import('../tools/trace/main.js')).runTrace],
 ])

@@ -8,6 +8,7 @@ tas --ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...
 tas stat [--socket=PATH] [--json] [--interval=SECONDS]
 tas state [--socket=PATH] [--json] [--flow=FLOW] [--watch]
 tas trace [--socket=PATH] [--json | --pcapng=FILE] [--kind=KINDS] [--flow=FLOW]
+tas scale [--socket=PATH] [--json] [WORKERS|auto]
 tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
 \`\`\`
 

@@ -58,6 +58,7 @@ function makeCommand(): Command {
   command.usage('--ip-addr=ADDR/PREFIXLEN --nic=NAME [OPTION]...\n       tas stat [--socket=PATH] [--json] [--interval=SECONDS]'
     + '\n       tas state [--socket=PATH] [--json] [--flow=FLOW] [--watch]'
     + '\n       tas trace [--socket=PATH] [--json | --pcapng=FILE] [--kind=KINDS] [--flow=FLOW]'
+    + '\n       tas scale [--socket=PATH] [--json] [WORKERS|auto]'
     + '\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...')
   for (const section of SECTIONS) {
     for (const key of OPTION_KEYS) if (OPTION_TABLE[key].section === section) command.addOption(commanderOption(key))
@@ -199,9 +200,6 @@ function inactiveNotes(values: OptionValues, given: Partial<OptionValues>): stri
   }
   const idle = OPTION_KEYS.filter((key) => OPTION_TABLE[key].inactive && key in given)
   if (idle.length > 0) notes.push(`no effect yet: ${idle.map((key) => `--${OPTION_TABLE[key].name}`).join(', ')}`)
-  if (values.fpCoresMax > 1) {
-    notes.push(`--fp-cores-max: one core of ${values.fpCoresMax} is used; more need steering, which is not there yet`)
-  }
   return notes
 }
 

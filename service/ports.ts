@@ -1,10 +1,13 @@
 /** Opens what frames come from and go to, with this process's privilege: the workers need none. */
 import {
-  claimantUid, claimName, closeFd, closeSockets, interfaceInfo, openPacketSockets, PacketPort, type PacketSockets, Regions, TapPort, type TapPortOptions,
+  claimantUid, claimName, closeFd, closeSockets, Fanout, interfaceInfo, openPacketSockets, PacketPort, type PacketSockets, Regions, TapPort,
+  type TapPortOptions,
 } from '../native/index.js'
 import { EnvironmentError, errorCode, errorText } from './errors.js'
 import type { Options } from './options.js'
 import { formatAddress } from './optionvalues.js'
+import { STEERS_BY_STATE, type SteerPort } from './slow/steering.js'
+import { steerProgram } from './steerprogram.js'
 import type { UndoStack } from './undo.js'
 import type { WorkerPort } from './workerstart.js'
 
@@ -16,6 +19,7 @@ export interface ServicePorts {
   readonly workers: readonly PacketSockets[]
   readonly port: WorkerPort
   readonly mtu: number
+  readonly steer: SteerPort
 }
 
 /** Opens AF_PACKET ports on an interface, closed by the undo stack. */
@@ -109,8 +113,16 @@ function onInterface<T>(options: Options, mac: Uint8Array, undo: UndoStack, open
 function openPacketPorts(options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
   return onInterface(options, mac, undo, (opener) => {
     const slow = opener.port(false, new Regions())
-    return { slow, workers: Array.from({ length: workers }, () => opener.sockets()), port: workerPort(options), mtu: slow.mtu }
+    const sockets = Array.from({ length: workers }, () => opener.sockets())
+    return { slow, workers: sockets, port: workerPort(options), mtu: slow.mtu, steer: steerPackets(sockets.map(({ fd }) => fd)) }
   })
+}
+
+/** Has the kernel share frames out among the workers' sockets. */
+function steerPackets(workerFds: readonly number[]): SteerPort {
+  if (workerFds.length === 1) return STEERS_BY_STATE
+  const fanout = new Fanout(workerFds)
+  return (table, done) => fanout.steer(steerProgram(table), (error) => done(error === undefined))
 }
 
 /** Opens a TAP device `name` for `option`, named in complaints, closed by `undo`. The device goes with its last descriptor. */
@@ -124,22 +136,34 @@ export function openTap(option: string, name: string, options: Omit<TapPortOptio
   }
 }
 
-/** A TAP device is one queue: slow path and worker share its descriptor. */
-function openTapPorts(options: Options, undo: UndoStack): ServicePorts {
-  const slow = openTapOfNic(options, new Regions(), undo)
-  return { slow, workers: [{ fd: slow.fd, sendFd: -1 }], port: workerPort(options), mtu: slow.mtu }
+/**
+ * Slow path and worker 0 share the first queue of a TAP device. The kernel steers by itself: frames go to the queue that has sent for their
+ * connection last, and those of others find their way by the slow path.
+ */
+function openTapPorts(options: Options, workers: number, undo: UndoStack): ServicePorts {
+  const slow = openTapOfNic(options, new Regions(), undo, workers > 1)
+  const others = Array.from({ length: workers - 1 }, () => addQueue(slow, options, undo))
+  const queues = [slow.fd, ...others].map((fd) => ({ fd, sendFd: -1 }))
+  return { slow, workers: queues, port: workerPort(options), mtu: slow.mtu, steer: STEERS_BY_STATE }
 }
 
-function openTapOfNic({ nic, fpNoXsumoffload, vlan }: Options, regions: Regions, undo: UndoStack): TapPort {
-  return openTap('--nic', nic.name, { offload: !fpNoXsumoffload, vlan, regions }, undo)
+function addQueue(tap: TapPort, { nic }: Options, undo: UndoStack): number {
+  try {
+    const fd = tap.addQueue()
+    undo.add(`a queue of ${nic.name}`, () => closeFd(fd))
+    return fd
+  } catch (error) {
+    throw new EnvironmentError(explainTap('--nic', nic.name, error), { cause: error })
+  }
+}
+
+function openTapOfNic({ nic, fpNoXsumoffload, vlan }: Options, regions: Regions, undo: UndoStack, hasQueues = false): TapPort {
+  return openTap('--nic', nic.name, { offload: !fpNoXsumoffload, vlan, regions, hasQueues }, undo)
 }
 
 function workerPort({ nic, fpNoXsumoffload, vlan }: Options): WorkerPort {
   return { kind: nic.kind, interface: nic.name, offload: !fpNoXsumoffload, vlan }
 }
-
-/** Fast-path workers. A TAP device has one queue, and several AF_PACKET workers need steering, which comes later. */
-export const WORKERS = 1
 
 /** Whether a name is taken by somebody who is trusted with packets: another user could take names only to keep us from starting. */
 function isHeldByTas(name: string): boolean {
@@ -170,7 +194,7 @@ function claimAddresses(options: Options, undo: UndoStack): void {
 /** Opens the ports of slow path and workers, closed by `undo`. Throws EnvironmentError that says what is missing. */
 export function openPorts(options: Options, mac: Uint8Array, workers: number, undo: UndoStack): ServicePorts {
   claimAddresses(options, undo)
-  return options.nic.kind === 'tap' ? openTapPorts(options, undo) : openPacketPorts(options, mac, workers, undo)
+  return options.nic.kind === 'tap' ? openTapPorts(options, workers, undo) : openPacketPorts(options, mac, workers, undo)
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   Doorbell,
   doorbellWord,
   slowCounter,
+  type ScaleMessage,
   TracedSleepMark,
   TraceWriter,
   type Wakeable,
@@ -20,11 +21,12 @@ import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
 import type { Options } from './options.js'
-import { openPorts, WORKERS, type ServicePorts } from './ports.js'
+import { openPorts, type ServicePorts } from './ports.js'
 import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
 import { networksOf, slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
+import type { ScaleState } from './slow/scaler.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
@@ -43,6 +45,16 @@ function hex(bytes: Uint8Array): string {
 function fdOf(wake: Wakeable): number {
   if ('fd' in wake && typeof wake.fd === 'number') return wake.fd
   throw new TypeError('a context of the service is woken by an eventfd')
+}
+
+/** Whether the number of workers that are used follows the load. */
+function isAutoscaled({ fpCoresMax, fpNoAutoscale }: Options): boolean {
+  return fpCoresMax > 1 && !fpNoAutoscale
+}
+
+/** How it is told over the control socket. */
+function scaleMessage({ isAuto, ...state }: ScaleState): Omit<ScaleMessage, 'op'> {
+  return { auto: isAuto, ...state }
 }
 
 /** Everything that start-up has made. */
@@ -137,12 +149,13 @@ export class Service {
 
   private makeParts(): Parts {
     const { options, undo, mac } = this
+    const workers = options.fpCoresMax
     setName('tas-slow')
-    const ports = openPorts(options, mac, WORKERS, undo)
-    const memory = createMemory(options, WORKERS, undo)
-    const counters = createCounters(options.socket, WORKERS, undo)
-    const trace = createTrace(WORKERS, undo)
-    const workerWakes = Array.from({ length: WORKERS }, () => this.eventFd())
+    const ports = openPorts(options, mac, workers, undo)
+    const memory = createMemory(options, workers, undo)
+    const counters = createCounters(options.socket, workers, undo)
+    const trace = createTrace(workers, undo)
+    const workerWakes = Array.from({ length: workers }, () => this.eventFd())
     return { ports, memory, counters, trace, slowWake: this.eventFd(), workerWakes }
   }
 
@@ -154,13 +167,13 @@ export class Service {
 
   private makeWorkers({ memory, counters, trace, ports, slowWake, workerWakes }: Parts): Workers {
     const { options } = this
-    const shape = appRegionShape(options, WORKERS)
+    const shape = appRegionShape(options, options.fpCoresMax)
     const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd, trace: trace.fd }
     const argument = {
-      workers: WORKERS, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
+      workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
       fastEntries: shape.fastEntries,
-      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, vlanStrip: options.fpVlanStrip, cpu: -1,
+      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, autoscale: isAutoscaled(options), vlanStrip: options.fpVlanStrip, cpu: -1,
     }
     this.workers = new Workers({
       system: nativeSystem,
@@ -196,8 +209,8 @@ export class Service {
     }))
     const traceWriter = new TraceWriter(trace.buffer, 0, nowUs)
     const slow = new SlowPath({
-      state: memory.state, counters: counters.counters, config: slowConfig(options, WORKERS), port: ports.slow, log,
-      workers: links, trace: traceWriter,
+      state: memory.state, counters: counters.counters, config: slowConfig(options, options.fpCoresMax), port: ports.slow, log,
+      workers: links, trace: traceWriter, steer: ports.steer, autoscale: isAutoscaled(options), changed: () => this.loop?.wake(),
       ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       // Not from within its poll: hanging up takes the memory that it is looking at.
@@ -252,9 +265,10 @@ export class Service {
     this.control = new ControlServer({
       system: nativeSystem, apps, networks: networksOf(options), log: this.log, trace,
       state: { list: (part) => slow.listState(part), describeFlow: (query, us) => slow.describeFlow(query, us) },
+      scale: { state: () => scaleMessage(slow.scaleState(nowUs())), set: (count) => slow.scale(count, nowUs()) },
       listenFd, socketMode: options.socketMode,
       ownUid: process.getuid?.() ?? 0,
-      regionBytes: appRegionShape(options, WORKERS).regionBytes, workers: WORKERS, welcomeFds,
+      regionBytes: appRegionShape(options, options.fpCoresMax).regionBytes, workers: options.fpCoresMax, welcomeFds,
       changed: () => loop.wake(), retire: (close) => workers.retire(close),
     })
     this.control.start()

@@ -77,6 +77,8 @@ export interface WorkerStart {
   readonly pollIntervalUs: number
   /** Whether the worker may block when there is nothing to do (not --fp-no-ints). */
   readonly block: boolean
+  /** How many workers are used follows the load (not --fp-no-autoscale, and there are several). */
+  readonly autoscale: boolean
   /** Handle frames with an 802.1Q tag as if they had none (--fp-vlan-strip). */
   readonly vlanStrip: boolean
   /** CPU to be pinned to, or -1 for none. */
@@ -165,6 +167,7 @@ export function decodeWorkerStart(text: string): WorkerStart {
     fastEntries: fields.integer('fastEntries', 1),
     pollIntervalUs: fields.integer('pollIntervalUs', 0),
     block: fields.flag('block'),
+    autoscale: fields.flag('autoscale'),
     vlanStrip: fields.flag('vlanStrip'),
     cpu: fields.integer('cpu', -1),
   }

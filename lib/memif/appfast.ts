@@ -11,8 +11,13 @@ export const APP_FAST_ENTRY_WORDS = 8
 
 /** Flow index. */
 export const EVENT_FLOW = 0
-/** Generation of the flow in the low 16 bits. */
+/**
+ * Generation of the flow in the low 16 bits; from EVENT_TURN_SHIFT on, how often it has changed its worker, modulo 2^16. The first event of a new
+ * turn tells the application which worker has the flow now: the one in whose ring it stands. What the application
+ * has said to the worker before may be lost, so it says its positions again. Events of an earlier turn are old.
+ */
 export const EVENT_GEN = 1
+export const EVENT_TURN_SHIFT = 16
 /** EVENT_RX_CLOSED and EVENT_TX_CLOSED; from EVENT_RX_LOG2_SHIFT on the log2 of the receive buffer. */
 export const EVENT_FLAGS = 2
 /** Sequence number behind the last byte in the receive buffer that is in order (a FIN is not counted). */

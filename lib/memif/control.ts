@@ -14,6 +14,8 @@
  *   tas -> anybody       { op: 'flow', detail }                                  everything about it, null if there is none; rights as for state
  *   anybody -> tas       { op: 'trace', kinds }                                  trace these kinds (trace.ts) until the socket closes
  *   tas -> anybody       { op: 'trace', lenBytes }                               [trace region (read-only)]; rights as for state
+ *   anybody -> tas       { op: 'scale', workers? }                               use so many workers, 0: by load; left out: change nothing
+ *   tas -> anybody       { op: 'scale', auto, active, workers }                  rights as for state
  *   tas -> application   { op: 'error', code, message }                          then it closes the socket
  *
  *   tas -> worker        { op: 'app', app, regionBytes }                         [region]
@@ -57,6 +59,17 @@ export type FlowRequest = { readonly op: 'flow' } & FlowQuery
 export interface FlowAnswer { readonly op: 'flow'; readonly detail: FlowDetail | null }
 export interface TraceRequest { readonly op: 'trace'; readonly kinds: number }
 export interface TraceGrant { readonly op: 'trace'; readonly lenBytes: number }
+/** `workers`: as many are used from now on, 0 leaves it to the load; without it nothing changes. */
+export interface ScaleRequest { readonly op: 'scale'; readonly workers?: number }
+export interface ScaleMessage {
+  readonly op: 'scale'
+  /** The number follows the load. */
+  readonly auto: boolean
+  /** Workers in use: those with numbers below it. */
+  readonly active: number
+  /** Of each worker: groups of flows that are steered to it, flows that it has, and the share of its time that it was busy lately, 0 to 1. */
+  readonly workers: readonly { readonly groups: number; readonly flows: number; readonly load: number }[]
+}
 export interface NetworksRequest { readonly op: 'networks' }
 export interface NetworksMessage {
   readonly op: 'networks'
@@ -68,7 +81,7 @@ export interface NetworksMessage {
 export interface WorkerAppMessage { readonly op: 'app'; readonly app: number; readonly regionBytes: number }
 export interface WorkerContextMessage { readonly op: 'context'; readonly app: number; readonly context: number }
 
-export type AppToTas = HelloMessage | ContextRequest | StateRequest | FlowRequest | TraceRequest | NetworksRequest
+export type AppToTas = HelloMessage | ContextRequest | StateRequest | FlowRequest | TraceRequest | NetworksRequest | ScaleRequest
 export type TasToApp = WelcomeMessage | ContextGrant | TraceGrant | ErrorMessage
 export type TasToWorker = WorkerAppMessage | WorkerContextMessage
 
@@ -79,8 +92,8 @@ export function encodeControl(message: AppToTas | TasToApp | TasToWorker): Uint8
   return bytes
 }
 
-/** Encodes a page of the state, a flow or the networks. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
-export function encodePage(page: StatePage | FlowAnswer | NetworksMessage): Uint8Array {
+/** Encodes a page of the state, a flow, the networks or the workers. Throws RangeError if it is longer than CONTROL_PAGE_MAX. */
+export function encodePage(page: StatePage | FlowAnswer | NetworksMessage | ScaleMessage): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify(page))
   if (bytes.length > CONTROL_PAGE_MAX) throw new RangeError(`page of ${bytes.length} bytes`)
   return bytes

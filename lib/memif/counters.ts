@@ -52,6 +52,7 @@ export const SLOW_COUNTERS = [
   'fragments', 'dropFragments', 'datagramsReassembled', 'reassemblyTimeouts',
   'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
   'bufferGrowths', 'bufferTrims', 'mtuProbes', 'mtuProbesLost',
+  'flowsMoved', 'activeWorkers',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

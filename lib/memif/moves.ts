@@ -9,6 +9,8 @@
  *   SWITCHED    worker        the TCB names the new piece; something may still look at the old one
  *   DONE        worker        the old piece is free; WHAT_RX_MOVED or WHAT_TX_MOVED has been, or is to be, told
  *
+ * Beside them stands MOVE_TURN, which has to do with another kind of move: that of the flow to another worker.
+ *
  * Apart from the state, the slow path writes a row while its state is NONE; only the worker writes MOVE_RX_SEQ after that.
  */
 
@@ -27,6 +29,8 @@ export const MOVE_RX_SEQ = 3
 export const MOVE_TX_STATE = 4
 export const MOVE_TX_BUFFER = 5
 export const MOVE_TX_LOG2 = 6
+/** How often the flow has changed its worker, modulo 2^16; written while no worker has the flow. Its events carry it (EVENT_TURN_SHIFT). */
+export const MOVE_TURN = 7
 
 export const MOVE_NONE = 0
 export const MOVE_GRANTED = 1

@@ -44,6 +44,12 @@ export const SF_ACK_TSECR = 15
 /** Answer to TO_FAST_FLOW_MTU_PROBE: SF_FLOW, SF_GEN, SF_SEQ; SF_LEN is 0 if it was not possible. Without room for it nothing is sent. */
 export const TO_SLOW_MTU_PROBE = 6
 
+/**
+ * Answer to TO_FAST_FLOW_LEAVE: the worker has let go of the TCB, which is complete; another may have it. SF_FLOW, SF_GEN, SF_TURN. All that
+ * the worker has to say about the flow stands in front of it.
+ */
+export const TO_SLOW_FLOW_LEFT = 7
+
 /** Bits of SF_WHAT. One message may carry several. */
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
@@ -119,11 +125,20 @@ export const TO_FAST_FLOW_FLAGS = 35
  * to follow and it fits the peer's window and a congestion window of SF_CLEAR bytes. Answered TO_SLOW_MTU_PROBE.
  */
 export const TO_FAST_FLOW_MTU_PROBE = 36
+/**
+ * SF_FLOW, SF_GEN, SF_TURN: handle the frames that have arrived, then let go of the flow: another worker is to have it. New frames of it go
+ * there already. Answered TO_SLOW_FLOW_LEFT, also by a worker that does not have the flow.
+ */
+export const TO_FAST_FLOW_LEAVE = 37
+/** SF_FLOW, SF_GEN: as TO_FAST_FLOW_ADD, for a flow that another worker had: tell everybody where it stands. */
+export const TO_FAST_FLOW_ENTER = 38
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30
 
 /** Application id. */
 export const SF_APP = 9
+/** Which change of worker is meant (MOVE_TURN): the number that it has afterwards. */
+export const SF_TURN = 9
 /** Context id. */
 export const SF_CONTEXT = 10
 /** Length of an application's region in BUFFER_UNIT_BYTES. */

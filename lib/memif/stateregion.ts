@@ -59,6 +59,9 @@ export const STATE_LOCAL_ADDRESSES = 16
 /** Two words: our MAC address, bytes 0 to 5. */
 export const STATE_MAC = 16 + LOCAL_ADDRESSES_MAX
 
+/** First of FLOW_GROUPS bytes (not words): the worker of each group of flows (flowgroups.ts). The slow path's to write. */
+export const STATE_GROUPS_U8 = 512
+
 /** Time to live unless another is configured (RFC 1122, 3.2.1.7; the value IANA recommends). */
 export const DEFAULT_TTL = 64
 

@@ -43,7 +43,7 @@ export const TCB_PORTS = 1
 export const TCB_GEN_U16 = 4
 /** Index into the state region's local addresses. */
 export const TCB_LOCAL_IP_U8 = 10
-/** One of FLOW_FREE, FLOW_HANDED, FLOW_OWNED. */
+/** One of FLOW_FREE, FLOW_HANDED, FLOW_OWNED in two bits, and above them the worker that is meant (flowState). */
 export const TCB_STATE_U8 = 11
 /** FLAG_* bits. */
 export const TCB_FLAGS = 3
@@ -126,6 +126,11 @@ export const FLOW_FREE = 0
 export const FLOW_HANDED = 1
 /** In a worker's flow table. */
 export const FLOW_OWNED = 2
+
+/** The state byte of a flow that worker `worker` has, is to have, or has let go. */
+export function flowState(state: number, worker: number): number {
+  return state | (worker << 2)
+}
 
 /** Both sides sent a timestamps option in their SYN. */
 export const FLAG_TIMESTAMPS = 1 << 0

@@ -36,6 +36,7 @@ export class Connection {
   /** @internal */ flow = -1
   /** @internal */ gen = 0
   /** @internal */ worker = 0
+  /** @internal How often it has changed its worker, as its last event says (EVENT_TURN_SHIFT); -1 before the first. */ turn = -1
   /** @internal Next older connection of the same flow index (flows.ts). */ older: Connection | null = null
   /** @internal In the outbox's list. */ dirty = false
   /** @internal Did not fit its bump ring. */ held = false
@@ -369,6 +370,7 @@ export class Connection {
     this.flow = words[at + AS_FLOW]
     this.gen = words[at + AS_GEN_WORKER] & 0xffff
     this.worker = words[at + AS_GEN_WORKER] >>> 16
+    this.turn = -1
     this.remoteIp = words[at + AS_REMOTE_IP]
     this.localIp = words[at + AS_LOCAL_IP]
     this.ports = words[at + AS_PORTS]
@@ -383,6 +385,19 @@ export class Connection {
     this.current = 'open'
     for (const option of this.laterOptions?.values() ?? []) this.sendOption(option)
     this.laterOptions = null
+  }
+
+  /**
+   * @internal An event of turn `turn` (EVENT_TURN_SHIFT) has come from `worker`. Returns false if it is old: another worker has had the flow since.
+   * To a worker that is new, or may have been told things before it had the flow, everything is said again.
+   */
+  follow(worker: number, turn: number): boolean {
+    if (this.turn >= 0 && ((turn - this.turn) << 16) < 0) return false
+    const isHeard = this.turn < 0 && turn === 0 && worker === this.worker
+    this.turn = turn
+    this.worker = worker
+    if (!isHeard) this.touch()
+    return true
   }
 
   /** @internal The service has let go; CONN_CLOSED, or the failed result, is due once `drained`. */

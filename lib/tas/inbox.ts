@@ -6,7 +6,7 @@
  */
 import {
   AS_HANDLE, AS_TYPE, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_CLOSED, EVENT_RX_LOG2_SHIFT,
-  EVENT_SND_UNA, EVENT_TX_CLOSED, type RingConsumer,
+  EVENT_SND_UNA, EVENT_TURN_SHIFT, EVENT_TX_CLOSED, type RingConsumer,
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
@@ -139,14 +139,15 @@ export class Inbox {
     const workers = this.channels.length
     for (let i = 0; i < workers; i++) {
       const worker = this.first + i < workers ? this.first + i : this.first + i - workers
-      count = this.takeWorker(this.channels[worker], events, count, max)
+      count = this.takeWorker(worker, events, count, max)
     }
     this.first = this.first + 1 < workers ? this.first + 1 : 0
     return count
   }
 
-  private takeWorker(channel: WorkerChannel, events: readonly TasEvent[], from: number, max: number): number {
+  private takeWorker(worker: number, events: readonly TasEvent[], from: number, max: number): number {
     let count = from
+    const channel = this.channels[worker]
     const ring = channel.events
     const words = ring.words
     // One lap at most, so that a busy worker cannot hold us here.
@@ -162,7 +163,10 @@ export class Inbox {
         connection = this.flows.find(flow, gen)
         if (connection === null && !this.slow.isEmpty()) break
       }
-      if (connection !== null) this.absorb(connection, words, at)
+      if (connection !== null) {
+        const turn = words[at + EVENT_GEN] >>> EVENT_TURN_SHIFT
+        if (turn === connection.turn || connection.follow(worker, turn)) this.absorb(connection, words, at)
+      }
       ring.next()
       channel.absorbed = (channel.absorbed + 1) | 0
     }

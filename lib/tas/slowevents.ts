@@ -89,7 +89,10 @@ export class SlowEvents implements SlowHandler {
 
   private connectionClosed(words: Int32Array, at: number): boolean {
     const connection = this.context.tas.connections.get(words[at + AS_HANDLE])
-    if (connection !== null && !connection.ended) this.ends(connection, words[at + AS_STATUS])
+    if (connection === null || connection.ended) return false
+    // What it had last stands in the ring of the worker that had it last.
+    if (connection.flow >= 0) connection.worker = words[at + AS_GEN_WORKER] >>> 16
+    this.ends(connection, words[at + AS_STATUS])
     return false
   }
 

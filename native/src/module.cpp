@@ -15,6 +15,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initInterfaces(env, exports);
   tasjs::initChecksum(env, exports);
   tasjs::initPacketPort(env, exports);
+  tasjs::initFanout(env, exports);
   tasjs::initTapPort(env, exports);
   tasjs::initLoopPort(env, exports);
   tasjs::initLinkPort(env, exports);

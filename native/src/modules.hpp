@@ -13,6 +13,7 @@ void initCpu(Napi::Env env, Napi::Object exports);
 void initInterfaces(Napi::Env env, Napi::Object exports);
 void initChecksum(Napi::Env env, Napi::Object exports);
 void initPacketPort(Napi::Env env, Napi::Object exports);
+void initFanout(Napi::Env env, Napi::Object exports);
 void initTapPort(Napi::Env env, Napi::Object exports);
 void initLoopPort(Napi::Env env, Napi::Object exports);
 void initLinkPort(Napi::Env env, Napi::Object exports);

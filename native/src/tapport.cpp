@@ -188,7 +188,17 @@ void control(Napi::Env env, int fd, unsigned long what, unsigned long argument, 
   if (ioctl(fd, what, argument) != 0) throwSystem(env, errno, "ioctl", name);
 }
 
-// tapOpen(name, offload, hostMac | null): number. Makes the device and brings it up.
+// What tapOpen makes: a device of one queue, the first queue of a device of several, or one more of them.
+constexpr int kSingleQueue = 0;
+constexpr int kFirstQueue = 1;
+
+short queueFlags(int queue) {
+  if (queue == kSingleQueue) return 0;
+  // A device that somebody else has made would share its frames with us.
+  return static_cast<short>(queue == kFirstQueue ? IFF_MULTI_QUEUE | IFF_TUN_EXCL : IFF_MULTI_QUEUE);
+}
+
+// tapOpen(name, offload, hostMac | null, queue): number. Makes the device, or a queue of it, and brings it up.
 Napi::Value tapOpen(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::string name = stringArg(info, 0, "name");
@@ -197,7 +207,7 @@ Napi::Value tapOpen(const Napi::CallbackInfo& info) {
   if (fd.get() < 0) throwSystem(env, errno, "open", "/dev/net/tun");
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), name.size());
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | queueFlags(intArg(info, 3, "queue")));
   if (ioctl(fd.get(), TUNSETIFF, &request) != 0) throwSystem(env, errno, "ioctl", name);
   const unsigned long offloads = info[1].ToBoolean() ? TUN_F_CSUM | TUN_F_TSO4 : 0;
   control(env, fd.get(), TUNSETOFFLOAD, offloads, name);

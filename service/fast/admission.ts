@@ -4,6 +4,7 @@
  *
  *   from an address that has had a connection lately   tokens for peers first, then those of its kind
  *   a SYN that was refused and comes again              tokens of its own: made-up ones come once, a client tries again
+ *   a segment for another worker (slowlink.ts)          tokens of its own, enough for all that comes while groups move
  *   SYNs | other TCP | ARP | all else                  tokens of the kind
  *
  * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
@@ -19,8 +20,9 @@ const TCP = 2
 const ARP = 3
 const OTHER = 4
 const AGAIN = 5
-const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6)
-const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024)
+const STRAY = 6
+const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6, 256)
+const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024, 8192)
 /** Milliseconds between two refills while there is no lack of packets. */
 const REFILL_EVERY_MS = 4
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
@@ -102,6 +104,11 @@ export class Admission {
     return kind === SYN && this.isRepeated(bytes, eth) && this.take(AGAIN)
   }
 
+  /** Whether one more frame may go up that is for another worker: its way there. Only what a flow can want; a SYN is a stranger's anywhere. */
+  admitsStray(bytes: Uint8Array, eth: number, len: number): boolean {
+    return kindOf(bytes, eth, len) === TCP && this.take(STRAY)
+  }
+
   /** Whether this SYN was refused before; remembers it. Addresses, ports and sequence number are the same in all its copies. */
   private isRepeated(bytes: Uint8Array, eth: number): boolean {
     let h = 0
@@ -129,7 +136,7 @@ export class Admission {
     const ms = passedMs < 0 || passedMs > REFILL_MAX_MS ? REFILL_MAX_MS : passedMs
     this.filledMs = nowMs
     if (!keepsUp) return
-    for (let kind = PEER; kind <= AGAIN; kind++) {
+    for (let kind = PEER; kind <= STRAY; kind++) {
       this.tokens[kind] = Math.min(BURST[kind], this.tokens[kind] + ms * RATE_PER_MS[kind])
     }
   }

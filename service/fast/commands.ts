@@ -3,6 +3,7 @@
  * applications and contexts that come and go.
  */
 import {
+  EVENT_TURN_SHIFT,
   FLAG_CWND_LIMITED,
   FLAG_FIN_ACKED,
   FLAG_FIN_QUEUED,
@@ -12,8 +13,8 @@ import {
   FLAG_WATCHED,
   FLAGS_LISTED,
   FLAGS_SLOW,
-  FLOW_HANDED,
-  FLOW_OWNED,
+  MOVE_TURN,
+  MOVE_WORDS,
   SF_APP,
   SF_CLEAR,
   SF_CONTEXT,
@@ -24,6 +25,7 @@ import {
   SF_PACKET_LEN,
   SF_PACKET_POS,
   SF_SEQ,
+  SF_TURN,
   SF_TYPE,
   SF_VALUE,
   TCB_APP_U16,
@@ -44,8 +46,10 @@ import {
   TO_FAST_FLOW_ACK,
   TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_CONTEXT,
+  TO_FAST_FLOW_ENTER,
   TO_FAST_FLOW_FIN,
   TO_FAST_FLOW_FLAGS,
+  TO_FAST_FLOW_LEAVE,
   TO_FAST_FLOW_MSS,
   TO_FAST_FLOW_MTU_PROBE,
   TO_FAST_FLOW_PROBE,
@@ -73,6 +77,7 @@ import * as counters from './counterindex.js'
 import { AppContext, type Contexts } from './contexts.js'
 import { beginAnswers, endAnswers } from './delayedack.js'
 import type { FastPath } from './fastpath.js'
+import type { Leaving } from './leaving.js'
 import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
@@ -117,12 +122,13 @@ export class Commands {
   private readonly receiver: Receiver
   private readonly inside: Receiver
   private readonly source: AppSource
+  private readonly leaving: Leaving
   private readonly apps = new Map<number, KnownApp>()
   private endings: Ending[] = []
 
   /** `receiver` is that of the port, `inside` that of the loop port. */
   constructor(
-    fast: FastPath, slow: SlowLink, contexts: Contexts, receiver: Receiver, inside: Receiver, source: AppSource,
+    fast: FastPath, slow: SlowLink, contexts: Contexts, receiver: Receiver, inside: Receiver, source: AppSource, leaving: Leaving,
   ) {
     this.fast = fast
     this.slow = slow
@@ -130,6 +136,7 @@ export class Commands {
     this.receiver = receiver
     this.inside = inside
     this.source = source
+    this.leaving = leaving
   }
 
   /** Executes waiting commands. Their ring entries are given back by `release`, after the copies. Returns how many. */
@@ -165,8 +172,12 @@ export class Commands {
     const flow = words[entry + SF_FLOW]
     const gen = words[entry + SF_GEN]
     const tcb = fast.tcb(flow)
-    if (type === TO_FAST_FLOW_ADD) {
-      this.addFlow(flow, tcb)
+    if (type === TO_FAST_FLOW_ADD || type === TO_FAST_FLOW_ENTER) {
+      this.addFlow(flow, tcb, type === TO_FAST_FLOW_ENTER)
+      return
+    }
+    if (type === TO_FAST_FLOW_LEAVE) {
+      this.leaving.add(flow, gen, words[entry + SF_TURN])
       return
     }
     const current = this.isCurrent(tcb, gen)
@@ -184,7 +195,7 @@ export class Commands {
   /** Whether generation `gen` of a flow is ours. */
   private isCurrent(tcb: number, gen: number): boolean {
     const { fast } = this
-    return fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_OWNED
+    return fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff) && fast.owns(tcb)
   }
 
   private executeOwned(entries: Int32Array, entry: number, type: number, flow: number, tcb: number): void {
@@ -221,16 +232,17 @@ export class Commands {
     this.slow.probed(flow, tcb, seq, isSent ? len : 0)
   }
 
-  /** The slow path has filled the TCB; from here on it is ours. */
-  private addFlow(flow: number, tcb: number): void {
+  /** The slow path has filled the TCB, or another worker (`hasRun`) has let go of it; from here on it is ours. */
+  private addFlow(flow: number, tcb: number, hasRun: boolean): void {
     const { fast } = this
-    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_HANDED) return
-    fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_OWNED
+    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== fast.handed) return
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
     this.resetHeapState(flow, tcb)
     fast.flows.insert(flow)
+    fast.bytes[tcb * 4 + TCB_STATE_U8] = fast.owned
     fast.gauge(counters.FLOWS, fast.flows.size)
-    if (fast.words[tcb + TCB_SND_END] !== fast.words[tcb + TCB_SND_NXT]) fast.listTx(flow, tcb)
+    if (hasRun) this.resume(flow, tcb)
+    else if (fast.words[tcb + TCB_SND_END] !== fast.words[tcb + TCB_SND_NXT]) fast.listTx(flow, tcb)
   }
 
   private resetHeapState(flow: number, tcb: number): void {
@@ -246,6 +258,7 @@ export class Commands {
     fast.sackBlocks.reset(flow)
     this.slow.admission.learn(fast.words[tcb + TCB_REMOTE_IP], fast.tsNow)
     fast.rxMoving[flow] = 0
+    fast.turns[flow] = fast.words[fast.state.places.movesWord + flow * MOVE_WORDS + MOVE_TURN] << EVENT_TURN_SHIFT
     beginPacing(fast, flow, tcb)
     beginRounds(fast, flow, tcb)
   }
@@ -290,7 +303,9 @@ export class Commands {
     if (this.endings.length === 0 || this.fast.txEnd !== 0) return 0
     const before = this.endings.length
     this.endings = this.endings.filter((ending) => !(ending.app ? this.endApp(ending.id) : this.endFlow(ending.id, ending.gen)))
-    return before - this.endings.length
+    const ended = before - this.endings.length
+    if (ended > 0 && this.fast.state.shape.workers > 1) this.fast.forgetOthers()
+    return ended
   }
 
   /** Tells the application the last state, lets the TCB go and says so. Returns false if a ring is full. */
@@ -305,7 +320,7 @@ export class Commands {
     fast.flows.remove(flow)
     fast.gauge(counters.FLOWS, fast.flows.size)
     fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
-    fast.bytes[tcb * 4 + TCB_STATE_U8] = FLOW_HANDED
+    fast.bytes[tcb * 4 + TCB_STATE_U8] = fast.handed
     return true
   }
 
@@ -332,7 +347,8 @@ export class Commands {
     const { fast } = this
     fast.journal.undo()
     const flows = new Int32Array(fast.state.shape.flows)
-    const count = fast.flows.list(flows)
+    const count = fast.flows.rebuild(flows, (flow) => fast.owns(fast.tcb(flow)))
+    fast.gauge(counters.FLOWS, fast.flows.size)
     for (let i = 0; i < count; i++) {
       const tcb = fast.tcb(flows[i])
       fast.words[tcb + TCB_FLAGS] &= ~FLAGS_LISTED
@@ -346,15 +362,21 @@ export class Commands {
         fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
         continue
       }
-      // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
-      fast.wantedFree[flows[i]] = 1
-      adoptMoves(fast, flows[i], tcb)
-      adoptUrgent(fast, flows[i], tcb)
-      fast.listEvent(flows[i], tcb)
-      fast.listTx(flows[i], tcb)
-      fast.listAck(flows[i], tcb)
-      this.tellAgain(flows[i], tcb)
+      this.resume(flows[i], tcb)
     }
+  }
+
+  /** Goes on with a flow that another worker, or worker process, has had: everything is looked at and told once. */
+  private resume(flow: number, tcb: number): void {
+    const { fast } = this
+    // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
+    fast.wantedFree[flow] = 1
+    adoptMoves(fast, flow, tcb)
+    adoptUrgent(fast, flow, tcb)
+    fast.listEvent(flow, tcb)
+    fast.listTx(flow, tcb)
+    fast.listAck(flow, tcb)
+    this.tellAgain(flow, tcb)
   }
 
   /** What the worker before noted in the TCB it may not have told: the slow path hears it, perhaps for the second time. */

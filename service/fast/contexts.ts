@@ -33,8 +33,6 @@ import {
   FLAG_FIN_QUEUED,
   FLAG_FIN_RECEIVED,
   FLAG_REMOVING,
-  FLOW_HANDED,
-  FLOW_OWNED,
   placeContext,
   REBASE_BYTES,
   RingConsumer,
@@ -74,6 +72,9 @@ import { markUrgent } from './urgent.js'
 
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
 const BUMPS_PER_PASS = 64
+
+/** Most bumps read at once where a flow leaves: who writes faster than we read says it again to the next worker. */
+const READ_ALL_BUMPS = 4096
 
 /** One context of an application. */
 export class AppContext {
@@ -163,7 +164,7 @@ export class Contexts {
     const una = words[tcb + TCB_SND_UNA]
     const out = context.events.words
     out[entry + EVENT_FLOW] = flow
-    out[entry + EVENT_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16]
+    out[entry + EVENT_GEN] = fast.halves[tcb * 2 + TCB_GEN_U16] | fast.turns[flow]
     out[entry + EVENT_FLAGS] =
       (rxClosed ? EVENT_RX_CLOSED : 0) | (txClosed ? EVENT_TX_CLOSED : 0) | (fast.bytes[tcb * 4 + TCB_RX_LOG2_U8] << EVENT_RX_LOG2_SHIFT)
     out[entry + EVENT_RCV_END] = rxClosed ? (words[tcb + TCB_RCV_NXT] - 1) | 0 : words[tcb + TCB_RCV_NXT]
@@ -196,6 +197,15 @@ export class Contexts {
     let read = 0
     for (let i = 0; i < this.active.length; i++) read += this.readContext(this.active[i])
     return read
+  }
+
+  /** Reads the bumps that wait in context `id` of application `app`, all of them: a flow of it is to go to another worker. */
+  readAll(app: number, id: number): void {
+    const context = id === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + id]
+    if (context === null) return
+    for (let left = READ_ALL_BUMPS; left > 0 && !context.bumps.isEmpty(); left -= BUMPS_PER_PASS) {
+      if (this.readContext(context) === 0) return
+    }
   }
 
   private readContext(context: AppContext): number {
@@ -235,7 +245,7 @@ export class Contexts {
     const flow = ring[entry + BUMP_FLOW]
     if (flow < 0 || flow >= fast.state.shape.flows) return false
     const tcb = fast.tcb(flow)
-    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== FLOW_OWNED) return this.bumpUnowned(context, tcb, ring[entry + BUMP_GEN])
+    if (fast.bytes[tcb * 4 + TCB_STATE_U8] !== fast.owned) return this.bumpUnowned(context, tcb, ring[entry + BUMP_GEN])
     if (fast.halves[tcb * 2 + TCB_GEN_U16] !== (ring[entry + BUMP_GEN] & 0xffff)) return true
     if (fast.halves[tcb * 2 + TCB_APP_U16] !== context.app) return false
     const flags = words[tcb + TCB_FLAGS]
@@ -269,7 +279,7 @@ export class Contexts {
    */
   private bumpUnowned(context: AppContext, tcb: number, gen: number): boolean {
     const { fast } = this
-    this.isEarly = fast.bytes[tcb * 4 + TCB_STATE_U8] === FLOW_HANDED && fast.halves[tcb * 2 + TCB_APP_U16] === context.app &&
+    this.isEarly = fast.bytes[tcb * 4 + TCB_STATE_U8] === fast.handed && fast.halves[tcb * 2 + TCB_APP_U16] === context.app &&
       fast.halves[tcb * 2 + TCB_GEN_U16] === (gen & 0xffff)
     return true
   }

@@ -9,12 +9,16 @@ import {
   FLAG_PACE_LISTED,
   FLAG_SLOW_LISTED,
   FLAG_TX_LISTED,
+  FLOW_HANDED,
+  FLOW_OWNED,
+  flowState,
   log2Ceil,
   STATE_LOCAL_ADDRESSES,
   STATE_LOCAL_COUNT,
   TCB_FLAGS,
   TCB_RCV_READ,
   TCB_RX_LOG2_U8,
+  TCB_STATE_U8,
   TCB_WORDS,
   TraceWriter,
   workerCounterBase,
@@ -83,6 +87,10 @@ export class FastPath {
   readonly pacing: Pacing
   readonly trace: TraceWriter
 
+  /** State bytes (TCB_STATE_U8) of flows that are ours, and that are on their way to us or were ours. */
+  readonly owned: number
+  readonly handed: number
+
   /** Microsecond clock of this pass, low 32 bits. */
   now32 = 0
   /** Timestamp clock, milliseconds (RFC 7323, 5.4), low 32 bits; the slow path uses the same. */
@@ -118,6 +126,8 @@ export class FastPath {
   readonly slowWhat: Uint16Array
   /** For each flow: whether its receive buffer is being exchanged (buffermove.ts). */
   readonly rxMoving: Uint8Array
+  /** For each flow: how often it has changed its worker, in the upper half: as events carry it (EVENT_TURN_SHIFT). */
+  readonly turns: Int32Array
   /** Flows whose exchange was ordered in this pass. */
   readonly rxOrdered: number[] = []
   /** Flows whose old transmit buffer header slots may still name. */
@@ -129,6 +139,8 @@ export class FastPath {
     this.state = state
     this.places = state.places.workers[worker]
     this.worker = worker
+    this.owned = flowState(FLOW_OWNED, worker)
+    this.handed = flowState(FLOW_HANDED, worker)
     this.port = parts.port
     this.loop = parts.loop
     this.regions = parts.regions
@@ -163,6 +175,7 @@ export class FastPath {
     this.wantedFree = new Int32Array(flows)
     this.slowWhat = new Uint16Array(flows)
     this.rxMoving = new Uint8Array(flows)
+    this.turns = new Int32Array(flows)
     this.bufferUse = new BufferUse(flows)
   }
 
@@ -196,6 +209,28 @@ export class FastPath {
     desc[at + COPY_POS] = pos
     desc[at + COPY_LEN] = len
     this.copies++
+  }
+
+  /** Whether the flow whose TCB begins at word `tcb` is this worker's. */
+  owns(tcb: number): boolean {
+    return this.bytes[tcb * 4 + TCB_STATE_U8] === this.owned
+  }
+
+  /** Takes flows that are not ours any more out of all lists: another worker may set the bits by which a list knows its flows. */
+  forgetOthers(): void {
+    for (const list of [this.txReady, this.acks, this.events, this.slowEvents, this.delayedAcks.answering, this.delayedAcks.silent]) {
+      for (let turns = list.length; turns > 0; turns--) {
+        const flow = list.shift()
+        if (this.owns(this.tcb(flow))) list.push(flow)
+      }
+    }
+    this.keepOwn(this.rxOrdered)
+    this.keepOwn(this.txMoved)
+  }
+
+  private keepOwn(flows: number[]): void {
+    const own = flows.filter((flow) => this.owns(this.tcb(flow)))
+    flows.splice(0, flows.length, ...own)
   }
 
   /** Adds to one of this worker's counters; `counter` is an index from workerCounter(). */

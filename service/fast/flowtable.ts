@@ -106,13 +106,22 @@ export class FlowTable {
     return true
   }
 
-  /** Fills `flows` with all flow indexes in the table; returns how many. For a worker that takes over after another. */
-  list(flows: Int32Array): number {
+  /**
+   * Makes the table anew from those of its flows for which `isOurs` holds; fills `flows` with them and returns how many. For a worker that takes
+   * over after another, which may have died with the table half changed.
+   */
+  rebuild(flows: Int32Array, isOurs: (flow: number) => boolean): number {
+    const isSeen = new Uint8Array(flows.length)
     let count = 0
     for (let place = 0; place <= this.mask; place++) {
       const flow = this.words[this.first + place * FLOW_ENTRY_WORDS + 1] - 1
-      if (flow >= 0) flows[count++] = flow
+      if (flow < 0 || isSeen[flow] !== 0 || !isOurs(flow)) continue
+      isSeen[flow] = 1
+      flows[count++] = flow
     }
+    this.words.fill(0, this.first, this.first + (this.mask + 1) * FLOW_ENTRY_WORDS)
+    this.size = 0
+    for (let i = 0; i < count; i++) this.insert(flows[i])
     return count
   }
 }

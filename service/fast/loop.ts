@@ -8,7 +8,9 @@ import { earlierWait, type Worker } from './worker.js'
 /** Shortest time between two looks at the kernel's drop counter. */
 const DROPS_INTERVAL_MS = 1_000
 /** Passes before the loop looks at anything else. */
-const BUSY_PASSES = 256
+const BUSY_PASSES = 32
+/** A worker that is busy for half of such a time wakes the slow path, which may want to use another worker. */
+const CALL_INTERVAL_US = 2_000
 /** How soon a worker looks again when a full ring or port holds it up. */
 const STALLED_RETRY_US = 1_000
 /**
@@ -28,6 +30,8 @@ export interface LoopParts {
   readonly controlFd: number
   /** False for --fp-no-ints: never block. */
   readonly mayBlock: boolean
+  /** There are other workers, and the slow path decides by load how many are used. */
+  readonly callsForHelp: boolean
 }
 
 /** Runs until the slow path orders the end or is gone. */
@@ -36,9 +40,11 @@ export function runLoop(parts: LoopParts): void {
   const fds = Int32Array.of(parts.wake.fd, parts.portFd, parts.controlFd)
   const clock = new Clock()
   setTimerSlackNs(TIMER_SLACK_NS)
+  const help = parts.callsForHelp ? new HelpCall(worker) : null
   let dropsAtMs = 0
   while (!worker.stopped && !source.ended) {
     const worked = busy(worker, clock)
+    help?.look(clock.us32)
     if (((clock.ms32 - dropsAtMs) | 0) >= DROPS_INTERVAL_MS) {
       worker.countDrops()
       dropsAtMs = clock.ms32
@@ -50,16 +56,38 @@ export function runLoop(parts: LoopParts): void {
   }
 }
 
+/** Tells the slow path of a worker that is busy for long: it may itself have nothing to do. */
+class HelpCall {
+  private readonly worker: Worker
+  private fromUs = 0
+  private fromBusyUs = 0
+
+  constructor(worker: Worker) {
+    this.worker = worker
+  }
+
+  /** To be called between passes, now and then; `us32` is the time. */
+  look(us32: number): void {
+    const passedUs = (us32 - this.fromUs) | 0
+    if (passedUs >= 0 && passedUs < CALL_INTERVAL_US) return
+    const busyUs = this.worker.counted(counters.BUSY_US)
+    if (busyUs - this.fromBusyUs >= CALL_INTERVAL_US / 2) this.worker.callSlow()
+    this.fromUs = us32
+    this.fromBusyUs = busyUs
+  }
+}
+
 /** Passes while there is something to do, at most BUSY_PASSES. Returns whether there was anything. */
 function busy(worker: Worker, clock: Clock): boolean {
   clock.tick()
-  const start = clock.us32
   let passes = 0
   while (passes < BUSY_PASSES && worker.pass(clock.us32, clock.ms32) > 0 && !worker.stopped) {
+    const start = clock.us32
     passes++
     clock.tick()
+    // In each pass: others look at it every two milliseconds.
+    worker.count(counters.BUSY_US, (clock.us32 - start) | 0)
   }
-  if (passes > 0) worker.count(counters.BUSY_US, (clock.us32 - start) | 0)
   return passes > 0
 }
 

@@ -29,6 +29,7 @@ import {
   TO_SLOW_FLOW,
   TO_SLOW_MTU_PROBE,
   TO_SLOW_PACKET,
+  workerOfFrame,
 } from '../../lib/memif/index.js'
 import { RX_LOOPBACK } from '../../native/port.js'
 import { Admission } from './admission.js'
@@ -52,6 +53,8 @@ export class SlowLink {
   readonly commands: PacketRingConsumer
   readonly admission: Admission
   private readonly entries: number
+  /** The frame at hand is for a flow that another worker has, or is to have: while groups move, or because a TAP device steers by itself. */
+  private isStray = false
   private readonly fast: FastPath
   private readonly up: PacketRingProducer
   private readonly doorbell: Doorbell
@@ -79,7 +82,7 @@ export class SlowLink {
       fast.count(counters.DROP_FLOOD, 1)
       return
     }
-    const leaveLog2 = flow < 0 ? STRANGERS_LEAVE_LOG2 : FLOWS_LEAVE_LOG2
+    const leaveLog2 = flow < 0 && !this.isStray ? STRANGERS_LEAVE_LOG2 : FLOWS_LEAVE_LOG2
     const entry = this.begin(TO_SLOW_PACKET, flow, flow < 0 ? 0 : this.genOf(fast.tcb(flow)), this.entries >> leaveLog2)
     const pos = entry < 0 ? -1 : up.reservePacket(len, up.areaBytes >> leaveLog2)
     if (pos < 0) {
@@ -98,10 +101,15 @@ export class SlowLink {
 
   private mayPass(eth: number, len: number, rxFlags: number, flow: number): boolean {
     const { fast, admission } = this
+    this.isStray = false
     if (flow >= 0) return admission.admitsFlow(flow, fast.tsNow)
     // Our own, and not in the port's memory.
     if ((rxFlags & RX_LOOPBACK) !== 0) return true
     if (admission.isStale(fast.tsNow)) admission.refill(fast.tsNow, this.up.countWaiting() <= LAG_ENTRIES)
+    if (fast.state.shape.workers > 1 && workerOfFrame(fast.bytes, fast.port.frames, eth, len) !== fast.worker) {
+      this.isStray = admission.admitsStray(fast.port.frames, eth, len)
+      if (this.isStray) return true
+    }
     return admission.admitsStranger(fast.port.frames, eth, len, fast.tsNow)
   }
 
@@ -160,7 +168,10 @@ export class SlowLink {
     this.up.pushMessage(entry)
   }
 
-  /** Answers an order about flow `flow` of generation `gen`, or about application `app`. Returns false if there is no room now. */
+  /**
+   * Answers an order about flow `flow` of generation `gen`, with `app` its turn (SF_TURN) if it is to leave; or about application `app`. Returns
+   * false if there is no room now.
+   */
   answer(type: number, flow: number, gen: number, app: number): boolean {
     const entry = this.begin(type, flow, gen, 0)
     if (entry < 0) return false
@@ -184,8 +195,13 @@ export class SlowLink {
     return this.fast.halves[tcb * 2 + TCB_GEN_U16]
   }
 
+  /** Wakes the slow path if it sleeps. */
+  call(): void {
+    if (this.doorbell.ring()) this.fast.count(counters.SLOW_WAKEUPS, 1)
+  }
+
   /** Makes everything written visible and wakes the slow path if it sleeps. */
   publish(): void {
-    if (this.up.publish() && this.doorbell.ring()) this.fast.count(counters.SLOW_WAKEUPS, 1)
+    if (this.up.publish()) this.call()
   }
 }

@@ -2,7 +2,7 @@
  * A fast-path worker: `pass` does one round of everything there is to do and says how much it was. It reads no clock and
  * does not wait; the process around it (service/fastprocess.ts) or a simulation does.
  *
- *   departures -> commands -> frames -> frames from inside -> bumps -> copies -> events -> segments and acknowledgments -> port
+ *   departures -> commands -> frames -> frames from inside -> flows that leave -> bumps -> copies -> events -> segments and acknowledgments -> port
  */
 import { TRACE_RX, type Doorbell } from '../../lib/memif/index.js'
 import { beginReceiveMoves, finishTransmitMoves } from './buffermove.js'
@@ -11,6 +11,7 @@ import { Contexts } from './contexts.js'
 import * as counters from './counterindex.js'
 import { isAckDue } from './delayedack.js'
 import { FastPath, type FastPathParts } from './fastpath.js'
+import { Leaving } from './leaving.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
 import { bindSteps, take, type Steps } from './steps.js'
@@ -37,6 +38,7 @@ export class Worker {
   private readonly slow: SlowLink
   private readonly contexts: Contexts
   private readonly commands: Commands
+  private readonly leaving: Leaving
   private readonly steps: Steps
 
   /** Attaches to the state region. */
@@ -46,7 +48,8 @@ export class Worker {
     this.contexts = new Contexts(this.fast)
     const receiver = new Receiver(this.fast, this.slow, parts.port, parts.vlanStrip ?? false)
     const inside = new Receiver(this.fast, this.slow, parts.loop, false)
-    this.commands = new Commands(this.fast, this.slow, this.contexts, receiver, inside, parts.apps)
+    this.leaving = new Leaving(this.fast, this.slow, this.contexts)
+    this.commands = new Commands(this.fast, this.slow, this.contexts, receiver, inside, parts.apps, this.leaving)
     this.steps = bindSteps(this.fast, this.contexts, receiver, inside)
   }
 
@@ -73,8 +76,10 @@ export class Worker {
     fast.setTime(us32, ms32)
     if (fast.pacing.wheel.size > 0) take(this.steps.departures, 0)
     let work = this.commands.read()
-    work += this.receive()
+    const frames = this.receive()
+    work += frames
     if (fast.loop.pending > 0 || fast.loopback.marked > 0) work += this.receiveLocal()
+    if (this.leaving.count > 0) work += this.letGo(frames < fast.port.burst)
     work += take(this.steps.bumps, 0)
     if (work > 0 || isAckDue(fast) || this.hasListed()) work += this.output()
     fast.count(counters.PASSES, 1)
@@ -121,6 +126,12 @@ export class Worker {
     return all
   }
 
+  /** Lets flows go that have to leave; `isDry`: all frames that had arrived when the orders were read have been handled. */
+  private letGo(isDry: boolean): number {
+    this.copy()
+    return this.leaving.letGo(isDry)
+  }
+
   private copy(): void {
     if (this.fast.copies === 0) return
     this.fast.port.deliver(this.fast.copies)
@@ -136,7 +147,7 @@ export class Worker {
     const fast = this.fast
     return (
       fast.txReady.length > 0 || fast.acks.length > 0 || fast.events.length > 0 || fast.slowEvents.length > 0 ||
-      fast.txEnd > 0 || this.commands.hasEndings
+      fast.txEnd > 0 || this.commands.hasEndings || this.leaving.count > 0
     )
   }
 
@@ -200,6 +211,16 @@ export class Worker {
   countDrops(): void {
     const drops = this.fast.port.takeDrops()
     if (drops > 0) this.fast.count(counters.DROP_PORT, drops)
+  }
+
+  /** One of the worker's own counters. */
+  counted(counter: number): number {
+    return this.fast.counters[this.fast.counterBase + counter]
+  }
+
+  /** Wakes the slow path if it sleeps. */
+  callSlow(): void {
+    this.slow.call()
   }
 
   /** Adds to the worker's own counters from the loop around it. */

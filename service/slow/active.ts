@@ -8,10 +8,10 @@ import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
 import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS } from './errno.js'
 import { detachBuffers, takeBuffers } from './buffersize.js'
-import { reserveFlow, workerFor } from './handover.js'
+import { reserveFlow } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
-import { type FourTuple, HASH_SPREAD } from './isn.js'
+import type { FourTuple } from './isn.js'
 import { measureHandshake } from './handshaketime.js'
 import { sendUntilAnswered } from './handshaketimer.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
@@ -52,7 +52,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const localPort = choosePort(stack, { ...request, localIp })
   if (localPort < 0) return request.localPort === 0 ? EADDRNOTAVAIL : EADDRINUSE
   const tuple = { ...request, localIp, localPort }
-  const connection = new Connection(tuple, workerFor(stack, stack.hash.hash(tuple, HASH_SPREAD)), true)
+  const connection = new Connection(tuple, true)
   connection.handle = request.handle
   connection.options = request.options
   connection.startAt(stack.hash.initialSequence(tuple, stack.nowUs))
@@ -103,7 +103,6 @@ export function receiveInSynSent(stack: Stack, connection: Connection, segment: 
   if (hasAck) return receiveSynAck(stack, connection, segment)
   // Simultaneous open (RFC 9293, 3.5, figure 7).
   takeOffer(stack, connection, tcp)
-  connection.worker = segment.frame.worker
   enterSynReceived(stack, connection, tcp.options.windowScale !== null)
 }
 
@@ -127,7 +126,5 @@ function receiveSynAck(stack: Stack, connection: Connection, segment: Segment): 
   if (!reserveFlow(stack, connection)) return
   stack.timers.cancel(connection.timer)
   connection.timer = null
-  // The worker that had the SYN-ACK gets all that follows: steering decides, not our first guess.
-  connection.worker = segment.frame.worker
   establishOpened(stack, connection, acknowledgeSynAck(stack, connection))
 }

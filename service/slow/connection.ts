@@ -94,7 +94,12 @@ export class Connection implements FourTuple {
   isAppClosed = false
 
   // The flow.
-  worker: number
+  /** The worker that has it, or is to have it. */
+  worker = 0
+  /** While it changes its worker (changeover.ts): the one that has not let go yet. Otherwise -1. */
+  leaves = -1
+  /** How often it has changed its worker, modulo 2^16. */
+  turn = 0
   flow = -1
   gen = 0
   phase: FlowPhase = 'none'
@@ -179,12 +184,11 @@ export class Connection implements FourTuple {
   closeTimer: Timer | null = null
   idleTimer: Timer | null = null
 
-  constructor(tuple: FourTuple, worker: number, isActive: boolean) {
+  constructor(tuple: FourTuple, isActive: boolean) {
     this.localIp = tuple.localIp
     this.localPort = tuple.localPort
     this.remoteIp = tuple.remoteIp
     this.remotePort = tuple.remotePort
-    this.worker = worker
     this.isActive = isActive
   }
 

@@ -18,6 +18,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
   if ((tcp.flags & TCP_ACK) === 0) return
   const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
+  if (!isKnown) stack.steering.strayCame()
   const isAckGood = isAckAcceptable(stack, connection, tcp.ack)
   if (isKnown && !isAckGood) return challenge(stack, connection)
   if (isKnown && isDataAfterClose(stack, connection, segment)) {
@@ -74,6 +75,6 @@ function handDown(stack: Stack, connection: Connection, segment: Segment, isKnow
   const plain = rebuildPlain(segment)
   if (plain === null && isKnown) return false
   const flags = plain === null ? rxFlags : RX_CHECKSUM_GOOD | (rxFlags & RX_LOOPBACK)
-  if (stack.workers[connection.worker].packet(plain ?? bytes, flags, gso)) stack.stats.add('reinjectedPackets')
+  if (stack.workers[connection.worker].packet(plain ?? bytes, flags, gso, connection)) stack.stats.add('reinjectedPackets')
   return true
 }

@@ -1,7 +1,7 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, MOVE_NONE,
-  MOVE_RX_STATE, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_FLAGS,
+  CONTEXT_NONE, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, flowState, MOVE_NONE,
+  MOVE_RX_STATE, MOVE_TURN, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_FLAGS,
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SND_WND, TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8,
@@ -21,13 +21,8 @@ import { rawWord } from './rawword.js'
 import type { Stack } from './stack.js'
 import { traceConnection } from './tracing.js'
 
-/** Flow hash to worker: the one place that decides it for connections that we open. */
-export function workerFor(stack: Stack, hash: number): number {
-  return (hash >>> 0) % stack.workers.length
-}
-
 /**
- * Gives `connection` a TCB and buffers of its application. Returns false, and takes nothing, if one of them,
+ * Gives `connection` a TCB, the worker of its group and buffers of its application. Returns false, and takes nothing, if one of them,
  * or the neighbour's address, is missing at the moment.
  */
 export function reserveFlow(stack: Stack, connection: Connection): boolean {
@@ -36,6 +31,7 @@ export function reserveFlow(stack: Stack, connection: Connection): boolean {
   if (!takeBuffers(stack, app, connection)) return false
   app.flows++
   beginPath(stack, connection)
+  connection.worker = stack.steering.workerOf(connection)
   return stack.flows.take(connection)
 }
 
@@ -73,6 +69,7 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   flows.setWord(connection, TCB_BUFFER, connection.buffer)
   flows.setWord(connection, TCB_TX_BUFFER, connection.txBuffer)
   for (const word of [MOVE_RX_STATE, MOVE_TX_STATE]) flows.setMove(connection, word, MOVE_NONE)
+  flows.setMove(connection, MOVE_TURN, connection.turn)
   flows.setWord(connection, TCB_HEARD_MS, timestampValue(stack.nowUs))
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.
   flows.setWord(connection, TCB_SRTT_US8, connection.handshakeRttUs * 8)
@@ -99,7 +96,7 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
   state.halves[halves + TCB_MSS_U16] = effectiveMss(stack, connection)
   state.halves[halves + TCB_NEIGHBOR_U16] = connection.neighbor?.index ?? 0
   state.bytes[bytes + TCB_LOCAL_IP_U8] = stack.routes.localIndex(connection.localIp)
-  state.bytes[state.places.tcbOffset + connection.flow * TCB_BYTES + TCB_STATE_U8] = FLOW_HANDED
+  state.bytes[state.places.tcbOffset + connection.flow * TCB_BYTES + TCB_STATE_U8] = flowState(FLOW_HANDED, connection.worker)
 }
 
 /** What the handshake agreed on, as FLAG_* bits. */

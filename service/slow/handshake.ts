@@ -114,8 +114,6 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (!reserveFlow(stack, connection)) return
   stack.timers.cancel(connection.timer)
   connection.timer = null
-  // Steering may have changed since the SYN: the worker that has the packets now gets the flow.
-  connection.worker = frame.worker
   connection.sndWnd = isSynAck ? tcp.window : tcp.window * 2 ** connection.sndWscale
   connection.follows = null
   // RFC 7323, 4.3: only from a segment that begins where we stand, or before.
@@ -126,7 +124,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (isSynAck) return stack.workers[connection.worker].flow(TO_FAST_FLOW_ACK, connection)
   // The worker sees this segment as its first, unless all that it says stands in the TCB.
   if (isBareAck(connection, tcp)) return
-  stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso)
+  stack.workers[connection.worker].packet(frame.bytes, frame.rxFlags, frame.gso, connection)
 }
 
 /** Whether a segment is an acknowledgment and its window, and comes in order. */

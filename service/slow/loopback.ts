@@ -4,7 +4,6 @@
  * worker, whose loop port carries what comes after.
  */
 import { RX_CHECKSUM_GOOD, RX_LOOPBACK } from '../../native/port.js'
-import { type FourTuple, HASH_SPREAD, type TupleHash } from './isn.js'
 import type { Frame } from './stack.js'
 
 /** Frames that may wait; more are lost, as on a link. */
@@ -16,28 +15,12 @@ export function isInside(frame: Frame): boolean {
 }
 
 export class LoopbackQueue {
-  private readonly hash: TupleHash
-  private readonly workers: number
   private waiting: Frame[] = []
 
-  constructor(hash: TupleHash, workers: number) {
-    this.hash = hash
-    this.workers = workers
-  }
-
-  /** Takes a complete frame of the connection `tuple` over. */
-  push(bytes: Uint8Array, tuple: FourTuple): void {
+  /** Takes a complete frame over. */
+  push(bytes: Uint8Array): void {
     if (this.waiting.length >= WAITING_MAX) return
-    const worker = this.workerOf(tuple)
-    this.waiting.push({ bytes, rxFlags: RX_CHECKSUM_GOOD | RX_LOOPBACK, gso: 0, worker, flow: -1, gen: 0 })
-  }
-
-  /** The worker of both ends of the connection `tuple` between addresses of our own. */
-  private workerOf(tuple: FourTuple): number {
-    const { localIp, localPort, remoteIp, remotePort } = tuple
-    const isFirst = localIp < remoteIp || (localIp === remoteIp && localPort <= remotePort)
-    const mirrored = { localIp: remoteIp, localPort: remotePort, remoteIp: localIp, remotePort: localPort }
-    return (this.hash.hash(isFirst ? tuple : mirrored, HASH_SPREAD) >>> 0) % this.workers
+    this.waiting.push({ bytes, rxFlags: RX_CHECKSUM_GOOD | RX_LOOPBACK, gso: 0, flow: -1, gen: 0 })
   }
 
   get isEmpty(): boolean {

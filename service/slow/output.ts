@@ -118,7 +118,7 @@ export class Output {
   /** A frame for ourselves: the next poll receives it. */
   private inside(frame: Uint8Array, tuple: FourTuple, protocol: number): void {
     this.emitHeaders(frame, this.mac, { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol }, null)
-    this.loopback.push(frame, tuple)
+    this.loopback.push(frame)
   }
 
   private emitHeaders(frame: Uint8Array, target: Uint8Array, names: DatagramNames, part: Fragmentation | null): void {

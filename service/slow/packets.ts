@@ -89,7 +89,7 @@ function receiveFragment(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
   const whole = bytes === null ? null : parseIpv4(bytes, ETHERNET_HEADER_BYTES)
   if (bytes === null || whole === null) return
   // A checksum over a whole datagram is nothing that a port can have checked, or a sender left out, in one of its fragments.
-  receiveDatagram(stack, { bytes, rxFlags: 0, gso: 0, worker: frame.worker, flow: -1, gen: 0 }, whole)
+  receiveDatagram(stack, { bytes, rxFlags: 0, gso: 0, flow: -1, gen: 0 }, whole)
 }
 
 function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {

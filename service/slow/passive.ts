@@ -13,7 +13,7 @@ export function openPassive(stack: Stack, segment: Segment, listener: Listener, 
   const route = listener.isOpen ? stack.routes.choose(segment.remoteIp) : null
   const neighbor = route === null ? null : stack.arp.acquire(route.nextHop)
   if (neighbor === null) return null
-  const connection = new Connection(segment, segment.frame.worker, false)
+  const connection = new Connection(segment, false)
   connection.neighbor = neighbor
   connection.listener = listener
   connection.app = listener.app

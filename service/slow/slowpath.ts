@@ -1,15 +1,17 @@
 /** The slow path: all parts put together, moved on by `poll`. */
 import type { Port } from '../../native/index.js'
 import {
-  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE,
+  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TURN, SF_TYPE,
   SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
-  TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, TraceWriter, type FlowDetail, type FlowQuery, type StatePart, type StateView,
+  TO_SLOW_FLOW_LEFT, TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, TraceWriter, type FlowDetail, type FlowQuery, type StatePart,
+  type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
 import { ChallengeLimit } from './challengelimit.js'
+import { Changeover } from './changeover.js'
 import { checkConfig, type SlowConfig } from './config.js'
 import type { Algorithm } from './congestion/algorithm.js'
 import { Algorithms } from './congestion/algorithms.js'
@@ -37,8 +39,10 @@ import { rawWord } from './rawword.js'
 import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
+import { Scaler, type ScaleState } from './scaler.js'
 import type { Stack } from './stack.js'
 import { Stats } from './stats.js'
+import { STEERS_BY_STATE, Steering, type SteerPort } from './steering.js'
 import { SynCookies } from './syncookies.js'
 import { abortConnection } from './teardown.js'
 import { Timers } from './timers.js'
@@ -71,6 +75,10 @@ export interface SlowEnv {
   readonly log: Logger
   /** One for each worker of the state region. */
   readonly workers: readonly WorkerLink[]
+  /** As many workers are used as the load needs, one at first; otherwise, or left out, all. */
+  readonly autoscale?: boolean
+  /** Has the port steer frames to the workers; left out for ports that look into the state region. */
+  readonly steer?: SteerPort
   readonly random: { u32(): number }
   /** 16 random bytes. */
   readonly secret: Uint8Array
@@ -83,6 +91,8 @@ export interface SlowEnv {
   readonly discard?: (region: AppRegion, fromByte: number, lenBytes: number) => void
   /** The slow path's ring of the trace region; nothing is traced without. */
   readonly trace?: TraceWriter
+  /** The port steers anew: the slow path has to be polled. */
+  readonly changed?: () => void
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
 }
@@ -91,6 +101,7 @@ export class SlowPath {
   readonly apps: AppRegistry
   private readonly stack: Stack
   private readonly mac: Uint8Array
+  private readonly scaler: Scaler
   private hasAnnounced = false
   private retryUs = RETRY_MIN_US
 
@@ -100,7 +111,10 @@ export class SlowPath {
     this.stack = buildStack(env)
     this.apps = this.stack.apps
     this.mac = env.mac
+    const { steering, stats } = this.stack
+    this.scaler = new Scaler(env.counters, steering, stats, env.workers.length, env.autoscale ?? false, env.nowUs)
     writeIdentity(env)
+    steering.start()
   }
 
   /** Does a bounded amount of what there is to do. Returns how much that was; 0: nothing. */
@@ -108,9 +122,10 @@ export class SlowPath {
     const { stack } = this
     stack.nowUs = nowUs
     if (!this.hasAnnounced) this.announce()
+    this.scaler.poll(nowUs)
     let work = 0
     for (const worker of stack.workers) work += worker.flush() + this.drain(worker)
-    work += this.receiveFromInside()
+    work += this.receiveFromInside() + stack.changeover.poll()
     work += stack.apps.poll()
     work += stack.timers.run(nowUs, TIMERS_PER_POLL)
     this.publish()
@@ -120,20 +135,30 @@ export class SlowPath {
 
   /** The second look before sleeping: whether a poll would find something. */
   hasWork(): boolean {
-    const { workers, apps, loopback } = this.stack
+    const { workers, apps, loopback, changeover } = this.stack
     for (const worker of workers) if (!worker.toSlow.isEmpty()) return true
-    return apps.hasRequests() || !loopback.isEmpty
+    return changeover.hasWork || apps.hasRequests() || !loopback.isEmpty
   }
 
   /** When to poll again if nobody rings; Infinity: never. */
   nextDeadlineUs(): number {
     const { stack } = this
-    return Math.min(stack.timers.nextDeadlineUs(), this.isBlocked() ? stack.nowUs + this.retryUs : Infinity)
+    return Math.min(stack.timers.nextDeadlineUs(), this.scaler.deadlineUs, this.isBlocked() ? stack.nowUs + this.retryUs : Infinity)
   }
 
   private isBlocked(): boolean {
     for (const worker of this.stack.workers) if (worker.isBlocked) return true
     return this.stack.apps.needsRetry()
+  }
+
+  /** Uses `count` workers from now on, 1 to as many as there are; 0: as many as the load needs. */
+  scale(count: number, nowUs: number): void {
+    this.scaler.set(count, nowUs)
+  }
+
+  /** Which workers are used, and for what. */
+  scaleState(nowUs: number): ScaleState {
+    return this.scaler.state(nowUs)
   }
 
   /** A frame of `lenBytes` that the host kernel wants sent (--kni-name). */
@@ -160,6 +185,7 @@ export class SlowPath {
     do read = this.drain(worker)
     while (read > 0)
     stack.apps.onWorkerDied(worker)
+    stack.changeover.onWorkerDied(worker)
     this.publish()
   }
 
@@ -225,6 +251,7 @@ export class SlowPath {
     else if (type === TO_SLOW_ACK) onAckMessage(stack, words, entry)
     else if (type === TO_SLOW_MTU_PROBE) onProbeMessage(stack, words, entry)
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
+    else if (type === TO_SLOW_FLOW_LEFT) stack.changeover.left(worker, flow, gen, words[entry + SF_TURN])
     else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
   }
 
@@ -233,7 +260,7 @@ export class SlowPath {
     const at = worker.toSlow.areaOffset + words[entry + SF_PACKET_POS]
     const bytes = this.stack.state.bytes.subarray(at, at + words[entry + SF_PACKET_LEN])
     const rxFlags = words[entry + SF_PACKET_FLAGS]
-    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], worker: worker.index, flow, gen }, this.mac)
+    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], flow, gen }, this.mac)
   }
 
   /** Applications first: what a worker then says about a flow must find the event that introduced it. */
@@ -257,12 +284,14 @@ function buildStack(env: SlowEnv): Stack {
   const arp = new ArpCache({
     state, config: config.arp, mac: env.mac, routes, timers, stats, log, nowUs: () => stack.nowUs, sendFrame,
   }, nowUs)
-  const loopback = new LoopbackQueue(hash, env.workers.length)
+  const loopback = new LoopbackQueue()
   const stack: Stack = {
     config, state, stats, log, trace, timers, routes, arp, hash, nowUs,
     loopback,
     output: new Output(port, routes, arp, env.mac, config.tcp.ttl, loopback),
     workers: env.workers.map((link, index) => new WorkerChannel(state, index, link, trace)),
+    steering: new Steering(state, env.autoscale === true ? 1 : env.workers.length, env.steer ?? STEERS_BY_STATE),
+    changeover: new Changeover(() => stack),
     ports: new EphemeralPorts(hash, env.random),
     flows: new FlowTable(state),
     connections: new ConnectionTable(stats, trace, hash.hash(NO_TUPLE, HASH_TABLE)),
@@ -280,6 +309,11 @@ function buildStack(env: SlowEnv): Stack {
     icmpLimit: new RateLimit(ICMP_ERRORS_PER_SECOND, nowUs),
     discard: env.discard ?? null,
     complaintLimit: new RateLimit(COMPLAINTS_PER_SECOND, nowUs),
+  }
+  stack.steering.onFailure = () => log.warn({}, 'the port does not steer anew: frames of moved connections go through the slow path')
+  stack.steering.onChange = () => {
+    stack.changeover.begin()
+    env.changed?.()
   }
   return stack
 }

@@ -3,6 +3,7 @@ import type { StateView, TraceWriter } from '../../lib/memif/index.js'
 import type { TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
 import type { ChallengeLimit } from './challengelimit.js'
+import type { Changeover } from './changeover.js'
 import type { SlowConfig } from './config.js'
 import type { Algorithms } from './congestion/algorithms.js'
 import type { ConnectionTable } from './connections.js'
@@ -20,6 +21,7 @@ import type { AppRegistry } from './registry.js'
 import type { ReplyLimit } from './replylimit.js'
 import type { Routes } from './routes.js'
 import type { Stats } from './stats.js'
+import type { Steering } from './steering.js'
 import type { SynCookies } from './syncookies.js'
 import type { Timers } from './timers.js'
 import type { AppRegion, WorkerChannel } from './workers.js'
@@ -36,6 +38,8 @@ export interface Stack {
   readonly output: Output
   readonly loopback: LoopbackQueue
   readonly workers: readonly WorkerChannel[]
+  readonly steering: Steering
+  readonly changeover: Changeover
   readonly hash: TupleHash
   readonly ports: EphemeralPorts
   readonly flows: FlowTable
@@ -66,9 +70,7 @@ export interface Frame {
   /** RX_* bits of the port. */
   readonly rxFlags: number
   readonly gso: number
-  /** Worker that had it, or is to have the connection it is for. */
-  readonly worker: number
-  /** Flow and generation that the worker knew it by, or -1. */
+  /** Flow and generation that a worker knew it by, or -1. */
   readonly flow: number
   readonly gen: number
 }

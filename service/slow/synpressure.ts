@@ -46,13 +46,13 @@ export function synAckRetries(stack: Stack, { listener }: Connection): number {
  * sent, and the SYN that comes again finds the name free.
  */
 export function answerWithCookie(stack: Stack, segment: Segment, listener: Listener, minIss: number | null): void {
-  const { tcp, frame } = segment
+  const { tcp } = segment
   const iss = stack.cookies.issue(segment, tcp.seq, cookieMssIndex(tcp.options.mss), stack.nowUs)
   const isLater = minIss === null || seqDiff(iss, minIss) > 0
   if (!isLater || !mayAnswer(stack, segment.remoteIp)) return stack.stats.add('synDropped')
   reportPressure(stack, listener)
   const offer = cookieOffer(tcp)
-  const connection = new Connection(segment, frame.worker, false)
+  const connection = new Connection(segment, false)
   connection.iss = iss
   takeOffer(stack, connection, offer)
   stack.stats.add('synCookiesSent')

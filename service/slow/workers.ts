@@ -1,8 +1,8 @@
 /** The slow path's end of the rings to and from one worker. */
 import {
   BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
-  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_FLAGS, TO_FAST_PACKET, type Doorbell,
-  type StateView, type TraceWriter, type Wakeable,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE,
+  TO_FAST_PACKET, type Doorbell, type StateView, type TraceWriter, type Wakeable,
 } from '../../lib/memif/index.js'
 import { traceMessage } from './tracing.js'
 
@@ -78,6 +78,8 @@ export class WorkerChannel {
   /** Commands of `flow` and `flags` that wait, by `keyOf`. */
   private readonly waitingFlows = new Map<number, Command>()
   private waitingPackets = 0
+  /** For each flow that is still at another worker: what it will be told here. */
+  private readonly held = new Map<number, Command[]>()
 
   constructor(state: StateView, index: number, link: WorkerLink, trace: TraceWriter) {
     const places = state.places.workers[index]
@@ -144,12 +146,35 @@ export class WorkerChannel {
     this.send(command)
   }
 
-  /** Has the worker handle `frame` as if it came from its port (TO_FAST_PACKET). Returns false if it is dropped. */
-  packet(frame: Uint8Array, rxFlags: number, gso: number): boolean {
+  /** TO_FAST_FLOW_LEAVE: the flow is to go to another worker, for the time `turn`. */
+  leave({ flow, gen }: FlowName, turn: number): void {
+    const command = new Command(TO_FAST_FLOW_LEAVE, flow, gen)
+    command.app = turn
+    this.send(command)
+  }
+
+  /** The flow is to come here, and is still at another worker: what it is told waits until `enter`. */
+  hold({ flow }: FlowName): void {
+    this.held.set(flow, [])
+  }
+
+  /** TO_FAST_FLOW_ENTER: the other worker has let go of the flow. Then it is told what has waited. */
+  enter(name: FlowName): void {
+    const commands = this.held.get(name.flow) ?? []
+    this.held.delete(name.flow)
+    this.flow(TO_FAST_FLOW_ENTER, name)
+    for (const command of commands) {
+      this.forget(command)
+      this.send(command)
+    }
+  }
+
+  /** Has the worker handle `frame`, of the flow `name`, as if it came from its port (TO_FAST_PACKET). Returns false if it is dropped. */
+  packet(frame: Uint8Array, rxFlags: number, gso: number, { flow, gen }: FlowName): boolean {
     // Twice the length always fits an empty area, wherever its end is.
     const fits = 2 * (frame.length + 64) <= this.toFast.areaBytes
     if (!fits || this.waitingPackets >= WAITING_PACKETS_MAX) return false
-    const command = new Command(TO_FAST_PACKET)
+    const command = new Command(TO_FAST_PACKET, flow, gen)
     command.packet = frame
     command.rxFlags = rxFlags
     command.gso = gso
@@ -190,13 +215,15 @@ export class WorkerChannel {
   }
 
   private send(command: Command): boolean {
-    if (this.waiting.length === 0 && this.write(command)) return true
+    const held = this.held.size === 0 ? undefined : this.held.get(command.flow)
+    if (held === undefined && this.waiting.length === 0 && this.write(command)) return true
     // The frame's bytes are in a ring that is released at the end of the poll.
     if (command.packet) {
       command.packet = command.packet.slice()
       this.waitingPackets++
     }
-    this.waiting.push(command)
+    const queue = held ?? this.waiting
+    queue.push(command)
     return false
   }
 

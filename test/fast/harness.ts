@@ -10,7 +10,8 @@ import {
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RATE_KBPS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
-  TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
+  SF_TURN, TCB_SND_WSCALE_U8, TCB_STATE_U8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_BUFFER, TCB_TX_LOG2_U8, TO_FAST_APP_ADD, TO_FAST_CONTEXT_ADD,
+  TO_SLOW_FLOW_LEFT,
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter, TraceWriter,
 } from '../../lib/memif/index.js'
@@ -332,10 +333,13 @@ export class FastHarness {
   }
 
   /** Messages that the slow path finds now. */
-  told(): { type: number; flow: number; what: number; len: number }[] {
+  told(): { type: number; flow: number; what: number; len: number; turn: number }[] {
     return this.readMessages((w, entry) => {
       const type = w[entry + SF_TYPE]
-      return { type, flow: w[entry + SF_FLOW], what: w[entry + SF_WHAT], len: type === TO_SLOW_PACKET ? w[entry + SF_PACKET_LEN] : 0 }
+      return {
+        type, flow: w[entry + SF_FLOW], what: w[entry + SF_WHAT], len: type === TO_SLOW_PACKET ? w[entry + SF_PACKET_LEN] : 0,
+        turn: type === TO_SLOW_FLOW_LEFT ? w[entry + SF_TURN] : 0,
+      }
     })
   }
 

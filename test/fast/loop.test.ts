@@ -39,7 +39,7 @@ function run(h: FastHarness, spinUs: number): number[] {
   runLoop({
     worker: h.worker, policy: new SpinPolicy(spinUs), mark: new SleepMark(h.doorbells, doorbellWord(0)), wake: new EventFd(guard.fd),
     source: new ControlSocketSource(own, { workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }),
-    portFd: -1, controlFd: own, mayBlock: true,
+    portFd: -1, controlFd: own, mayBlock: true, callsForHelp: false,
   })
   guard.close()
   closeFd(own)

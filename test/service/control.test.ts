@@ -97,6 +97,7 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
     },
     state: { list: () => ({ next: () => ({ rows: [], more: false }) }), describeFlow: () => null },
     trace: { lenBytes: 12_345, readOnlyFd: 6, want: (kinds) => void wanted.push(kinds) },
+    scale: { state: () => ({ auto: true, active: 1, workers: [{ groups: 128, flows: 3, load: 0.5 }] }), set: (workers) => void calls.push(`scale ${workers}`) },
     networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
     changed: () => undefined,
     retire: (close) => close(),
@@ -338,6 +339,40 @@ describe('control: end', () => {
     expect(system.sent.filter(({ message }) => message['code'] === 'ESHUTDOWN').map(({ fd }) => fd)).toEqual([20, 21])
     expect(server.size).toBe(0)
     expect(system.watchers.size).toBe(0)
+  })
+})
+
+describe('control: scale', () => {
+  const ask = (workers?: unknown): Uint8Array => text(JSON.stringify({ op: 'scale', workers }))
+  const STATE = { op: 'scale', auto: true, active: 1, workers: [{ groups: 128, flows: 3, load: 0.5 }] }
+
+  it('no number -> the workers, nothing is changed; a number, then 0 -> set, in that order', () => {
+    connect(20)
+    expect(say(20, ask())?.message).toEqual(STATE)
+    expect(calls).toEqual([])
+    expect(say(20, ask(1))?.message).toEqual(STATE)
+    expect(say(20, ask(0))?.message).toEqual(STATE)
+    expect(calls).toEqual(['scale 1', 'scale 0'])
+  })
+
+  it('two at once -> both are heard, the later one holds', () => {
+    connect(20)
+    connect(21)
+    for (const [fd, workers] of [[20, 1], [21, 0], [20, 1]]) say(fd, ask(workers))
+    expect(calls).toEqual(['scale 1', 'scale 0', 'scale 1'])
+  })
+
+  it.each([2, -1, 1.5, '1', null, true])('%j workers of one -> EINVAL, nothing is changed', (workers) => {
+    expect(say(connect(20), ask(workers))?.message).toMatchObject({ op: 'error', code: 'EINVAL' })
+    expect(calls).toEqual([])
+  })
+
+  it.each([[1000, 'scale'], [0, 'scale'], [1001, 'error']])('user %d where everybody may connect -> %s', (uid, op) => {
+    server = makeServer({ socketMode: 0o666 })
+    server.start()
+    system.credentials = { pid: 5, uid, gid: uid }
+    expect(say(connect(20), ask(1))?.message).toMatchObject({ op })
+    expect(calls).toEqual(op === 'scale' ? ['scale 1'] : [])
   })
 })
 

@@ -5,7 +5,7 @@ import { decodeWorkerStart, encodeWorkerStart, type WorkerStart } from '../../se
 const START: WorkerStart = {
   worker: 0, workers: 1, restart: false, known: 0, stateBytes: 65536, countersBytes: 9216,
   port: { kind: 'af_packet', interface: 'veth0', offload: true, vlan: 0 }, localMac: '020000000001', mtu: 1500,
-  kinBytes: 1024, koutBytes: 1024, fastEntries: 64, pollIntervalUs: 50, block: true, vlanStrip: false, cpu: -1,
+  kinBytes: 1024, koutBytes: 1024, fastEntries: 64, pollIntervalUs: 50, block: true, autoscale: false, vlanStrip: false, cpu: -1,
 }
 
 describe('worker argument', () => {

@@ -1,7 +1,7 @@
-/** A whole TAS host in one thread: slow path, one worker, applications on the flextcp library. */
+/** A whole TAS host in one thread: slow path, one or more workers, applications on the flextcp library. */
 import {
   APPS_MAX, COUNTERS_BYTES, Doorbell, DOORBELL_PAGE_BYTES, DOORBELL_SLOW, doorbellWord, placeState, slowCounter,
-  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase,
+  STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, workerCounter, workerCounterBase, workerOfFrame,
   writeAppRegionHeader, writeStateHeader, type AppRegionShape, type SlowCounter, type StateRegionShape, type Wakeable, type WorkerCounter,
 } from '../../lib/memif/index.js'
 import { Tas } from '../../lib/tas/index.js'
@@ -10,6 +10,7 @@ import { sameMac, isGroupMac } from '../../lib/wire/index.js'
 import { LoopPort, MemoryPort, Regions } from '../../native/index.js'
 import { DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type SlowConfig } from '../../service/slow/config.js'
 import { SlowPath } from '../../service/slow/slowpath.js'
+import type { SteerPort } from '../../service/slow/steering.js'
 import { Worker } from '../../service/fast/worker.js'
 import type { SeededRandom } from '../../tools/linkem/index.js'
 
@@ -32,6 +33,8 @@ export interface HostOptions {
   readonly bufLen?: number
   readonly mtu?: number
   readonly flows?: number
+  /** Workers; 1. */
+  readonly workers?: number
   readonly regionBytes?: number
   /** Entries of the rings between an application and the worker; 64. */
   readonly fastEntries?: number
@@ -42,6 +45,8 @@ export interface HostOptions {
   readonly controlBytes?: number
   /** How far its clock is ahead of the network's, microseconds. */
   readonly clockUs?: number
+  /** When frames are steered anew; at once. The table that counts stands in the state region. */
+  readonly steer?: SteerPort
   /** Its MAC address; 02:00:00:00:00 and the last byte of `ip`, which is enough for one subnet. */
   readonly mac?: Uint8Array
 }
@@ -85,18 +90,21 @@ class MortalPort extends MemoryPort {
 
 export class SimHost {
   readonly slow: SlowPath
-  worker: Worker
+  readonly workers: Worker[]
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly state: StateView
   readonly mac: Uint8Array
   private readonly net: HostNetwork
-  private readonly port: MortalPort
+  /** One for each worker. */
+  private readonly ports: readonly MortalPort[]
   private readonly doorbells = new Int32Array(new SharedArrayBuffer(DOORBELL_PAGE_BYTES))
   private readonly regions = new Map<number, Uint8Array>()
   /** The same for the loop port, whose copies are native. */
-  private nativeRegions: Regions
+  private readonly nativeRegions: Regions[]
   private readonly buffers = new Map<number, ArrayBufferLike>()
   private readonly wakes = new Map<number, Wakeable>()
+  /** Workers that still have the region of an application. */
+  private readonly users = new Map<number, Set<number>>()
   /** Of every application's region. */
   readonly shape: AppRegionShape
   private nowUs: number
@@ -112,31 +120,38 @@ export class SimHost {
     this.clockUs = options.clockUs ?? 0
     this.nowUs = net.nowUs + this.clockUs
     this.mac = options.mac ?? Uint8Array.of(2, 0, 0, 0, 0, options.ip & 0xff)
-    this.shape = { regionBytes: options.regionBytes ?? 1 << 22, workers: 1, kinBytes: options.controlBytes ?? 4096, koutBytes: options.controlBytes ?? 4096, fastEntries: options.fastEntries ?? 64 }
+    const { regionBytes = 1 << 22, workers = 1, controlBytes = 4096, fastEntries = 64 } = options
+    this.shape = { regionBytes, workers, kinBytes: controlBytes, koutBytes: controlBytes, fastEntries }
     this.state = this.makeState(options)
-    this.nativeRegions = this.freshRegions()
-    this.port = new MortalPort({
+    const indexes = Array.from({ length: this.shape.workers }, (_, worker) => worker)
+    this.nativeRegions = indexes.map(() => this.freshRegions())
+    this.ports = indexes.map(() => new MortalPort({
       burst: 16, mtu: options.mtu ?? 1500, offload: false, memory: (region) => this.regions.get(region) ?? new Uint8Array(0),
       onTransmit: (frame) => net.send(this, frame),
-    })
+    }))
     this.slow = new SlowPath({
-      state: this.state, counters: this.counters, config: this.config(options), port: this.port, mac: this.mac, nowUs: this.nowUs,
+      state: this.state, counters: this.counters, config: this.config(options), port: this.ports[0], mac: this.mac, nowUs: this.nowUs,
       log: { debug: silent, info: silent, warn: silent, error: silent },
       // Not zeros, as the machine's would be: whoever still uses what was given back finds out.
       discard: ({ buffer }, fromByte, lenBytes) => void new Uint8Array(buffer, fromByte, lenBytes).fill(0xdd),
       random: { u32: () => net.random.u32() }, secret: net.random.bytes(16),
-      workers: [{
-        doorbell: new Doorbell(this.doorbells, doorbellWord(0), NOTHING),
-        appAdded: (app, region) => void this.buffers.set(app, region.buffer),
+      workers: indexes.map((worker) => ({
+        doorbell: new Doorbell(this.doorbells, doorbellWord(worker), NOTHING),
+        appAdded: (app, region) => {
+          this.buffers.set(app, region.buffer)
+          this.users.set(app, new Set(indexes))
+        },
         contextAdded: (app, context, wake) => void this.wakes.set(app * APPS_MAX + context, wake),
-      }],
+      })),
+      ...options.steer === undefined ? {} : { steer: options.steer },
     })
-    this.worker = this.makeWorker()
+    this.workers = indexes.map((worker) => this.makeWorker(worker))
     net.join(this)
   }
 
   private makeState(options: HostOptions): StateView {
-    const shape = { workers: 1, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18, ...options.state }
+    const { workers } = this.shape
+    const shape = { workers, flows: options.flows ?? 64, toSlowEntries: 256, toFastEntries: 256, packetAreaBytes: 1 << 18, ...options.state }
     const memory = new SharedArrayBuffer(placeState(shape).totalBytes)
     writeStateHeader(new Int32Array(memory), shape)
     const state = new StateView(memory)
@@ -164,25 +179,29 @@ export class SimHost {
     return regions
   }
 
-  private makeWorker(): Worker {
+  /** The first worker. */
+  get worker(): Worker {
+    return this.workers[0]
+  }
+
+  private makeWorker(worker: number): Worker {
+    const port = this.ports[worker]
+    const native = this.nativeRegions[worker]
     return new Worker({
-      state: this.state, worker: 0, port: this.port, counters: this.counters,
-      loop: new LoopPort({ beside: this.port, regions: this.nativeRegions }),
+      state: this.state, worker, port, counters: this.counters,
+      loop: new LoopPort({ beside: port, regions: native }),
       regions: {
         add: (index, memory) => {
           this.regions.set(index, new Uint8Array(memory))
-          this.nativeRegions.add(index, memory)
+          native.add(index, memory)
         },
-        remove: (index) => {
-          this.regions.delete(index)
-          this.nativeRegions.remove(index)
-        },
+        remove: (index) => native.remove(index),
       },
       slowDoorbell: new Doorbell(this.doorbells, DOORBELL_SLOW, NOTHING),
       apps: {
         region: (app) => ({ memory: this.buffers.get(app) ?? new ArrayBuffer(0), shape: this.shape }),
         contextWake: (app, context) => this.wakes.get(app * APPS_MAX + context) ?? NOTHING,
-        release: (app) => void this.buffers.delete(app),
+        release: (app) => this.releaseRegion(app, worker),
       },
     })
   }
@@ -206,7 +225,7 @@ export class SimHost {
     let wakes = 0
     const tases = Array.from({ length: count }, () => Tas.attach(new LocalLink({
       ...count > 1 ? { application: `${name} ${app}` } : {},
-      region: memory, doorbells: this.doorbells, slow: NOTHING, workers: [NOTHING], nowUs: () => this.nowUs,
+      region: memory, doorbells: this.doorbells, slow: NOTHING, workers: this.workers.map(() => NOTHING), nowUs: () => this.nowUs,
       createContext: (wake) => this.slow.apps.addContext(app, { wake: () => { wakes++; wake.wake() } }),
       ...run === undefined ? {} : { run: (timeoutUs: number) => { const before = wakes; run(() => wakes > before, timeoutUs) } },
     })))
@@ -214,22 +233,22 @@ export class SimHost {
   }
 
   /** The worker process is killed between two passes, with all that it had in memory of its own; another takes over on the same state. */
-  replaceWorker(): void {
+  replaceWorker(worker = 0): void {
     this.takeovers++
-    this.slow.workerDied(0, this.nowUs)
+    this.slow.workerDied(worker, this.nowUs)
     // As the service does, which does not tell a new worker of an application that is gone.
     for (const app of [...this.buffers.keys()]) if (this.slow.apps['byId'][app]?.isGone !== false) this.buffers.delete(app)
     const known = [...this.buffers.keys()].map((app) => ({
       app, contexts: [...this.wakes.keys()].filter((key) => Math.floor(key / APPS_MAX) === app).map((key) => key % APPS_MAX),
     }))
-    this.nativeRegions = this.freshRegions()
-    this.worker = this.makeWorker()
-    this.worker.takeOver(known)
+    this.nativeRegions[worker] = this.freshRegions()
+    this.workers[worker] = this.makeWorker(worker)
+    this.workers[worker].takeOver(known)
   }
 
   /** The worker process is to be killed in the middle of a pass: at the call of its port after the next `calls`, before or after it is done. */
-  killWorkerAfter(calls: number, isAfter: boolean): void {
-    this.port.dieAfter(calls, isAfter)
+  killWorkerAfter(calls: number, isAfter: boolean, worker = 0): void {
+    this.ports[worker].dieAfter(calls, isAfter)
   }
 
   /** Its clock goes forward. */
@@ -244,13 +263,27 @@ export class SimHost {
 
   /** A frame arrives that names anybody, and may say of itself what it likes (RX_* bits). */
   receiveAnything(frame: Uint8Array, rxFlags: number): void {
-    if (this.port.inject(frame, rxFlags)) this.framesIn++
+    const worker = this.missteer(frame) ?? workerOfFrame(this.state.bytes, frame, 0, frame.length)
+    if (this.ports[worker].inject(frame, rxFlags)) this.framesIn++
     else this.framesRefused++
   }
+
+  /** May be set: the worker that gets a frame in place of the one whose group it is of, as with a TAP device. */
+  missteer: (frame: Uint8Array) => number | null = () => null
 
   /** Whether an application has the id `app`, or one had it that is not forgotten everywhere. */
   isIdTaken(app: number): boolean {
     return this.slow.apps['byId'][app] !== null
+  }
+
+  /** A worker has let the region go; with the last one it is forgotten. */
+  private releaseRegion(app: number, worker: number): void {
+    const left = this.users.get(app)
+    left?.delete(worker)
+    if (left !== undefined && left.size > 0) return
+    this.users.delete(app)
+    this.buffers.delete(app)
+    this.regions.delete(app)
   }
 
   /** Whether the worker still has the region of application `app`. */
@@ -261,15 +294,17 @@ export class SimHost {
   step(nowUs: number): number {
     const ownUs = nowUs + this.clockUs
     this.nowUs = ownUs
-    return this.slow.poll(ownUs) + this.pass(ownUs)
+    let work = this.slow.poll(ownUs)
+    for (let worker = 0; worker < this.workers.length; worker++) work += this.pass(worker, ownUs)
+    return work
   }
 
-  private pass(ownUs: number): number {
+  private pass(worker: number, ownUs: number): number {
     try {
-      return this.worker.pass(ownUs | 0, (ownUs / 1000) | 0)
+      return this.workers[worker].pass(ownUs | 0, (ownUs / 1000) | 0)
     } catch (error) {
       if (!(error instanceof WorkerKilled)) throw error
-      this.replaceWorker()
+      this.replaceWorker(worker)
       return 1
     }
   }
@@ -278,19 +313,25 @@ export class SimHost {
   beforeSleep(nowUs: number): number {
     const before = this.net.framesSent
     this.nowUs = nowUs + this.clockUs
-    try {
-      this.worker.flushDelayedAcks()
-    } catch (error) {
-      if (!(error instanceof WorkerKilled)) throw error
-      this.replaceWorker()
-      return 1
+    for (let worker = 0; worker < this.workers.length; worker++) {
+      try {
+        this.workers[worker].flushDelayedAcks()
+      } catch (error) {
+        if (!(error instanceof WorkerKilled)) throw error
+        this.replaceWorker(worker)
+        return 1
+      }
     }
-    return this.net.framesSent - before + (this.worker.hasWork() || this.slow.hasWork() ? 1 : 0)
+    return this.net.framesSent - before + (this.workers.some((worker) => worker.hasWork()) || this.slow.hasWork() ? 1 : 0)
   }
 
   nextDeadlineUs(): number {
-    const dueUs = this.worker.dueWaitUs(this.nowUs | 0)
-    return Math.min(this.slow.nextDeadlineUs(), dueUs < 0 ? Infinity : this.nowUs + dueUs) - this.clockUs
+    let nextUs = this.slow.nextDeadlineUs()
+    for (const worker of this.workers) {
+      const dueUs = worker.dueWaitUs(this.nowUs | 0)
+      if (dueUs >= 0) nextUs = Math.min(nextUs, this.nowUs + dueUs)
+    }
+    return nextUs - this.clockUs
   }
 
   /** Timers of the slow path that are set: the earliest, Infinity if there is none. */
@@ -303,6 +344,6 @@ export class SimHost {
   }
 
   fastCount(name: WorkerCounter): number {
-    return this.counters[workerCounterBase(0) + workerCounter(name)]
+    return this.workers.reduce((sum, _, worker) => sum + this.counters[workerCounterBase(worker) + workerCounter(name)], 0)
   }
 }

@@ -1,7 +1,7 @@
 /** Active open. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, EV_CONN_OPEN, REQ_CONN_CLOSE, REQ_CONN_OPEN, TCB_RCV_ADV, TCB_SND_WND, TO_FAST_FLOW_ADD,
+  EV_CONN_CLOSED, EV_CONN_OPEN, flowGroup, REQ_CONN_CLOSE, REQ_CONN_OPEN, STATE_GROUPS_U8, TCB_RCV_ADV, TCB_SND_WND, TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_FIN, TO_FAST_FLOW_RX_SHUT,
 } from '../../lib/memif/index.js'
 import { ARP_REPLY } from '../../lib/wire/index.js'
@@ -149,12 +149,14 @@ describe('SYN-SENT', () => {
 })
 
 describe('workers', () => {
-  it('two of them, the SYN-ACK arrives at the second -> the flow is the second one\'s', () => {
+  it.each([0, 1])('two of them, the SYN-ACK arrives at worker %i -> the flow is the one\'s that has its group', (arrivesAt) => {
     const { host, syn } = connecting({ workers: 2 })
     for (const worker of host.workers) worker.read()
     const synAck = { remotePort: REMOTE_PORT, localPort: syn.sourcePort, seq: PEER_ISS, ack: syn.seq + 1,
       flags: TCP_SYN | TCP_ACK }
-    host.receiveFrame(segmentFrame(synAck), -1, 0, 0, 1)
-    expect(host.workers.map((worker) => worker.read().map(({ type }) => type))).toEqual([[], [TO_FAST_FLOW_ADD]])
+    host.receiveFrame(segmentFrame(synAck), -1, 0, 0, arrivesAt)
+    const owner = host.state.bytes[STATE_GROUPS_U8 + flowGroup(OUR_IP, syn.sourcePort, PEER_IP, REMOTE_PORT)]
+    const added = host.workers.map((worker) => worker.read().map(({ type }) => type))
+    expect([added[owner], added[1 - owner]]).toEqual([[TO_FAST_FLOW_ADD], []])
   })
 })

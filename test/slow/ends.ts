@@ -2,10 +2,10 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_BUFFER, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER,
   AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_STATUS, AS_TX_BASE, AS_TX_BUFFER, AS_TYPE,
-  AS_VALUE, FLOW_HANDED, FLOW_OWNED,
+  AS_VALUE, FLOW_HANDED, FLOW_OWNED, flowState,
   PacketRingConsumer, PacketRingProducer, placeContext, RingConsumer, RingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_VALUE, SF_FLOW,
   SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TYPE, StateView, TCB_BYTES, TCB_STATE_U8,
-  TO_FAST_FLOW_ADD, TO_SLOW_PACKET, type AppRegionShape, type ContextPlaces,
+  TO_FAST_FLOW_ADD, TO_FAST_FLOW_ENTER, TO_SLOW_PACKET, type AppRegionShape, type ContextPlaces,
 } from '../../lib/memif/index.js'
 import type { Host } from './harness.js'
 
@@ -113,9 +113,11 @@ export class FakeWorker {
   readonly apps: string[] = []
   readonly doorbellWords = Int32Array.of(1)
   private readonly state: StateView
+  private readonly index: number
 
   constructor(state: StateView, index: number) {
     this.state = state
+    this.index = index
     this.toSlow = new PacketRingProducer(state.words, state.places.workers[index].toSlow)
     this.toFast = new PacketRingConsumer(state.words, state.places.workers[index].toFast)
   }
@@ -146,7 +148,7 @@ export class FakeWorker {
     this.toSlow.publish()
   }
 
-  /** Reads all commands; a flow that is added becomes FLOW_OWNED. */
+  /** Reads all commands; a flow that is added, or enters, becomes FLOW_OWNED. */
   read(): Command[] {
     const commands: Command[] = []
     const { words, bytes } = this.state
@@ -160,7 +162,7 @@ export class FakeWorker {
         packet: type === 16 ? bytes.slice(at, at + words[entry + SF_PACKET_LEN]) : null,
           rxFlags: words[entry + SF_PACKET_FLAGS],
       })
-      if (type === TO_FAST_FLOW_ADD) this.own(flow)
+      if (type === TO_FAST_FLOW_ADD || type === TO_FAST_FLOW_ENTER) this.own(flow)
       this.toFast.pass(entry)
     }
     this.toFast.release()
@@ -169,7 +171,7 @@ export class FakeWorker {
 
   private own(flow: number): void {
     const at = this.state.places.tcbOffset + flow * TCB_BYTES + TCB_STATE_U8
-    if (this.state.bytes[at] !== FLOW_HANDED) throw new Error(`flow ${flow} added but not FLOW_HANDED`)
-    this.state.bytes[at] = FLOW_OWNED
+    if (this.state.bytes[at] !== flowState(FLOW_HANDED, this.index)) throw new Error(`flow ${flow} added but not FLOW_HANDED`)
+    this.state.bytes[at] = flowState(FLOW_OWNED, this.index)
   }
 }

@@ -11,6 +11,7 @@ import * as wire from '../../lib/wire/index.js'
 import {
   type Algorithm, DEFAULT_ARP, DEFAULT_CONGESTION, DEFAULT_TCP, type HostKernel, type SlowConfig, SlowPath,
 } from '../../service/slow/index.js'
+import type { SteerPort } from '../../service/slow/steering.js'
 import { type Command, FakeContext, FakeWorker } from './ends.js'
 import { arpFrame, OUR_IP, OUR_MAC, parseSent, segmentFrame, type SegmentOptions } from './frames.js'
 
@@ -28,6 +29,7 @@ export interface HostOptions {
   readonly hostKernel?: HostKernel
   readonly congestionModule?: Algorithm
   readonly trace?: TraceWriter
+  readonly steer?: SteerPort
   /** Pages are given back: `Host.discarded` says which. */
   readonly discards?: boolean
   /** The peer's address is not known yet. */
@@ -97,6 +99,7 @@ export class Host {
       ...(options.trace ? { trace: options.trace } : {}),
       ...(options.hostKernel ? { hostKernel: options.hostKernel } : {}),
       ...(options.congestionModule ? { congestionModule: options.congestionModule } : {}),
+      ...(options.steer ? { steer: options.steer } : {}),
       appEnded: (app) => this.ended.push(app),
       ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })

@@ -6,7 +6,6 @@ import {
 } from '../../lib/memif/index.js'
 import { parseArp } from '../../lib/wire/index.js'
 import { rawWord } from '../../service/slow/rawword.js'
-import { TupleHash } from '../../service/slow/isn.js'
 import { LoopbackQueue } from '../../service/slow/loopback.js'
 import { arpFrame, Host, LISTEN_PORT, OUR_IP, OUR_MAC, PEER_IP, segmentFrame, type HostOptions } from './harness.js'
 import { listening, LISTENER, type Scene, TCP_ACK, TCP_RST, TCP_SYN } from './scenes.js'
@@ -196,23 +195,20 @@ describe('several addresses', () => {
 })
 
 describe('loopback queue', () => {
-  const tuple = { localIp: OUR_IP, localPort: 1, remoteIp: OTHER_IP, remotePort: 2 }
-  const mirrored = { localIp: OTHER_IP, localPort: 2, remoteIp: OUR_IP, remotePort: 1 }
-
-  it('frames of both directions -> the same worker; those that come meanwhile wait for the next time', () => {
-    const queue = new LoopbackQueue(new TupleHash(new Uint8Array(16)), 16)
-    queue.push(Uint8Array.of(1), tuple)
-    queue.push(Uint8Array.of(2), mirrored)
+  it('frames come while others are taken -> they wait for the next time', () => {
+    const queue = new LoopbackQueue()
+    queue.push(Uint8Array.of(1))
+    queue.push(Uint8Array.of(2))
     const [a, b] = queue.takeAll()
-    queue.push(Uint8Array.of(3), tuple)
-    expect([a.worker === b.worker, [...a.bytes, ...b.bytes], queue.isEmpty]).toEqual([true, [1, 2], false])
+    queue.push(Uint8Array.of(3))
+    expect([[...a.bytes, ...b.bytes], queue.isEmpty]).toEqual([[1, 2], false])
     expect(queue.takeAll()).toHaveLength(1)
     expect(queue.isEmpty).toBe(true)
   })
 
   it('too many -> lost, as on a link', () => {
-    const queue = new LoopbackQueue(new TupleHash(new Uint8Array(16)), 1)
-    for (let i = 0; i < 5_000; i++) queue.push(new Uint8Array(1), tuple)
+    const queue = new LoopbackQueue()
+    for (let i = 0; i < 5_000; i++) queue.push(new Uint8Array(1))
     expect(queue.takeAll()).toHaveLength(4_096)
   })
 })

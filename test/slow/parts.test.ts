@@ -203,7 +203,7 @@ describe('connection table', () => {
     fc.assert(fc.property(fc.uniqueArray(small, { selector: (tuple) => JSON.stringify(tuple), maxLength: 60 }),
       (tuples) => {
       const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off(), 7)
-      const connections = tuples.map((tuple) => new Connection(tuple, 0, false))
+      const connections = tuples.map((tuple) => new Connection(tuple, false))
       for (const connection of connections) table.add(connection)
       expect(table.size).toBe(tuples.length)
       connections.forEach((connection, i) => {
@@ -216,7 +216,7 @@ describe('connection table', () => {
   it('more connections than places -> all found, each removable', () => {
     const table = new ConnectionTable(new Stats(new Float64Array(COUNTERS_BYTES / 8)), TraceWriter.off(), 7)
     const connections = Array.from({ length: 100_000 }, (_, i) => (
-      new Connection({ localIp: 1, localPort: i & 0xffff, remoteIp: 5, remotePort: 1 + (i >>> 16) }, 0, false)))
+      new Connection({ localIp: 1, localPort: i & 0xffff, remoteIp: 5, remotePort: 1 + (i >>> 16) }, false)))
     for (const connection of connections) table.add(connection)
     expect(connections.every((connection) => table.find(connection) === connection)).toBe(true)
     for (const connection of connections) table.remove(connection)
