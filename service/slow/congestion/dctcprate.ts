@@ -21,6 +21,8 @@ const HYPER_SHARE = 1 / 32
  */
 const LASTING_SHARE = 1 / 4
 const DRAIN_SHARE = 1 / 10
+/** Of what a marked interval takes, growth gives back so much at most: marks without end bring any rate down, however small beside the step. */
+const GIVEN_BACK_MOST = 3 / 4
 /**
  * A rate up to this, kbit/s, grows by --cc-dctcp-step, a higher one by more in proportion to its root (binomial congestion control, INFOCOM 2001, with
  * k = -1/2 and l = 1): one step serves two flows and two thousand.
@@ -74,17 +76,19 @@ class DctcpRate extends RateControl {
     const isDoubling = this.kbps < this.thresholdKbps
     if (!isEstimated) this.set(flow, this.kbps)
     else if (isDoubling) this.set(flow, this.kbps * this.marks.remainder)
-    else this.set(flow, this.kbps * (1 - this.marks.alpha * LASTING_SHARE) + this.stepWhileMarked(flow))
+    else this.set(flow, this.kbps - this.netReduction(flow))
     this.thresholdKbps = Math.min(this.thresholdKbps, this.kbps)
     if (isEstimated) this.ease(flow, DRAIN_SHARE)
   }
 
   /**
-   * Growth goes on in marked intervals, as in the fluid model of DCTCP (SIGMETRICS 2011): if it did not, a flow that chance gives more
-   * marks would lose twice, and of thousands with a packet in several intervals each those with the fewest packets would stay lowest.
+   * What a marked interval takes from the rate. Growth goes on in it, as in the fluid model of DCTCP (SIGMETRICS 2011): if it did not, a flow that
+   * chance gives more marks would lose twice, and of thousands with less than a packet in an interval the lowest would stay lowest.
    */
-  private stepWhileMarked({ isLimited }: Flow): number {
-    return isLimited && this.config.mimd === null ? this.step(this.kbps) : 0
+  private netReduction({ isLimited }: Flow): number {
+    const reduction = this.kbps * this.marks.alpha * LASTING_SHARE
+    const isGrowing = isLimited && this.config.mimd === null
+    return isGrowing ? reduction - Math.min(this.step(this.kbps), reduction * GIVEN_BACK_MOST) : reduction
   }
 
   private grown(): number {
