@@ -24,8 +24,8 @@ const DRAIN_SHARE = 1 / 10
 /** Of what a marked interval takes, growth gives back so much at most: marks without end bring any rate down, however small beside the step. */
 const GIVEN_BACK_MOST = 3 / 4
 /**
- * A rate up to this, kbit/s, grows by --cc-dctcp-step, a higher one by more in proportion to its root (binomial congestion control, INFOCOM 2001, with
- * k = -1/2 and l = 1): one step serves two flows and two thousand.
+ * A rate up to this, kbit/s, grows by --cc-dctcp-step, a higher one by more, in proportion to its root (binomial congestion control, INFOCOM 2001,
+ * with k = -1/2 and l = 1): one step serves two flows and two thousand.
  */
 const STEP_UP_TO_KBPS = 10_000
 
