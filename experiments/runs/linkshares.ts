@@ -12,7 +12,7 @@ import { fairnessGoals, JAIN_LEAST, type Shares } from './fairness.js'
 
 const LINK: Omit<Link, 'seed'> = { rateMbit: 200, rttMs: 2, queuePackets: 250, markPackets: 30 }
 const GOODPUT_MBIT = linkGoodputMbit({ ...LINK, seed: 0 })
-/** Below the fair share of the most flows: 10 Mbit/s, the default, would be ten times that. */
+/** Below the fair share of the most flows, which is 1 Mbit/s, the default. */
 const MIN_KBPS = 100
 /** A rate counts IP packets. */
 const IP_PER_PAYLOAD = 1500 / 1448

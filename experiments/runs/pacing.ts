@@ -12,6 +12,9 @@ import { SEGMENT_FRAME_BYTES, startBulk } from './bulk.js'
 
 const PORT: PortOptions = { rateKbps: 40_000_000, delayUs: 5, queuePackets: 10_000, markPackets: Infinity }
 const BUF_BYTES = 1 << 18
+/** Of thousands of flows each has little to send in a round trip. */
+const MANY_FLOWS = 10_000
+const MANY_BUF_BYTES = 1 << 14
 const ETHERNET_BYTES = 14
 const SOURCE_PORT = 34
 const RATE_WITHIN = 0.02
@@ -30,6 +33,7 @@ interface Case {
 const CASES: readonly Case[] = [
   ...[1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000].map((mbit) => ({ flows: 1, rateKbps: mbit * 1_000 })),
   { flows: 10, rateKbps: 1_000_000 }, { flows: 100, rateKbps: 100_000 }, { flows: 1_000, rateKbps: 10_000 }, { flows: 1_000, rateKbps: 1_000 },
+  { flows: MANY_FLOWS, rateKbps: 1_000 },
 ]
 const QUICK_CASES = CASES.filter(({ flows, rateKbps }) => flows === 1 && [10_000, 1_000_000, 10_000_000].includes(rateKbps))
 
@@ -46,7 +50,7 @@ interface Run extends Case {
 /** When full segments of each flow left, by source port. */
 function recordDepartures({ flows, rateKbps }: Case, seed: number, packets: number): number[][] {
   const bulk = startBulk({
-    seed, port: PORT, senders: 1, flows, spreadUs: 1_000, bufBytes: BUF_BYTES,
+    seed, port: PORT, senders: 1, flows, spreadUs: 1_000, bufBytes: flows < MANY_FLOWS ? BUF_BYTES : MANY_BUF_BYTES,
     cc: { algorithm: 'const-rate', constRateKbps: rateKbps }, tcp: { ecn: 'off' },
   })
   const { fabric } = bulk

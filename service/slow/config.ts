@@ -67,7 +67,7 @@ export interface DctcpConfig {
   readonly weight: number
   /** First rate of a flow; null: an initial window in each round trip. */
   readonly initKbps: number | null
-  /** Additive increase in each control interval. */
+  /** Additive increase in each control interval; that of rates above 10 Mbit/s grows with their root. */
   readonly stepKbps: number
   /** In its place, multiplicative increase by this factor; null: none. */
   readonly mimd: number | null
@@ -173,7 +173,7 @@ export const DEFAULT_TCP: TcpConfig = {
 export const DEFAULT_ARP: ArpConfig = { timeoutUs: 500, timeoutMaxUs: 10_000_000 }
 
 export const DEFAULT_DCTCP: DctcpConfig = {
-  weight: 0.0625, initKbps: null, stepKbps: 2_000, mimd: null, minKbps: 1_000, minPackets: 1,
+  weight: 0.0625, initKbps: null, stepKbps: 500, mimd: null, minKbps: 1_000, minPackets: 1,
 }
 
 export const DEFAULT_TIMELY: TimelyConfig = {

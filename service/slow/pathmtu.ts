@@ -37,6 +37,11 @@ const STEPS_UP: readonly number[] = [1200, 1400, 1500, 4352, 9000]
  * (RFC 1122, 4.2.3.5: three), but here a wrong guess lasts a second and not ten minutes.
  */
 const TIMEOUTS_BEFORE_DOUBT = 2
+/**
+ * Time without an acknowledgment before that, microseconds. Where timeouts are as short as data centres have them (10 ms), two in a row are
+ * over sooner than the congestion of an incast, and its flows would go on with small segments.
+ */
+const DOUBT_AFTER_US = 500_000
 /** RFC 1191, 6.3; RFC 8899, 5.1.1, PMTU_RAISE_TIMER: when larger packets are looked for again; and those tried with data, once some came through. */
 const AGE_US = 600_000_000
 const RAISE_AGAIN_US = 60_000_000
@@ -164,7 +169,7 @@ export function onPathTimeout(stack: Stack, connection: Connection): void {
   if (path !== null && path.probing !== null) stopProbe(stack, connection, path.probing)
   if (pendingMtu !== null && isConfirmed(stack, connection, pendingMtu)) return takeTold(stack, connection, pendingMtu.mtu)
   if (path !== null && path.fallbackMtu > 0 && !mayHaveWorked(stack, connection)) return fallBack(stack, connection, path)
-  if (connection.backoff < TIMEOUTS_BEFORE_DOUBT && !hasOnlyShortArrived(stack, connection)) return
+  if (!isDoubtful(stack, connection) && !hasOnlyShortArrived(stack, connection)) return
   const mtu = stepBelow(stack, connection)
   if (mtu === 0) return
   stack.stats.add('pathMtuGuessed')
@@ -174,6 +179,11 @@ export function onPathTimeout(stack: Stack, connection: Connection): void {
 function isConfirmed(stack: Stack, connection: Connection, { mtu, seq, atUs }: PendingMtu): boolean {
   const isUnacked = seqDiff(seq, stack.flows.word(connection, TCB_SND_UNA)) >= 0
   return isUnacked && stack.nowUs - atUs <= PENDING_US && mtu < pathMtuOf(stack, connection)
+}
+
+/** Whether nothing has come through for so long that the segments' length may be the reason. */
+function isDoubtful({ nowUs }: Stack, { backoff, unackedUs }: Connection): boolean {
+  return backoff >= TIMEOUTS_BEFORE_DOUBT && nowUs - unackedUs >= DOUBT_AFTER_US
 }
 
 /** Whether something has arrived behind what times out, and nothing of it as long as a full segment: a black hole for long ones. */

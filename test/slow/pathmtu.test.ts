@@ -4,7 +4,7 @@ import {
   SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, TCB_ACKED_BYTES, TCB_MSS_U16, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_MSS, TO_FAST_FLOW_SEND,
   TO_SLOW_ACK, WHAT_ACTIVE,
 } from '../../lib/memif/index.js'
-import { DEFAULT_TCP } from '../../service/slow/index.js'
+import { DEFAULT_CONGESTION, DEFAULT_TCP } from '../../service/slow/index.js'
 import { PathMtuCache } from '../../service/slow/pathmtucache.js'
 import { type Host, type HostOptions, PEER_PORT, RX_BUF, TX_BUF } from './harness.js'
 import { errorFrame, quote } from './icmpframes.js'
@@ -240,6 +240,13 @@ describe('black hole', () => {
   it('one timeout -> nothing is doubted yet', () => {
     const open = sending()
     expect([run(open, 500_000), run(open, 200_000).length]).toEqual([[], 1])
+  })
+
+  it('timeouts of 10 ms, two in half a second -> congestion can last as long, nothing is doubted yet', () => {
+    const open = sending(5000, { config: { cc: { ...DEFAULT_CONGESTION, minRtoUs: 10_000 } } })
+    expect(run(open, 500_000, 10_000)).toEqual([])
+    expect(open.host.count('rtoTimeouts')).toBeGreaterThan(2)
+    expect(run(open, 700_000, 10_000).map(([, mss]) => mss)).toEqual([1160])
   })
 
   it('one timeout while shorter segments arrive -> doubted at once', () => {

@@ -5,7 +5,7 @@ import {
   TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_REMOVE,
   TO_FAST_FLOW_SEND, TO_FAST_FLOW_UNWATCH, TO_FAST_FLOW_UPDATE, TO_SLOW_ACK, WHAT_ACTIVE, WHAT_CWND_LIMITED,
 } from '../../lib/memif/index.js'
-import { DEFAULT_TCP } from '../../service/slow/index.js'
+import { DEFAULT_CONGESTION, DEFAULT_TCP } from '../../service/slow/index.js'
 import { TX_BUF } from './harness.js'
 import { accepted, type Open, PEER_OPTIONS } from './scenes.js'
 
@@ -98,6 +98,12 @@ describe('retransmission timer', () => {
     const open = inFlight(accepted(), 5000, 300_000)
     report(open, WHAT_ACTIVE)
     expect(timesOf(open, TO_FAST_FLOW_SEND, 3_000_000, 10_000)).toEqual([2_400_000])
+  })
+
+  it.each([[2, 1_200_000], [8, 4_800_000]])('--cc-rexmit-ints=%i, round trip 300 ms -> not before %i us', (rexmitInts, dueUs) => {
+    const open = inFlight(accepted({ config: { cc: { ...DEFAULT_CONGESTION, rexmitInts } } }), 5000, 300_000)
+    report(open, WHAT_ACTIVE)
+    expect(timesOf(open, TO_FAST_FLOW_SEND, 5_000_000, 10_000)[0]).toBe(dueUs)
   })
 
   it('progress -> the timer begins again and the back-off is forgotten (RFC 6298, 5.3)', () => {

@@ -1,7 +1,7 @@
 /**
  * DCTCP on rates, the default: TAS's own algorithm (EuroSys 2019, 3.2). Each control interval the rate doubles until congestion is
- * indicated; from then on it grows by a step, or is multiplied by 1 - alpha / 2 if something was marked (RFC 8257, 3.3). Losses
- * halve it, as conventional TCP would (RFC 8257, 3.5).
+ * indicated; from then on it grows by a step in each, and is reduced by a share of alpha if something was marked (RFC 8257, 3.3). Losses
+ * halve it, as conventional TCP would (RFC 8257, 3.5). Why it is not TAS's law to the letter: docs/decisions/0010-dctcp-in-the-data-centre.md.
  */
 import type { DctcpConfig } from '../config.js'
 import type { Algorithm, Flow } from './algorithm.js'
@@ -14,6 +14,20 @@ import { RateControl } from './rate.js'
  */
 const HYPER_INTERVALS = 32
 const HYPER_SHARE = 1 / 32
+
+/**
+ * A mark takes a quarter of alpha from the rate for good, and until an interval without marks this share more. A rate says how fast a queue grows
+ * and not how long it is: what is taken for good goes on when the queue has drained, and what drains it must not.
+ */
+const LASTING_SHARE = 1 / 4
+const DRAIN_SHARE = 1 / 10
+/** Of what a marked interval takes, growth gives back so much at most: marks without end bring any rate down, however small beside the step. */
+const GIVEN_BACK_MOST = 3 / 4
+/**
+ * A rate up to this, kbit/s, grows by --cc-dctcp-step, a higher one by more, in proportion to its root (binomial congestion control, INFOCOM 2001,
+ * with k = -1/2 and l = 1): one step serves two flows and two thousand.
+ */
+const STEP_UP_TO_KBPS = 10_000
 
 class DctcpRate extends RateControl {
   private readonly config: DctcpConfig
@@ -59,8 +73,22 @@ class DctcpRate extends RateControl {
 
   /** Something was marked: an end to doubling, and as soon as alpha is known the rate is reduced by it. */
   private reduce(flow: Flow, isEstimated: boolean): void {
-    this.set(flow, isEstimated ? this.kbps * this.marks.remainder : this.kbps)
+    const isDoubling = this.kbps < this.thresholdKbps
+    if (!isEstimated) this.set(flow, this.kbps)
+    else if (isDoubling) this.set(flow, this.kbps * this.marks.remainder)
+    else this.set(flow, this.kbps - this.netReduction(flow))
     this.thresholdKbps = Math.min(this.thresholdKbps, this.kbps)
+    if (isEstimated) this.ease(flow, DRAIN_SHARE)
+  }
+
+  /**
+   * What a marked interval takes from the rate. Growth goes on in it, as in the fluid model of DCTCP (SIGMETRICS 2011): if it did not, a flow that
+   * chance gives more marks would lose twice, and of thousands with less than a packet in an interval the lowest would stay lowest.
+   */
+  private netReduction({ isLimited }: Flow): number {
+    const reduction = this.kbps * this.marks.alpha * LASTING_SHARE
+    const isGrowing = isLimited && this.config.mimd === null
+    return isGrowing ? reduction - Math.min(this.step(this.kbps), reduction * GIVEN_BACK_MOST) : reduction
   }
 
   private grown(): number {
@@ -74,8 +102,12 @@ class DctcpRate extends RateControl {
   }
 
   private increase(kbps: number): number {
-    const { stepKbps } = this.config
-    return this.queue.quietIntervals > HYPER_INTERVALS ? Math.max(stepKbps, kbps * HYPER_SHARE) : stepKbps
+    const step = this.step(kbps)
+    return this.queue.quietIntervals > HYPER_INTERVALS ? Math.max(step, kbps * HYPER_SHARE) : step
+  }
+
+  private step(kbps: number): number {
+    return this.config.stepKbps * Math.sqrt(Math.max(kbps / STEP_UP_TO_KBPS, 1))
   }
 }
 

@@ -45,6 +45,11 @@ export abstract class RateControl implements FlowControl {
       : windowOf(flow.rateKbps === 0 ? Math.max(this.kbps, this.achieved.kbps) : this.kbps, flow)
   }
 
+  /** Until the next `set` the flow sends at `share` less than its rate; the window stays. */
+  protected ease(flow: Flow, share: number): void {
+    if (flow.rateKbps > 0) flow.rateKbps = Math.max(Math.round(this.kbps * (1 - share)), Math.round(this.bounds.minKbps), 1)
+  }
+
   /**
    * Something is lost: half the rate, as conventional TCP has half the window (RFC 8257, 3.5; RFC 5681, 3.1, equation 4). Returns
    * ssthresh: the window of that rate, or half of what is in flight where that is less.

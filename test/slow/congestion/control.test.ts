@@ -178,7 +178,7 @@ describe('what the worker is told', () => {
     const owed = flow.open.host.work().filter(({ type, first }) => type === TO_FAST_FLOW_FLAGS && (first & FLAG_CWR_OWED) !== 0)
     expect([owed.length, flow.rateKbps]).toEqual([1, 100_000])
     flow.open.host.advance(2050)
-    expect(flow.rateKbps).toBe(75_000)
+    expect(flow.rateKbps).toBe(75_000 * 0.9)
   })
 
   it('--tcp-rtt-init -> the interval before there is a measurement', () => {
