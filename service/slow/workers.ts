@@ -127,7 +127,7 @@ export class WorkerChannel {
 
   /** The command of its kind that waits. One to an earlier generation of the flow is for another connection. */
   private queued(type: number, flow: number, gen: number): Command | null {
-    if (this.waiting.length === 0) return null
+    if (this.waiting.length === 0 && this.held.size === 0) return null
     const command = this.waitingFlows.get(keyOf(type, flow))
     return command !== undefined && command.gen === gen ? command : null
   }

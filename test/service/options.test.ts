@@ -21,7 +21,7 @@ describe('options: defaults', () => {
     fpCoresMax: 1, fpNoInts: false, fpNoXsumoffload: false, fpNoAutoscale: false, fpNoHugepages: false, fpVlanStrip: false,
     tcpRttInit: 50, tcpLinkBw: 10, tcpHandshakeTimeout: 10_000, tcpHandshakeRetries: 14, tcpEcn: 'auto',
     cc: 'dctcp-rate', ccControlInterval: 2, ccControlGranularity: 50, ccRexmitInts: 4,
-    ccDctcpWeight: 0.0625, ccDctcpInit: null, ccDctcpStep: 2_000, ccDctcpMimd: null, ccDctcpMin: 1_000, ccDctcpMinpkts: 1,
+    ccDctcpWeight: 0.0625, ccDctcpInit: null, ccDctcpStep: 500, ccDctcpMimd: null, ccDctcpMin: 1_000, ccDctcpMinpkts: 1,
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,

@@ -20,7 +20,7 @@ describe('scale: options', () => {
     [['0'], '"0": want a number of workers from 1 to 16, or auto'],
     [['17'], '"17": want a number of workers from 1 to 16, or auto'],
     [['two'], '"two": want a number of workers from 1 to 16, or auto'],
-    [['1', '2'], 'unexpected argument: all options start with --; see tas scale --help'],
+    [['1', '2'], 'unexpected argument; see tas scale --help'],
     [['--bogus'], '--bogus: unknown option; see tas scale --help'],
     [['--socket='], '--socket: "": want a path, as in /run/tas.sock'],
   ])('%j -> %s', (argv, message) => {

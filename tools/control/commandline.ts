@@ -1,4 +1,4 @@
-/** What the command lines of `tas stat`, `tas state` and `tas trace` have in common. */
+/** What the command lines of `tas stat`, `tas scale`, `tas state` and `tas trace` have in common. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { DEFAULT_SOCKET } from '../../lib/memif/index.js'
 
@@ -39,12 +39,14 @@ export function toolCommand(name: string, description: string, env: Environment)
 /** Commander's complaint in the form of the service's: the option first. */
 function complaint(name: string, { code, message }: CommanderError): string {
   const option = /'(--?[^' =]*)/.exec(message)?.[1] ?? ''
-  const [, value, wish] = /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
+  // Of an argument of its own, or of an option's.
+  const [, value, wish] = /value '(.*)' is invalid for argument '[^']*'\. (.*)/s.exec(message)
+    ?? /argument '(.*)' is invalid\. (.*)/s.exec(message) ?? []
   switch (code) {
     case 'commander.unknownOption': return `${option}: unknown option; see ${name} --help`
     case 'commander.optionMissingArgument': return `${option}: value is missing; see ${name} --help`
-    case 'commander.invalidArgument': return `${option}: ${JSON.stringify(value)}: ${wish}`
-    case 'commander.excessArguments': return `unexpected argument: all options start with --; see ${name} --help`
+    case 'commander.invalidArgument': return `${option === '' ? '' : `${option}: `}${JSON.stringify(value)}: ${wish}`
+    case 'commander.excessArguments': return `unexpected argument; see ${name} --help`
     default: return message.replace(/^error: /, '')
   }
 }
