@@ -81,14 +81,18 @@ class HelpCall {
 function busy(worker: Worker, clock: Clock): boolean {
   clock.tick()
   let passes = 0
-  while (passes < BUSY_PASSES && worker.pass(clock.us32, clock.ms32) > 0 && !worker.stopped) {
-    const start = clock.us32
-    passes++
-    clock.tick()
-    // In each pass: others look at it every two milliseconds.
-    worker.count(counters.BUSY_US, (clock.us32 - start) | 0)
-  }
+  while (passes < BUSY_PASSES && busyPass(worker, clock) && !worker.stopped) passes++
   return passes > 0
+}
+
+/** A pass at the time that the clock shows. Returns whether there was something to do; then the clock has gone on, and the time counts as busy. */
+function busyPass(worker: Worker, clock: Clock): boolean {
+  const start = clock.us32
+  if (worker.pass(start, clock.ms32) === 0) return false
+  clock.tick()
+  // In each pass: others look at it every two milliseconds.
+  worker.count(counters.BUSY_US, (clock.us32 - start) | 0)
+  return true
 }
 
 /** Spins until there is something to do (true) or spinning pays no longer (false). */
@@ -100,7 +104,7 @@ function spin(worker: Worker, policy: SpinPolicy, clock: Clock): boolean {
     const tookUs = yieldCpu()
     clock.tick()
     turns++
-    if (worker.pass(clock.us32, clock.ms32) > 0) {
+    if (busyPass(worker, clock)) {
       policy.end(nowUs(), true)
       worker.count(counters.SPINS, turns)
       return true
