@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Paint } from '../../tools/control/terminal.js'
 import { formatScale, formatScaleJson } from '../../tools/scale/format.js'
 import { parseScaleOptions } from '../../tools/scale/options.js'
 
@@ -6,6 +7,8 @@ const STATE = {
   op: 'scale', auto: false, active: 2,
   workers: [{ groups: 64, flows: 1234, load: 0.956 }, { groups: 64, flows: 9, load: 0.1 }, { groups: 0, flows: 0, load: 0 }],
 } as const
+
+const PLAIN: Paint = { heading: (text) => text, dim: (text) => text }
 
 describe('scale: options', () => {
   it.each([
@@ -30,15 +33,15 @@ describe('scale: options', () => {
 
 describe('scale: output', () => {
   it('text -> a line for each worker, numbers below each other', () => {
-    expect(formatScale(STATE)).toBe([
+    expect(formatScale(STATE, PLAIN)).toBe([
       '2 of 3 workers in use, set by hand',
-      '  worker  groups  flows  load',
-      '       0      64  1,234  96 %',
-      '       1      64      9  10 %',
-      '       2       0      0   0 %',
+      'worker  groups  flows  load %',
+      '     0      64  1,234      96',
+      '     1      64      9      10',
+      '     2       0      0       0',
       '',
     ].join('\n'))
-    expect(formatScale({ ...STATE, auto: true })).toMatch(/^2 of 3 workers in use, by load\n/)
+    expect(formatScale({ ...STATE, auto: true }, PLAIN)).toMatch(/^2 of 3 workers in use, by load\n/)
   })
 
   it('JSON -> one line with everything', () => {

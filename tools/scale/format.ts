@@ -1,17 +1,21 @@
 /** Workers as text for people and as JSON for machines. */
 import type { ScaleMessage } from '../../lib/memif/index.js'
+import { tableLines, type Column, type Paint } from '../control/terminal.js'
 
-const HEADINGS = ['worker', 'groups', 'flows', 'load']
+type Row = ScaleMessage['workers'][number] & { readonly worker: number }
+
+const COLUMNS: readonly Column<Row>[] = [
+  ['worker', ({ worker }) => worker],
+  ['groups', ({ groups }) => groups],
+  ['flows', ({ flows }) => flows],
+  ['load %', ({ load }) => Math.round(load * 100)],
+]
 
 /** A line that says how many are used, and one for each worker. */
-export function formatScale({ auto, active, workers }: ScaleMessage): string {
-  const cells = workers.map(({ groups, flows, load }, worker) => [
-    String(worker), String(groups), flows.toLocaleString('en-US'), `${Math.round(load * 100)} %`,
-  ])
-  const widths = HEADINGS.map((heading, column) => Math.max(heading.length, ...cells.map((row) => row[column].length)))
-  const lines = [HEADINGS, ...cells].map((row) => `  ${row.map((cell, column) => cell.padStart(widths[column])).join('  ')}`)
+export function formatScale({ auto, active, workers }: ScaleMessage, paint: Paint): string {
   const how = auto ? 'by load' : 'set by hand'
-  return `${[`${active} of ${workers.length} workers in use, ${how}`, ...lines].join('\n')}\n`
+  const rows = workers.map((row, worker) => ({ ...row, worker }))
+  return `${[`${active} of ${workers.length} workers in use, ${how}`, ...tableLines(COLUMNS, rows, paint)].join('\n')}\n`
 }
 
 /** One line of JSON. */

@@ -4,6 +4,7 @@ import type { ScaleMessage } from '../../lib/memif/index.js'
 import { withService } from '../control/client.js'
 import type { Environment } from '../control/commandline.js'
 import { runTool } from '../control/run.js'
+import { terminalPaint } from '../control/terminal.js'
 import { formatScale, formatScaleJson } from './format.js'
 import { parseScaleOptions, type ScaleOptions } from './options.js'
 
@@ -23,7 +24,7 @@ async function scale({ socket, json, workers }: ScaleOptions): Promise<string> {
   const request = workers === undefined ? { op: 'scale' as const } : { op: 'scale' as const, workers }
   const { message } = await withService(resolve(socket), (client) => client.ask(request))
   if (!isScale(message)) throw new Error("the service answers in another way; use the service's own tas command")
-  return json ? formatScaleJson(message) : formatScale(message)
+  return json ? formatScaleJson(message) : formatScale(message, terminalPaint())
 }
 
 /** Runs `tas scale` with its own arguments. Returns the exit code. */
