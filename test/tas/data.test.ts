@@ -1,7 +1,18 @@
 import { expect, test, vi } from 'vitest'
 import { AS_HANDLE, BUMP_FIN, BUMP_URGENT, BUMP_URGENT_SHIFT, doorbellWord, EVENT_RX_CLOSED, EVENT_TX_CLOSED, REQ_CONN_OPEN, RingConsumer } from '../../lib/memif/index.js'
-import { CONN_RECEIVED, CONN_SENDBUF } from '../../lib/tas/index.js'
-import { FakeService } from './fakeservice.js'
+import { CONN_RECEIVED, CONN_SENDBUF, type Connection } from '../../lib/tas/index.js'
+import { FakeService, type FakeFlow } from './fakeservice.js'
+
+/** A connection to whose receive buffer of 64 bytes 8 have come, of which the last 4 stand at its front. */
+function acrossTheEnd(): { service: FakeService; connection: Connection; flow: FakeFlow } {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  service.receive(flow, 'x'.repeat(60))
+  service.poll()
+  connection.rxDone(60)
+  service.receive(flow, 'abcdefgh')
+  return { service, connection, flow }
+}
 
 test('receive: data -> one event, a view of the receive buffer', () => {
   const service = new FakeService()
@@ -25,12 +36,7 @@ test('receive: several reports before a poll -> one event', () => {
 })
 
 test('receive: across the end of the buffer and of sequence space -> two parts', () => {
-  const service = new FakeService()
-  const { connection, flow } = service.connect()
-  service.receive(flow, 'x'.repeat(60))
-  service.poll()
-  connection.rxDone(60)
-  service.receive(flow, 'abcdefgh')
+  const { service, flow } = acrossTheEnd()
   expect(service.poll()).toEqual(['CONN_RECEIVED abcdefgh'])
   expect(service.events[0]).toMatchObject({ offset: 60, length: 4, length2: 4 })
   expect(service.bumps()).toEqual([{ flow: flow.flow, gen: 7, flags: 0, rcvRead: flow.rxBase + 60, sndEnd: flow.txBase }])
@@ -58,12 +64,7 @@ test('rxDone: more than was reported -> EINVAL', () => {
 })
 
 test('peek: part of what came, across the end of the buffer -> copied to the place asked for, still there', () => {
-  const service = new FakeService()
-  const { connection, flow } = service.connect()
-  service.receive(flow, 'x'.repeat(60))
-  service.poll()
-  connection.rxDone(60)
-  service.receive(flow, 'abcdefgh')
+  const { service, connection } = acrossTheEnd()
   service.poll()
   const target = Buffer.from('------------')
   expect(connection.peek(target, 2, 6)).toBe(6)
