@@ -11,6 +11,8 @@ import { killWorker, workerBack } from './worker.js'
 
 const BULK_BYTES = 8 << 20
 const PAIRS = 8
+/** Of the number of workers, under traffic: four times round. */
+const CHANGES = 12
 const TAP = 'tas-tap2'
 
 interface Scaled {
@@ -85,11 +87,18 @@ describeHosts('workers scaled by hand under load', { tasArgs: ['--fp-cores-max=3
   test('bulk both ways, the number changes all the time -> every byte right, flows have moved, nothing left', async () => {
     const random = testRandom()
     const pairs = await openPairs(hosts())
-    let done = false
-    const traffic = bulk(hosts(), pairs, BULK_BYTES, random).finally(() => { done = true })
-    for (let count = 1; !done; count = count % 3 + 1) {
-      const scaled = await scale(hosts(), String(count))
-      expect([scaled.auto, scaled.active, scaled.workers.map(({ groups }) => groups > 0)]).toEqual([false, count, [true, count > 1, count > 2]])
+    let changesLeft = CHANGES
+    const traffic = (async () => {
+      do await bulk(hosts(), pairs, BULK_BYTES, random)
+      while (changesLeft > 0)
+    })()
+    try {
+      for (let count = 1; changesLeft > 0; count = count % 3 + 1, changesLeft--) {
+        const scaled = await scale(hosts(), String(count))
+        expect([scaled.auto, scaled.active, scaled.workers.map(({ groups }) => groups > 0)]).toEqual([false, count, [true, count > 1, count > 2]])
+      }
+    } finally {
+      changesLeft = 0
     }
     await traffic
     for (const pair of pairs) await echoRandomSizes(hosts(), pair, random)

@@ -42,7 +42,7 @@ async function buildNative() {
 }
 
 async function compileTypeScript() {
-  const hash = hashOf([...TYPESCRIPT_SOURCES, 'package-lock.json', 'tools/setup/build.mjs'], /\.ts$/)
+  const hash = hashOf([...TYPESCRIPT_SOURCES, 'package-lock.json', 'tools/setup/build.mjs', 'tools/setup/constants.mjs'], /\.ts$/)
   const isThere = existsSync(join(root, 'dist', 'service', 'main.js'))
   if (isThere && isStamped('typescript', hash)) return
   await step('compiling TypeScript', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
@@ -51,8 +51,8 @@ async function compileTypeScript() {
 }
 
 /**
- * Programs whose modules become one file, each: V8 loads an imported constant from memory every time it is used,
- * esbuild writes its value in its place (docs/decisions/0007).
+ * Programs whose modules become one file, each, with the values of constants where they are used: V8 loads a module's
+ * constant from memory every time (docs/decisions/0007).
  */
 const BUNDLED = ['service/fastprocess.js', 'bench/step.js']
 /** The same for the package's entries, which share a file: a program may import several, and each class is to be there once. */
@@ -60,16 +60,19 @@ const ENTRIES = ['lib/tas/index.js', 'lib/embedded/index.js']
 const SHARED = 'shared-'
 
 async function bundle() {
-  const dist = join(root, 'dist')
+  const lib = join(root, 'dist', 'lib')
+  const shared = () => readdirSync(lib).filter(name => name.startsWith(SHARED) && name.endsWith('.js'))
   // Their names have a hash of what is in them, so that old ones would stay.
-  for (const name of readdirSync(join(dist, 'lib'))) if (name.startsWith(SHARED)) rmSync(join(dist, 'lib', name))
+  for (const name of shared()) for (const file of [name, `${name}.map`]) rmSync(join(lib, file), { force: true })
   await esbuild('bundling the worker', BUNDLED)
   await esbuild('bundling the library', ENTRIES, '--splitting', `--chunk-names=lib/${SHARED}[hash]`)
+  const bundles = [...BUNDLED, ...ENTRIES, ...shared().map(name => `lib/${name}`)].map(path => join('dist', path))
+  await step('writing constants into the bundles', process.execPath, [join('tools', 'setup', 'constants.mjs'), ...bundles])
 }
 
 function esbuild(title, entries, ...options) {
   return step(title, join(root, 'node_modules', 'esbuild', 'bin', 'esbuild'), [...entries.map(path => join('dist', path)), ...options,
-    '--bundle', '--packages=external', '--minify-syntax', '--platform=node', '--format=esm', '--sourcemap', '--allow-overwrite',
+    '--bundle', '--packages=external', '--platform=node', '--format=esm', '--sourcemap', '--allow-overwrite',
     '--log-level=warning', '--outbase=dist', '--outdir=dist'])
 }
 
