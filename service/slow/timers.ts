@@ -2,9 +2,11 @@
  * Timers as a heap over deadlines: set, cancel and expiry cost O(log n). Timers with the same deadline fire in the order in which they were
  * set, so a simulation replays exactly.
  *
- *                0                 each node has WIDTH children, which lie side by side: what is compared stands in two arrays of
- *      1       2       3    4      numbers, so that a walk through tens of thousands of timers does not touch each one it passes
+ *                0                 each node has WIDTH children, which lie side by side. A walk through tens of thousands of timers
+ *      1       2       3    4      touches none that it passes: all it needs stands in arrays of numbers
  *   5 6 7 8  9 ...
+ *
+ *   by place:  deadline, order, number of the timer          by number:  place, timer
  */
 
 const WIDTH_LOG2 = 2
@@ -15,8 +17,8 @@ const CAPACITY_MIN = 64
 export class Timer {
   /** Absolute time in microseconds. */
   deadlineUs = 0
-  /** Place in the heap, -1 while not set. */
-  place = -1
+  /** Its number while it is set, -1 otherwise. */
+  number = -1
   readonly fire: () => void
 
   constructor(fire: () => void) {
@@ -24,44 +26,46 @@ export class Timer {
   }
 
   get isSet(): boolean {
-    return this.place >= 0
+    return this.number >= 0
   }
 }
 
 export class Timers {
-  private readonly heap: Timer[] = []
-  /** For each place: deadline, and the number of the call that set it. */
+  /** Timers that are set. */
+  size = 0
+  /** For each place of the heap: deadline, the number of the call that set it, and the timer's number. */
   private deadlines = new Float64Array(CAPACITY_MIN)
   private orders = new Float64Array(CAPACITY_MIN)
+  private numbers = new Int32Array(CAPACITY_MIN)
+  /** For each number: its place and its timer, null while it is free. */
+  private places = new Int32Array(CAPACITY_MIN)
+  private readonly timers: (Timer | null)[] = []
+  private readonly free: number[] = []
   private order = 0
 
   /** Sets `timer` to fire at `deadlineUs`, whether or not it was set before. */
   set(timer: Timer, deadlineUs: number): void {
     timer.deadlineUs = deadlineUs
-    if (timer.place < 0) {
-      timer.place = this.heap.length
-      if (timer.place === this.deadlines.length) this.grow()
-      this.heap.push(timer)
-    }
-    this.settle(timer, timer.place, deadlineUs, this.order++)
+    if (timer.number < 0) this.enter(timer)
+    this.settle(timer.number, this.places[timer.number], deadlineUs, this.order++)
   }
 
   /** Takes `timer` out if there is one and it is set. */
   cancel(timer: Timer | null | undefined): void {
     if (!timer?.isSet) return
-    const place = timer.place
-    timer.place = -1
-    const last = this.heap.pop() as Timer // the heap holds at least `timer`
-    if (last === timer) return
-    const from = this.heap.length
-    this.settle(last, place, this.deadlines[from], this.orders[from])
+    const { number } = timer
+    timer.number = -1
+    this.timers[number] = null
+    this.free.push(number)
+    const last = --this.size
+    if (this.numbers[last] !== number) this.settle(this.numbers[last], this.places[number], this.deadlines[last], this.orders[last])
   }
 
   /** Fires at most `limit` timers that are due. Returns how many. */
   run(nowUs: number, limit: number): number {
     let fired = 0
-    while (fired < limit && this.heap.length > 0 && this.deadlines[0] <= nowUs) {
-      const timer = this.heap[0]
+    while (fired < limit && this.size > 0 && this.deadlines[0] <= nowUs) {
+      const timer = this.timers[this.numbers[0]] as Timer // whose number is in the heap
       this.cancel(timer)
       timer.fire()
       fired++
@@ -71,30 +75,39 @@ export class Timers {
 
   /** The earliest deadline, Infinity if no timer is set. */
   nextDeadlineUs(): number {
-    return this.heap.length > 0 ? this.deadlines[0] : Infinity
+    return this.size > 0 ? this.deadlines[0] : Infinity
   }
 
-  /** Timers that are set. */
-  get size(): number {
-    return this.heap.length
+  /** Gives `timer` a number, and the place behind all others. */
+  private enter(timer: Timer): void {
+    const number = this.free.pop() ?? this.timers.length
+    if (number === this.places.length) this.grow()
+    this.timers[number] = timer
+    timer.number = number
+    this.places[number] = this.size++
   }
 
   private grow(): void {
-    const { deadlines, orders } = this
-    this.deadlines = new Float64Array(2 * deadlines.length)
-    this.orders = new Float64Array(2 * orders.length)
+    const { deadlines, numbers, orders, places } = this
+    const capacity = 2 * places.length
+    this.deadlines = new Float64Array(capacity)
+    this.orders = new Float64Array(capacity)
+    this.numbers = new Int32Array(capacity)
+    this.places = new Int32Array(capacity)
     this.deadlines.set(deadlines)
     this.orders.set(orders)
+    this.numbers.set(numbers)
+    this.places.set(places)
   }
 
-  /** `place` is free, and `timer` goes there, or to where those before and behind it leave a place. */
-  private settle(timer: Timer, place: number, deadlineUs: number, order: number): void {
+  /** `place` is free, and timer `number` goes there, or to where those before and behind it leave a place. */
+  private settle(number: number, place: number, deadlineUs: number, order: number): void {
     let at = this.rise(place, deadlineUs, order)
     if (at === place) at = this.sink(place, deadlineUs, order)
-    this.heap[at] = timer
+    this.numbers[at] = number
     this.deadlines[at] = deadlineUs
     this.orders[at] = order
-    timer.place = at
+    this.places[number] = at
   }
 
   private rise(place: number, deadlineUs: number, order: number): number {
@@ -123,7 +136,7 @@ export class Timers {
   private firstOfChildren(at: number): number {
     const { deadlines, orders } = this
     const begin = at * WIDTH + 1
-    const end = Math.min(begin + WIDTH, this.heap.length)
+    const end = Math.min(begin + WIDTH, this.size)
     if (begin >= end) return -1
     let first = begin
     for (let child = begin + 1; child < end; child++) {
@@ -133,10 +146,10 @@ export class Timers {
   }
 
   private move(from: number, to: number): void {
-    const timer = this.heap[from]
-    this.heap[to] = timer
+    const number = this.numbers[from]
+    this.numbers[to] = number
     this.deadlines[to] = this.deadlines[from]
     this.orders[to] = this.orders[from]
-    timer.place = to
+    this.places[number] = to
   }
 }
