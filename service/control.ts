@@ -30,7 +30,7 @@ import type { TraceMemory } from './trace.js'
 /** The slow path's registry of applications. */
 export interface AppRegistry {
   /** Takes an application in and returns its id. Throws Error with `code` if there is no room. */
-  addApp(region: Region, name: string, pid: number): number
+  addApp(region: Region, owner: { readonly name: string; readonly pid: number; readonly uid: number }): number
   /** Gives the application one more context, woken by `wake`. Returns the context id. Throws Error if there is no room. */
   addContext(app: number, wake: Wakeable): number
   /** Resets its connections and closes its listeners. Its region is not touched any more. */
@@ -275,7 +275,7 @@ export class ControlServer {
     const { system, apps, regionBytes, workers, welcomeFds } = this.env
     const region = system.createRegion('tas-app', regionBytes)
     client.region = region
-    client.app = apps.addApp(region, name, client.peer.pid)
+    client.app = apps.addApp(region, { name, pid: client.peer.pid, uid: client.peer.uid })
     this.env.log.info({ app: client.app, name, ...client.peer }, 'application connected')
     this.env.changed()
     const welcome = { op: 'welcome' as const, version: LAYOUT_VERSION, app: client.app, regionBytes, workers }

@@ -136,7 +136,7 @@ function networksOf({ ipAddr, ipRoute }: Options): Networks {
 function addProgram(stack: Stack, driver: LoopDriver, options: Options, regions: Regions, log: Log, undo: UndoStack): EmbeddedLink {
   const region = createRegion('tas-app', appRegionShape(options, WORKERS).regionBytes)
   undo.add('the program\'s region', () => closeFd(region.fd))
-  const app = stack.slow.apps.addApp(region, `pid ${process.pid}`, process.pid)
+  const app = stack.slow.apps.addApp(region, { name: `pid ${process.pid}`, pid: process.pid, uid: process.getuid?.() ?? 0 })
   undo.add('the program\'s mapping', () => unmap(regions, app, region))
   return new EmbeddedLink({ stack, driver, region: region.buffer, app, networks: networksOf(options), closed: () => undo.run(log) })
 }

@@ -66,9 +66,10 @@ function choosePort(stack: Stack, ip: number): number {
  * worker gets the flow. EV_LISTEN_NEWCONN, if the listener is not silent, always comes before EV_LISTEN_ACCEPT.
  */
 export function establishAccepted(stack: Stack, connection: Connection): void {
-  const { listener } = connection
-  if (listener === null) return
-  listener.halfOpen.remove(connection.inQueue)
+  if (connection.listener === null) return
+  connection.listener.halfOpen.remove(connection.inQueue)
+  const listener = takerOf(stack, connection.listener)
+  connection.listener = listener
   stack.connections.setState(connection, 'ESTABLISHED')
   stack.stats.add('connectionsAccepted')
   announce(listener, connection)
@@ -82,6 +83,12 @@ export function establishAccepted(stack: Stack, connection: Connection): void {
   }
 }
 
+/** Who takes a connection of `listener`: it does, unless nobody waits in its accept and somebody does in that of one that shares its port. */
+function takerOf(stack: Stack, listener: Listener): Listener {
+  if (listener.accepts.length > 0) return listener
+  return stack.listeners.sharing(listener).find(({ accepts }) => accepts.length > 0) ?? listener
+}
+
 function announce({ context, handle, isSilent }: Listener, { remoteIp, localIp, remotePort, localPort }: Connection): void {
   if (isSilent) return
   const event = new AppEvent(EV_LISTEN_NEWCONN, handle)
@@ -91,15 +98,30 @@ function announce({ context, handle, isSilent }: Listener, { remoteIp, localIp, 
   context.send(event)
 }
 
-/** A handle waits in accept: it gets the connection that has waited longest, now or later. */
+/**
+ * A handle waits in accept: it gets the connection that has waited longest, now or later. Where none waits, one of a listener that shares the
+ * port: an idle context takes over from a busy one.
+ */
 export function acceptNext(stack: Stack, listener: Listener, context: AppContext, handle: number): void {
-  const connection = listener.waiting.first
+  const connection = listener.waiting.first ?? takeOver(stack, listener)
   if (connection === null) {
     listener.accepts.push({ context, handle })
     context.accepting.set(handle, listener)
     return
   }
   if (give(stack, connection, context, handle) !== CONTEXT_NONE) setContext(stack, connection, context)
+}
+
+/** A connection that waits in another listener of the port, which from now on is `listener`'s; null if there is none. */
+function takeOver(stack: Stack, listener: Listener): Connection | null {
+  const busy = stack.listeners.sharing(listener).find(({ waiting }) => waiting.first !== null)
+  const connection = busy?.waiting.first ?? null
+  if (connection === null) return null
+  busy?.waiting.remove(connection.inQueue)
+  connection.listener = listener
+  listener.waiting.add(connection.inQueue)
+  announce(listener, connection)
+  return connection
 }
 
 /** Gives `connection` to the application. Returns the context id for its flow. */

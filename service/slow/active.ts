@@ -80,7 +80,12 @@ function choosePort(stack: Stack, tuple: FourTuple): number {
   // A connection to itself (RFC 9293, 3.5, figure 8) is for those who ask for it by naming both ports.
   const isItself = (port: number): boolean => localIp === remoteIp && port === remotePort
   const isGood = (port: number): boolean => !isItself(port) && !stack.listeners.hasPort(port) && isFree(port)
-  return stack.ports.choose(localIp, remoteIp, remotePort, isGood)
+  const choose = (isWanted: (port: number) => boolean): number => stack.ports.choose(localIp, remoteIp, remotePort, isWanted)
+  if (stack.steering.active === 1) return choose(isGood)
+  // The port decides which worker the answers come to.
+  const worker = stack.steering.nextWorker()
+  const port = choose((localPort) => stack.steering.workerOf({ ...tuple, localPort }) === worker && isGood(localPort))
+  return port >= 0 ? port : choose(isGood)
 }
 
 function onResolved(stack: Stack, connection: Connection, found: boolean): void {

@@ -125,11 +125,20 @@ export class AppContext {
   }
 }
 
+/** Whose application it is: the name that it gives itself, and its process and user as the kernel says them. */
+export interface AppOwner {
+  readonly name: string
+  readonly pid: number
+  readonly uid: number
+}
+
 /** One application. */
 export class App {
   readonly id: number
   readonly name: string
   readonly pid: number
+  /** The user whose process it is. */
+  readonly uid: number
   readonly region: AppRegion
   readonly shape: AppRegionShape
   readonly words: Int32Array
@@ -147,10 +156,11 @@ export class App {
   private readonly pages: FreePages
   private readonly stats: Stats
 
-  constructor(id: number, name: string, pid: number, region: AppRegion, shape: AppRegionShape, stats: Stats, pages: FreePagesEnv) {
+  constructor(id: number, { name, pid, uid }: AppOwner, region: AppRegion, shape: AppRegionShape, stats: Stats, pages: FreePagesEnv) {
     this.id = id
     this.name = name
     this.pid = pid
+    this.uid = uid
     this.region = region
     this.shape = shape
     this.stats = stats

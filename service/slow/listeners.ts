@@ -7,6 +7,7 @@ import { EADDRINUSE } from './errno.js'
 
 /** Largest backlog that is honoured; a larger one is cut. */
 const BACKLOG_MAX = 65_535
+const NOBODY: readonly Listener[] = []
 
 export interface ListenAddress {
   /** 0 for any of our addresses. */
@@ -61,8 +62,9 @@ export class Listeners {
   private readonly byPort = new Map<number, Listener[]>()
 
   /**
-   * Enters `listener`. Returns 0, or EADDRINUSE unless all listeners of the same address share it. One address beside
-   * all of them (0) is the same as well, unless it is one application's: it would take another's connections away.
+   * Enters `listener`. Returns 0, or EADDRINUSE unless all listeners of the same address share it, and are one user's: a port could be
+   * stolen otherwise (socket(7), SO_REUSEPORT). One address beside all of them (0) is the same as well, unless it is one application's: it
+   * would take another's connections away.
    */
   add(listener: Listener): number {
     const { ip, port } = listener.address
@@ -70,7 +72,7 @@ export class Listeners {
     const rivals = others.filter(({ app, address }) => {
       return address.ip === ip || (app !== listener.app && (address.ip === 0 || ip === 0))
     })
-    if (rivals.some((other) => !other.isShared || !listener.isShared)) return EADDRINUSE
+    if (rivals.some((other) => !other.isShared || !listener.isShared || other.app.uid !== listener.app.uid)) return EADDRINUSE
     this.byPort.set(port, [...others, listener])
     return 0
   }
@@ -94,6 +96,14 @@ export class Listeners {
     const matching = exact.length > 0 ? exact : all.filter((listener) => listener.address.ip === 0)
     if (matching.length <= 1) return matching[0] ?? null
     return matching[(hash() >>> 0) % matching.length]
+  }
+
+  /** Other listeners of the same application at the same address: whose connections `listener` may have. Buffers are the application's. */
+  sharing(listener: Listener): readonly Listener[] {
+    const { address, app, isShared } = listener
+    const all = this.byPort.get(address.port)
+    if (!isShared || all === undefined || all.length === 1) return NOBODY
+    return all.filter((other) => other !== listener && other.app === app && other.address.ip === address.ip)
   }
 
   /** Whether any listener uses `port`. */

@@ -4,7 +4,7 @@ import {
   TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, writeAppRegionHeader, type Wakeable,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
-import { App, AppContext } from './app.js'
+import { App, AppContext, type AppOwner } from './app.js'
 import type { Connection } from './connection.js'
 import { leastBufferBytes } from './buffersize.js'
 import { abortHandshake } from './handshakeend.js'
@@ -43,7 +43,7 @@ export class AppRegistry {
    * Takes a new application in: writes its region's header, hands the region to all workers. The region is all
    * zeros and a whole number of pages. Returns its id. Throws RegistryError.
    */
-  addApp(region: AppRegion, name: string, pid: number): number {
+  addApp(region: AppRegion, owner: AppOwner): number {
     const stack = this.stack()
     const { config, workers } = stack
     const { kinBytes, koutBytes, fastEntries } = config
@@ -55,7 +55,7 @@ export class AppRegistry {
       throw new RegistryError('EINVAL', `region of ${regionBytes} bytes: whole pages, ${least} to ${most} bytes, are needed`)
     }
     const { discard } = stack
-    const app = new App(this.freeId(), name, pid, region, shape, stack.stats, {
+    const app = new App(this.freeId(), owner, region, shape, stack.stats, {
       timers: stack.timers, nowUs: () => stack.nowUs, discard: discard && ((from, len) => discard(region, from, len)),
     })
     writeAppRegionHeader(app.words, shape, config.appPollIntervalUs)

@@ -40,6 +40,7 @@ export class Steering {
   onFailure: () => void = () => undefined
   private readonly table: Uint8Array
   private readonly steer: SteerPort
+  private turn = 0
   private isSteering = false
   private isStale = false
   /** Frames come to the workers of the table that the port is still being told of. */
@@ -61,6 +62,12 @@ export class Steering {
   /** The worker that is to have the connection. */
   workerOf({ localIp, localPort, remoteIp, remotePort }: FourTuple): number {
     return this.table[flowGroup(localIp, localPort, remoteIp, remotePort)]
+  }
+
+  /** The worker that is to have the next connection of which we choose the port: each in turn. */
+  nextWorker(): number {
+    this.turn = (this.turn + 1) % this.active
+    return this.turn
   }
 
   /** Groups of each worker in use. */

@@ -79,7 +79,7 @@ export function memoryStack(options: MemoryStackOptions): MemoryStack {
     stack, port, counters,
     connect(driver, closed) {
       const region = new SharedArrayBuffer(REGION_BYTES)
-      const app = stack.slow.apps.addApp({ buffer: region, fd: -1 }, 'program', 1)
+      const app = stack.slow.apps.addApp({ buffer: region, fd: -1 }, { name: 'program', pid: 1, uid: 0 })
       const link = new EmbeddedLink({ stack, driver, region, app, networks: { addresses: [{ ip, prefix: 24 }], routes: [] }, closed })
       end = () => link.end()
       return Tas.attach(link)

@@ -85,7 +85,7 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
   return new ControlServer({
     system, log, listenFd: LISTEN, socketMode: 0o600, ownUid: 1000, regionBytes: 4096, workers: 1, welcomeFds: [7, 8, 9],
     apps: {
-      addApp: (_region, name, pid) => {
+      addApp: (_region, { name, pid }) => {
         calls.push(`add ${name} ${pid}`)
         return nextApp++
       },

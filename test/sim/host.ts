@@ -221,7 +221,7 @@ export class SimHost {
   ): { tases: readonly Tas[]; app: number; memory: SharedArrayBuffer } {
     const memory = new SharedArrayBuffer(this.shape.regionBytes)
     writeAppRegionHeader(new Int32Array(memory), this.shape)
-    const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, name, 1)
+    const app = this.slow.apps.addApp({ buffer: memory, fd: -1 }, { name, pid: 1, uid: 0 })
     let wakes = 0
     const tases = Array.from({ length: count }, () => Tas.attach(new LocalLink({
       ...count > 1 ? { application: `${name} ${app}` } : {},

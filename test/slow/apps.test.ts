@@ -13,6 +13,8 @@ import {
   accepted, CONNECTION, connecting, LISTENER, listening, PEER_ISS, scene, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
 } from './scenes.js'
 
+const X = { name: 'x', pid: 1, uid: 0 }
+
 describe('registration', () => {
   it('an application and its contexts -> workers get descriptors, then the message', () => {
     const host = new Host()
@@ -28,7 +30,7 @@ describe('registration', () => {
   it('a region too small, too large, not whole pages -> RegistryError EINVAL', () => {
     const { host } = scene()
     for (const bytes of [4096, (1 << 22) + 4096, (1 << 21) + 8]) {
-      expect(() => host.slow.apps.addApp({ buffer: new ArrayBuffer(bytes), fd: -1 }, 'x', 1)).toThrow(RegistryError)
+      expect(() => host.slow.apps.addApp({ buffer: new ArrayBuffer(bytes), fd: -1 }, X)).toThrow(RegistryError)
     }
     expect(() => host.slow.apps.addContext(200, { wake: () => undefined })).toThrow(/no application 200/)
   })
@@ -38,12 +40,12 @@ describe('registration', () => {
     for (let i = 1; i < CONTEXTS_MAX; i++) app.addContext()
     expect(() => app.addContext()).toThrow(/64 contexts/)
     const buffer = new ArrayBuffer(app.shape.regionBytes)
-    for (let i = 2; i < APPS_MAX; i++) host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1)
-    expect(() => host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1)).toThrow(/255 applications/)
+    for (let i = 2; i < APPS_MAX; i++) host.slow.apps.addApp({ buffer, fd: -1 }, X)
+    expect(() => host.slow.apps.addApp({ buffer, fd: -1 }, X)).toThrow(/255 applications/)
     host.slow.apps.removeApp(17)
-    expect(() => host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1)).toThrow(/255 applications/)
+    expect(() => host.slow.apps.addApp({ buffer, fd: -1 }, X)).toThrow(/255 applications/)
     host.work()
-    expect(host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1)).toBe(17)
+    expect(host.slow.apps.addApp({ buffer, fd: -1 }, X)).toBe(17)
   })
 })
 
@@ -220,10 +222,10 @@ describe('worker death', () => {
   /** Whether the id that was taken first is free: all others are. */
   function isFree(host: Host, id: number): boolean {
     const buffer = new ArrayBuffer(1 << 20)
-    const taken = Array.from({ length: APPS_MAX - 2 }, () => host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1))
+    const taken = Array.from({ length: APPS_MAX - 2 }, () => host.slow.apps.addApp({ buffer, fd: -1 }, X))
     if (taken.includes(id)) return true
     try {
-      return host.slow.apps.addApp({ buffer, fd: -1 }, 'x', 1) === id
+      return host.slow.apps.addApp({ buffer, fd: -1 }, X) === id
     } catch (error) {
       if (error instanceof RegistryError) return false
       throw error

@@ -159,4 +159,11 @@ describe('workers', () => {
     const added = host.workers.map((worker) => worker.read().map(({ type }) => type))
     expect([added[owner], added[1 - owner]]).toEqual([[TO_FAST_FLOW_ADD], []])
   })
+
+  it('three of them, ports of our choice -> answers come to each in turn', () => {
+    const { host, context } = scene({ workers: 3 }, 16)
+    for (let handle = 1; handle <= 9; handle++) context.request(REQ_CONN_OPEN, handle, { remoteIp: PEER_IP, ports: REMOTE_PORT << 16 })
+    const workers = host.sent().map(({ sourcePort }) => host.state.bytes[STATE_GROUPS_U8 + flowGroup(OUR_IP, sourcePort, PEER_IP, REMOTE_PORT)])
+    expect(workers).toEqual([1, 2, 0, 1, 2, 0, 1, 2, 0])
+  })
 })

@@ -173,14 +173,14 @@ export class Host {
     return commands
   }
 
-  addApp(buffers = 8): { id: number; context: FakeContext; addContext: () => FakeContext; shape: AppRegionShape } {
+  addApp(buffers = 8, uid = 0): { id: number; context: FakeContext; addContext: () => FakeContext; shape: AppRegionShape } {
     const { kinBytes, koutBytes, fastEntries } = this.config
     const base = { workers: this.workers.length, kinBytes, koutBytes, fastEntries, regionBytes: 0 }
     const start = regionStart(base)
     const { rxBufLen, txBufLen } = this.config.tcp
     const shape = { ...base, regionBytes: start + buffers * 2 ** log2Ceil(rxBufLen + txBufLen) }
     const buffer = new ArrayBuffer(shape.regionBytes)
-    const id = this.slow.apps.addApp({ buffer, fd: -1 }, 'test', 1)
+    const id = this.slow.apps.addApp({ buffer, fd: -1 }, { name: 'test', pid: 1, uid })
     const addContext = (): FakeContext => new FakeContext(this, id, buffer, shape)
     return { id, context: addContext(), addContext, shape }
   }

@@ -8,10 +8,18 @@ import {
   TCB_SND_WSCALE_U8, TCB_SRTT_US8, TCB_TS_RECENT, TCB_TX_BASE, TCB_TX_LOG2_U8, TO_FAST_FLOW_ADD, TO_FAST_FLOW_CONTEXT,
   TO_FAST_FLOW_REMOVE, TO_FAST_PACKET,
 } from '../../lib/memif/index.js'
-import { Host, LISTEN_PORT, OUR_IP, PEER_IP, PEER_PORT, RX_BUF, segmentFrame } from './harness.js'
+import { type FakeContext, Host, LISTEN_PORT, OUR_IP, PEER_IP, PEER_PORT, RX_BUF, segmentFrame } from './harness.js'
 import {
   accepted, LISTENER, listening, PEER_ISS, PEER_OPTIONS, scene, shakeHands, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN,
 } from './scenes.js'
+
+/** Two contexts of an application that share port 80. */
+function sharing(): { readonly host: Host; readonly contexts: readonly FakeContext[] } {
+  const { host, app: { addContext, context } } = scene({ config: { kinBytes: 8192, koutBytes: 8192 } }, 16)
+  const contexts = [context, addContext()]
+  contexts.forEach((each, i) => each.request(REQ_LISTEN_OPEN, i + 1, { ports: 80, backlog: 20, flags: LISTEN_REUSEPORT }))
+  return { host, contexts }
+}
 
 describe('listener', () => {
   it('opening: a free port -> EV_LISTEN_OPEN with address and port', () => {
@@ -50,6 +58,35 @@ describe('listener', () => {
     expect(context.read().map(({ status }) => status)).toEqual([0, 0, 98])
     for (let port = 1; port <= 8; port++) shakeHands(host, port)
     expect(new Set(context.read().map(({ handle }) => handle))).toEqual(new Set([1, 2]))
+  })
+
+  it('REUSEPORT: another user has the port -> EADDRINUSE (socket(7))', () => {
+    const { host, context } = scene()
+    context.request(REQ_LISTEN_OPEN, 1, { ports: 80, backlog: 5, flags: LISTEN_REUSEPORT })
+    const same = host.addApp(8, 0).context
+    const other = host.addApp(8, 1000).context
+    for (const each of [same, other]) each.request(REQ_LISTEN_OPEN, 1, { ports: 80, backlog: 5, flags: LISTEN_REUSEPORT })
+    expect([context, same, other].map((each) => each.read()[0].status)).toEqual([0, 0, 98])
+  })
+
+  it('REUSEPORT: a context waits in accept, another does not -> all connections go to the one that waits', () => {
+    const { host, contexts: [, idle] } = sharing()
+    for (let handle = 1; handle <= 8; handle++) idle.request(REQ_LISTEN_ACCEPT, 20 + handle, { listener: 2 })
+    for (let port = 1; port <= 8; port++) shakeHands(host, port)
+    const events = idle.read().filter(({ type }) => type !== EV_LISTEN_OPEN)
+    expect(events.map(({ type, listener }) => [type, listener])).toEqual(
+      Array.from({ length: 8 }, () => [[EV_LISTEN_NEWCONN, 0], [EV_LISTEN_ACCEPT, 2]]).flat())
+    expect(events.filter(({ type }) => type === EV_LISTEN_ACCEPT).map(({ handle }) => handle)).toEqual([21, 22, 23, 24, 25, 26, 27, 28])
+  })
+
+  it('REUSEPORT: connections wait with a busy context -> an idle one gets them by its accepts', () => {
+    const { host, contexts: [busy, idle] } = sharing()
+    for (let port = 1; port <= 8; port++) shakeHands(host, port)
+    for (let handle = 1; handle <= 9; handle++) idle.request(REQ_LISTEN_ACCEPT, 20 + handle, { listener: 2 })
+    expect(idle.read().filter(({ type }) => type === EV_LISTEN_ACCEPT)).toHaveLength(8)
+    expect(busy.read().some(({ type }) => type === EV_LISTEN_ACCEPT)).toBe(false)
+    busy.request(REQ_LISTEN_CLOSE, 1)
+    expect([host.count('flowsEstablished'), host.sent()]).toEqual([8, []])
   })
 
   it('an exact address and any -> the exact one is asked first', () => {
