@@ -177,6 +177,10 @@ function checkRelations(values: OptionValues): void {
   if (values.vlan !== 0 && values.fpVlanStrip) {
     throw new UsageError('--fp-vlan-strip: takes frames of all VLANs, --vlan those of one; want one of the two options')
   }
+  if (values.fpCpus !== null && values.fpCpus.length !== values.fpCoresMax) {
+    throw new UsageError(
+      `--fp-cpus: "${values.fpCpus.join(',')}": names ${values.fpCpus.length}; want ${values.fpCoresMax}, as --fp-cores-max says`)
+  }
   if (values.arpTimeoutMax < values.arpTimeout) {
     throw new UsageError(
       `--arp-timeout-max: ${values.arpTimeoutMax}: is less than --arp-timeout (${values.arpTimeout}); want at least that`)

@@ -9,6 +9,7 @@ import {
   grouped,
   readChoice,
   readChoiceOrModule,
+  readCpus,
   readFraction,
   readInteger,
   readInterfaceName,
@@ -179,6 +180,8 @@ export const OPTION_TABLE = {
   fpCoresMax: integer({ ...fp, name: 'fp-cores-max', value: 'CORES',
     meaning: 'Most cores for the fast path, each with a worker process of its own. Connections are shared out among those in use.' },
   1, 1, WORKERS_MAX),
+  fpCpus: optional({ ...fp, name: 'fp-cpus', value: 'CPU,...', defaultText: 'none: the scheduler chooses', departure: NEW,
+    meaning: 'The CPUs that workers are bound to, one for each: as many as --fp-cores-max.' }, readCpus),
   fpNoInts: flag({ ...fp, name: 'fp-no-ints',
     meaning: 'Never block for packets, poll only: a worker then uses a whole core at all times.' }),
   fpNoXsumoffload: flag({ ...fp, name: 'fp-no-xsumoffload',
@@ -197,9 +200,9 @@ export const OPTION_TABLE = {
     meaning: 'How long an application context polls without finding anything before it blocks.' },
   DEPARTURES.pollUs, 0, UINT32_MAX),
   dpdkExtra: row<null>({ ...fp, name: 'dpdk-extra', value: 'ARG', departure: 'refused: there is no DPDK here',
-    meaning: 'Refused. Use --nic, --mac, --fp-cores-max, --fp-no-hugepages and --fp-no-xsumoffload in place of EAL parameters.' },
+    meaning: 'Refused. Use --nic, --mac, --fp-cores-max, --fp-cpus, --fp-no-hugepages and --fp-no-xsumoffload in place of EAL parameters.' },
   null, () => {
-    throw new BadValue('there is no DPDK here; use --nic=[af_packet:|tap:]NAME for the interface, --fp-cores-max for cores, ' +
+    throw new BadValue('there is no DPDK here; use --nic=[af_packet:|tap:]NAME for the interface, --fp-cores-max and --fp-cpus for cores, ' +
       '--fp-no-hugepages for memory')
   }),
 

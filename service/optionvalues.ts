@@ -40,6 +40,16 @@ export function readInteger(text: string, least: number, most: number): number {
   return value
 }
 
+/** What the kernel's lists of CPUs can name (cpu_set_t). */
+const CPUS_MAX = 1024
+
+/** Reads numbers of CPUs with commas between them, as in 2,3. */
+export function readCpus(text: string): readonly number[] {
+  const cpus = text.split(',').map((cpu) => readInteger(cpu, 0, CPUS_MAX - 1))
+  if (new Set(cpus).size < cpus.length) throw new BadValue('names a CPU twice; want different ones, as in 2,3')
+  return cpus
+}
+
 /** Reads a decimal fraction. */
 export function readFraction(text: string, least: number, most: number): number {
   const value = /^-?\d+(\.\d+)?$|^-?\.\d+$/.test(text) ? Number(text) : Number.NaN

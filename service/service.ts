@@ -12,10 +12,11 @@ import {
   TraceWriter,
   type Wakeable,
 } from '../lib/memif/index.js'
-import { EventFd, FdWatcher, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
+import { EventFd, FdWatcher, getAffinity, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
 import { loadModule } from './congestionmodule.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
+import { EnvironmentError } from './errors.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
@@ -50,6 +51,15 @@ function fdOf(wake: Wakeable): number {
 /** Whether the number of workers that are used follows the load. */
 function isAutoscaled({ fpCoresMax, fpNoAutoscale }: Options): boolean {
   return fpCoresMax > 1 && !fpNoAutoscale
+}
+
+/** Throws EnvironmentError if one of --fp-cpus may not be used: a worker would fail at its start. */
+function checkCpus(cpus: Options['fpCpus']): void {
+  const allowed = getAffinity()
+  const missing = cpus?.find((cpu) => !allowed.includes(cpu))
+  if (missing !== undefined) {
+    throw new EnvironmentError(`--fp-cpus: "${missing}": this process may not run there; want some of ${allowed.join(', ')}`)
+  }
 }
 
 /** How it is told over the control socket. */
@@ -151,6 +161,7 @@ export class Service {
     const { options, undo, mac } = this
     const workers = options.fpCoresMax
     setName('tas-slow')
+    checkCpus(options.fpCpus)
     const ports = openPorts(options, mac, workers, undo)
     const memory = createMemory(options, workers, undo)
     const counters = createCounters(options.socket, workers, undo)
@@ -173,14 +184,14 @@ export class Service {
       workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
       fastEntries: shape.fastEntries,
-      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, autoscale: isAutoscaled(options), vlanStrip: options.fpVlanStrip, cpu: -1,
+      pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, autoscale: isAutoscaled(options), vlanStrip: options.fpVlanStrip,
     }
     this.workers = new Workers({
       system: nativeSystem,
       log: this.log,
       script: WORKER_SCRIPT,
       workers: workerWakes.map((wake, worker) => ({
-        start: { ...argument, worker },
+        start: { ...argument, worker, cpu: options.fpCpus?.[worker] ?? -1 },
         fds: { ...shared, wake: wake.fd, port: ports.workers[worker] },
       })),
       nowMs: () => nowUs() / 1000,
