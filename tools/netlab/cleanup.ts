@@ -2,6 +2,15 @@
 
 type Undo = () => void | Promise<void>
 
+/** Those that have something to undo. */
+const loaded = new Set<Cleanup>()
+
+/** Undoes everything that any Cleanup of this process has been given. Returns what failed. */
+export async function cleanUpAll(): Promise<string[]> {
+  const failures = await Promise.all([...loaded].map((cleanup) => cleanup.run()))
+  return failures.flat()
+}
+
 /** A stack of things to undo. */
 export class Cleanup {
   private readonly undos: Array<{ readonly name: string; readonly undo: Undo }> = []
@@ -12,6 +21,7 @@ export class Cleanup {
   add(name: string, undo: Undo): () => void {
     const entry = { name, undo }
     this.undos.push(entry)
+    loaded.add(this)
     return () => {
       const at = this.undos.indexOf(entry)
       if (at >= 0) this.undos.splice(at, 1)
@@ -26,11 +36,15 @@ export class Cleanup {
   /** Forgets everything: it stays. */
   keepAll(): void {
     this.undos.length = 0
+    loaded.delete(this)
   }
 
   /** Undoes everything, last first. One failure does not stop the rest; returns what failed. */
   run(): Promise<string[]> {
-    this.running ??= this.runAll().finally(() => { this.running = null })
+    this.running ??= this.runAll().finally(() => {
+      this.running = null
+      if (this.undos.length === 0) loaded.delete(this)
+    })
     return this.running
   }
 
