@@ -16,6 +16,8 @@ export interface Sample {
   readonly histogram: Histogram
   /** CPU seconds, user and system, of the server's processes during the measured time. */
   readonly serverCpuSeconds: number
+  /** The same of the client; null where it does not tell. */
+  readonly clientCpuSeconds: number | null
   /** Memory that the server took for each connection; null unless it was looked at. */
   readonly bytesPerConnection: number | null
   /** Why the figures count for nothing; null if they count. */

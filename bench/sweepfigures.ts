@@ -19,6 +19,9 @@ export interface SweepPoint {
   readonly server: ServerName
   readonly requestsPerSecond: number
   readonly cpuUsPerRequest: number
+  /** CPU of the client, and the share of a CPU that it had. */
+  readonly clientCpuUsPerRequest: number
+  readonly clientShare: number
   /** Of all runs; empty where latencies were not asked for. */
   readonly histogram: Histogram
 }
@@ -40,6 +43,8 @@ export function sweepPoints(samples: readonly SweepSample[]): SweepPoint[] {
       connections, server,
       requestsPerSecond: median(own.map((sample) => sample.requestsPerSecond)),
       cpuUsPerRequest: median(own.map(({ serverCpuSeconds, requests }) => (serverCpuSeconds / requests) * 1e6)),
+      clientCpuUsPerRequest: median(own.map(({ clientCpuSeconds, requests }) => ((clientCpuSeconds ?? 0) / requests) * 1e6)),
+      clientShare: median(own.map(({ clientCpuSeconds, seconds }) => (clientCpuSeconds ?? 0) / seconds)),
       histogram: mergeHistograms(own.map(({ histogram }) => histogram)),
     }]
   }))
@@ -76,6 +81,7 @@ export function sweepCharts(points: readonly SweepPoint[]): Chart[] {
   return [
     byConnections(points, 'requests', '64 B echo: requests by connections', 'requests/s', (point) => point.requestsPerSecond),
     byConnections(points, 'cpu', '64 B echo: server CPU of a request', 'us', (point) => point.cpuUsPerRequest),
+    byConnections(points, 'client', '64 B echo: client CPU of a request', 'us', (point) => point.clientCpuUsPerRequest),
     ...(withLatency.length === 0 ? [] : [{
       name: 'latency', title: '64 B echo: part of the answers that have come', legend: 'server', mark: 'step' as const, columns: 2,
       series: seriesOf(withLatency), x: { title: 'latency, us', isLog: true }, y: { title: 'part', min: 0, max: 1 },
@@ -98,6 +104,16 @@ function flatText(points: readonly SweepPoint[], server: 'tas' | 'tasEmbedded'):
     + `to be at least ${FLAT.share}: ${verdict}.`
 }
 
+/** What the client takes where the rate is to be flat: with all of its CPU in use no server can be faster than it. */
+function clientText(points: readonly SweepPoint[], server: 'tas' | 'tasEmbedded'): string {
+  const parts = [FLAT.from, FLAT.to].flatMap((connections) => {
+    const point = points.find((each) => each.connections === connections && each.server === server)
+    if (point === undefined) return []
+    return [`${point.clientCpuUsPerRequest.toFixed(1)} us with ${connections.toLocaleString('en')} connections (${Math.round(point.clientShare * 100)} % of its CPU)`]
+  })
+  return `${SERVER_TITLES[server]}: CPU of the client for a request: ${parts.length === 0 ? 'not measured' : parts.join(', ')}.`
+}
+
 function cell(points: readonly SweepPoint[], connections: number, server: ServerName): string {
   const point = points.find((each) => each.connections === connections && each.server === server)
   return point === undefined ? '-' : Math.round(point.requestsPerSecond).toLocaleString('en')
@@ -110,11 +126,14 @@ export function sweepTable(points: readonly SweepPoint[], notes: readonly string
     connections.toLocaleString('en'), ...SERVERS.map((server) => cell(points, connections, server)),
   ])
   const head = ['connections, requests/s', ...SERVERS.map((server) => SERVER_TITLES[server])]
-  return markdownTable(head, rows, [flatText(points, 'tas'), flatText(points, 'tasEmbedded'), ...notes])
+  return markdownTable(head, rows, [
+    flatText(points, 'tas'), flatText(points, 'tasEmbedded'), clientText(points, 'tas'), clientText(points, 'tasEmbedded'), ...notes,
+  ])
 }
 
 const CAPTIONS: Readonly<Record<string, string>> = {
-  requests: 'Requests by connections', cpu: 'Server CPU of a request by connections', latency: 'Distribution of latency',
+  requests: 'Requests by connections', cpu: 'Server CPU of a request by connections', client: 'Client CPU of a request by connections',
+  latency: 'Distribution of latency',
 }
 
 /** What stands in the page: the table and the plots. */

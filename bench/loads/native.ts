@@ -52,7 +52,7 @@ function latencyOf(results: readonly LoadResult[]): Latency {
   return { p50: percentileUs(all, 0.5), p99: percentileUs(all, 0.99), p999: percentileUs(all, 0.999) }
 }
 
-function sum(results: readonly LoadResult[], field: 'requests' | 'requestsPerSecond' | 'gbitPerSecond'): number {
+function sum(results: readonly LoadResult[], field: 'requests' | 'requestsPerSecond' | 'gbitPerSecond' | 'cpuSeconds'): number {
   return results.reduce((total, result) => total + result[field], 0)
 }
 
@@ -61,7 +61,7 @@ function sampleOf(results: readonly LoadResult[], serverCpuSeconds: number, byte
   return {
     requests: sum(results, 'requests'), seconds: results[0].seconds, requestsPerSecond: sum(results, 'requestsPerSecond'),
     gbitPerSecond: sum(results, 'gbitPerSecond'), latencyUs: latencyOf(results), histogram: mergeHistograms(results.map((each) => each.histogram)),
-    serverCpuSeconds, bytesPerConnection,
+    serverCpuSeconds, clientCpuSeconds: sum(results, 'cpuSeconds'), bytesPerConnection,
     failure: results.map((each) => failureOf(each, each.mode === 'idle')).find((failure) => failure !== null) ?? null,
   }
 }

@@ -42,7 +42,7 @@ export async function runRedis(contender: Contender, { warmup, seconds }: LoadCo
   const result = JSON.parse(line) as RedisResult
   return {
     requests: result.requests, seconds: result.seconds, requestsPerSecond: result.requests / result.seconds, serverCpuSeconds,
-    gbitPerSecond: 0, bytesPerConnection: null, histogram: [], latencyUs: { p50: 0, p99: 0, p999: 0 },
+    clientCpuSeconds: null, gbitPerSecond: 0, bytesPerConnection: null, histogram: [], latencyUs: { p50: 0, p99: 0, p999: 0 },
     failure: result.wrong > 0 ? `${result.wrong} wrong answers` : result.requests === 0 ? 'no request was answered' : null,
   }
 }

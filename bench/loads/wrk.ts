@@ -34,7 +34,7 @@ export async function runWrk(load: WrkLoad, contender: Contender, context: LoadC
   const [result, serverCpuSeconds] = await withServerCpu(contender.pids, () => wrk(load, contender, context, context.seconds))
   const { requests, seconds, requestsPerSecond, latencyUs, failure } = result
   return {
-    requests, seconds, requestsPerSecond, serverCpuSeconds, failure, gbitPerSecond: 0, bytesPerConnection: null, histogram: [],
+    requests, seconds, requestsPerSecond, serverCpuSeconds, clientCpuSeconds: null, failure, gbitPerSecond: 0, bytesPerConnection: null, histogram: [],
     latencyUs: { ...latencyUs, p999: 0 },
   }
 }

@@ -49,6 +49,8 @@ struct results {
   uint64_t requests;
   uint64_t bytes;
   double seconds;
+  /* Of this process in that time, user and system. */
+  double cpu_seconds;
   struct histogram latency;
   /* Errors by kind. */
   uint64_t connect_failed;

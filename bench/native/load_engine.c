@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -170,12 +171,21 @@ static void run_with_ticks(uint64_t end_ns) {
   }
 }
 
+/* CPU time of this process so far, user and system. */
+static double cpu_seconds(void) {
+  struct rusage usage;
+  if (getrusage(RUSAGE_SELF, &usage) != 0) return 0;
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
 void engine_measure(void) {
   run_with_ticks(after(options.warmup));
   report_event("measure");
   measuring = 1;
   uint64_t start = now_ns();
+  double start_cpu = cpu_seconds();
   run_with_ticks(start + (uint64_t)(options.seconds * 1e9));
   measuring = 0;
   results.seconds = (double)(now_ns() - start) / 1e9;
+  results.cpu_seconds = cpu_seconds() - start_cpu;
 }

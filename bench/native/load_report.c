@@ -59,6 +59,7 @@ void report_results(void) {
   count("bytes", results.bytes);
   printf(",\"seconds\":%.4f,\"requestsPerSecond\":%.1f,\"gbitPerSecond\":%.4f", results.seconds,
     (double)results.requests / seconds, (double)results.bytes * 8 / seconds / 1e9);
+  printf(",\"cpuSeconds\":%.4f", results.cpu_seconds);
   report_latency();
   report_histogram();
   report_connections();

@@ -9,7 +9,7 @@ import { drawSvg } from '../../experiments/plots/charts.js'
 function sampled(connections: number, server: ServerName, requestsPerSecond: number, histogram: Sample['histogram'] = []): SweepSample {
   const sample: Sample = {
     requests: requestsPerSecond, seconds: 1, requestsPerSecond, gbitPerSecond: 0, latencyUs: { p50: 0, p99: 0, p999: 0 }, histogram,
-    serverCpuSeconds: 0.5, bytesPerConnection: null, failure: null,
+    serverCpuSeconds: 0.5, clientCpuSeconds: 0.9, bytesPerConnection: null, failure: null,
   }
   return { connections, server, sample }
 }
@@ -78,11 +78,12 @@ describe('sweep', () => {
       '| 1 | 40 | - | 20 | - | - |', '| 64 | 100 | - | - | - | - |', '| 10,000 | 85 | - | - | - | - |', '| 50,000 | 10 | - | - | - | - |',
     ])
     expect(lines.join('\n')).toMatch(/TAS: least by greatest rate .*: 0\.85, met/)
+    expect(lines.join('\n')).toMatch(/TAS: CPU of the client .*: 9000\.0 us with 64 connections \(90 % of its CPU\), 10588\.2 us with 10,000/)
   })
 
   it('plots -> drawn, and shown in the page', async () => {
     const charts = sweepCharts(points)
-    expect(charts.map(({ name }) => name)).toEqual(['requests', 'cpu', 'latency'])
+    expect(charts.map(({ name }) => name)).toEqual(['requests', 'cpu', 'client', 'latency'])
     for (const chart of charts) expect(await drawSvg(chart)).toMatch(/<svg[^]*node:net[^]*<\/svg>/)
     expect(sweepSection(points, charts, [])).toMatch(/!\[Distribution of latency\]\(bench\/latency\.svg\)/)
   })

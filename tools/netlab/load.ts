@@ -43,6 +43,8 @@ export interface LoadResult {
   readonly seconds: number
   readonly requestsPerSecond: number
   readonly gbitPerSecond: number
+  /** CPU time of the client in the measured time. */
+  readonly cpuSeconds: number
   /** Of each connection, in bulk modes; otherwise empty. */
   readonly connectionBytes: readonly number[]
   readonly latencyUs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly p999: number
