@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import {
   compiled, KERNEL_ADDRESS, nativeProgram, PREFIX_LENGTH, processTree, startService, statistic, TAS_ADDRESS, type Cleanup, type Lab,
-  type Process, type Service,
+  type Process, type ProcessOptions, type Service,
 } from '../tools/netlab/index.js'
 import { bunProgram } from './bun.js'
 
@@ -22,6 +22,8 @@ export interface Contender {
   readonly isOnKernel: boolean
   /** The program; with `tas` the service has processes beside it. */
   readonly process: Process
+  /** The service that it runs on; null without one. */
+  readonly service: Service | null
   /** Process ids of everything that belongs to it. */
   readonly pids: readonly number[]
   stop(): Promise<void>
@@ -34,7 +36,8 @@ export interface PlainProgram {
   readonly args: readonly string[]
 }
 
-export interface ContenderOptions {
+/** `env` and `cwd` are those of all its processes. */
+export interface ContenderOptions extends Pick<ProcessOptions, 'env' | 'cwd'> {
   readonly lab: Lab
   readonly cleanup: Cleanup
   readonly folder: string
@@ -60,6 +63,11 @@ export interface ContenderOptions {
 const SPARE_FILES = 64
 
 interface Command { readonly command: string; readonly args: readonly string[] }
+
+/** Where its processes run, and in which environment. */
+function surroundings({ env = {}, cwd }: ContenderOptions): Pick<ProcessOptions, 'cwd'> & { readonly env: Readonly<Record<string, string>> } {
+  return { env, ...(cwd === undefined ? {} : { cwd }) }
+}
 
 /** The command line that keeps `command` to its CPUs. */
 function bound({ cpus }: ContenderOptions, command: string, args: readonly string[]): Command {
@@ -99,10 +107,11 @@ async function checkIsOn(service: Service, { file }: PlainProgram): Promise<void
 async function startOnTas(options: ContenderOptions): Promise<Contender> {
   const { lab, folder, tasArgs = [], bufferBytes, program } = options
   const bufferArgs = bufferBytes === undefined ? [] : [`--tcp-rxbuf-len=${bufferBytes}`, `--tcp-txbuf-len=${bufferBytes}`]
-  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null })
+  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null, ...surroundings(options) })
   const args = program === undefined ? nodeArgs('bench/servers/tas.js', serverArgs(options)) : nodeArgs(program.file, program.args, true)
   // In the namespace of the others: what it has in the kernel beside TAS must not meet ports of this machine.
-  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), env: service.env })
+  const { env, ...where } = surroundings(options)
+  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), ...where, env: { ...env, ...service.env } })
   const stop = async (): Promise<void> => {
     await app.stop()
     await service.stop()
@@ -114,11 +123,11 @@ async function startOnTas(options: ContenderOptions): Promise<Contender> {
     await stop()
     throw error
   }
-  return { address: TAS_ADDRESS, isOnKernel: false, process: app, pids: [...service.pids(), ...processTree(app.pid)], stop }
+  return { address: TAS_ADDRESS, isOnKernel: false, process: app, service, pids: [...service.pids(), ...processTree(app.pid)], stop }
 }
 
-async function startAlone({ lab }: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
-  const server = lab.tas.start(name, command)
+async function startAlone(options: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
+  const server = options.lab.tas.start(name, { ...command, ...surroundings(options) })
   try {
     await server.line(/ready/)
   } catch (error) {
@@ -126,7 +135,7 @@ async function startAlone({ lab }: ContenderOptions, name: string, address: stri
     throw error
   }
   const isOnKernel = address === KERNEL_ADDRESS
-  return { address, isOnKernel, process: server, pids: processTree(server.pid), async stop() { await server.stop() } }
+  return { address, isOnKernel, process: server, service: null, pids: processTree(server.pid), async stop() { await server.stop() } }
 }
 
 function startEmbedded(options: ContenderOptions): Promise<Contender> {

@@ -3,8 +3,9 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { bunVersion } from './bun.js'
 
-/** Of Debian, each the package of the same name. */
-export type Tool = 'wrk' | 'redis-server' | 'openssl'
+/** What Debian calls the package of each. */
+const PACKAGES = { wrk: 'wrk', 'redis-server': 'redis-server', openssl: 'openssl', perf: 'linux-perf' } as const
+export type Tool = keyof typeof PACKAGES
 
 /** Path of a program, or null. Those of the system stand where the path of some users does not lead. */
 export function findTool(name: Tool): string | null {
@@ -28,7 +29,7 @@ export function toolProgram(name: Tool): string {
 }
 
 function missingText(name: Tool): string {
-  return `${name} is not installed (Debian: apt-get install ${name})`
+  return `${name} is not installed (Debian: apt-get install ${PACKAGES[name]})`
 }
 
 /** Why a row that needs `tools` cannot be measured here, or null. */

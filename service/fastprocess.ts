@@ -1,5 +1,8 @@
 /** Process of one fast-path worker; started by the service with the descriptors that workerstart.ts lists. */
-import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, StateView, TracedSleepMark, traceRegionBytes, TraceWriter } from '../lib/memif/index.js'
+import {
+  DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, HistogramWriter, StateView, TracedSleepMark, traceRegionBytes, TraceWriter,
+  workerHistogramBase,
+} from '../lib/memif/index.js'
 import {
   Clock,
   dieWithParent,
@@ -16,6 +19,7 @@ import {
   type Port,
 } from '../native/index.js'
 import * as start from './workerstart.js'
+import { GcPauses } from './gcpauses.js'
 import { ControlSocketSource } from './fast/appsource.js'
 import { runLoop } from './fast/loop.js'
 import { Worker } from './fast/worker.js'
@@ -56,13 +60,15 @@ function main(): void {
   const port = attachPort(options, regions)
   const source = new ControlSocketSource(start.WORKER_FD_CONTROL, options)
   const trace = attachTrace(options)
+  const counters = new Float64Array(mapRegion(start.WORKER_FD_COUNTERS, options.countersBytes, true))
+  const gcPauses = new GcPauses(new HistogramWriter(counters, workerHistogramBase(options.worker, 'gcUs')))
   const worker = new Worker({
     state,
     worker: options.worker,
     port,
     loop: new LoopPort({ beside: port, regions }),
     regions,
-    counters: new Float64Array(mapRegion(start.WORKER_FD_COUNTERS, options.countersBytes, true)),
+    counters,
     slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, new EventFd(start.WORKER_FD_SLOW_WAKE)),
     apps: source,
     vlanStrip: options.vlanStrip,
@@ -80,6 +86,8 @@ function main(): void {
     controlFd: start.WORKER_FD_CONTROL,
     mayBlock: options.block,
     callsForHelp: options.autoscale,
+    passes: new HistogramWriter(counters, workerHistogramBase(options.worker, 'passUs')),
+    collectPauses: () => gcPauses.collect(),
   })
   process.exit(0)
 }

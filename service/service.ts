@@ -6,7 +6,9 @@ import {
   DOORBELL_SLOW,
   Doorbell,
   doorbellWord,
+  HistogramWriter,
   slowCounter,
+  slowHistogramBase,
   type ScaleMessage,
   TracedSleepMark,
   TraceWriter,
@@ -17,6 +19,7 @@ import { loadModule } from './congestionmodule.js'
 import { ControlServer } from './control.js'
 import { createCounters, type CountersObject } from './counters.js'
 import { EnvironmentError } from './errors.js'
+import { observeGcPauses } from './gcpauses.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
@@ -255,6 +258,8 @@ export class Service {
       this.undo.add('a watcher', () => watcher.close())
     }
     this.undo.add('the timer', () => timer.close())
+    const pauses = observeGcPauses(new HistogramWriter(counters.counters, slowHistogramBase('gcUs')))
+    this.undo.add('the observer of garbage collection', () => pauses.disconnect())
     watch(timer, () => loop.expire())
     watch(slowWake, () => loop.ring())
     return loop

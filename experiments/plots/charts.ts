@@ -81,16 +81,24 @@ function layers(chart: Chart): object[] {
   return [{ mark: markOf(chart), encoding: { x: axisOf('x', chart.x), y: axisOf('y', chart.y), ...data } }, ...rules]
 }
 
+/** What all charts have: title, data, and how they look. */
+export function sharedSpec(title: string, values: readonly object[], legendColumns: number): object {
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', title: { text: title, anchor: 'start' }, background: 'white',
+    data: { values: [...values] },
+    config: {
+      view: { stroke: '#ccc' }, axis: { gridColor: '#eee', labelFontSize: 11, titleFontSize: 12 },
+      legend: { orient: 'bottom', columns: legendColumns },
+    },
+  }
+}
+
 /** The chart in vega-lite's grammar. */
 export function chartSpec(chart: Chart): TopLevelSpec {
   const facets = [...new Set(chart.points.map(({ facet }) => facet))]
   const isFaceted = facets.length > 1
   const size = isFaceted ? { width: FACET_WIDTH, height: FACET_HEIGHT } : { width: WIDTH, height: HEIGHT }
-  const shared = {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json', title: { text: chart.title, anchor: 'start' }, background: 'white',
-    data: { values: [...chart.points] },
-    config: { view: { stroke: '#ccc' }, axis: { gridColor: '#eee', labelFontSize: 11, titleFontSize: 12 }, legend: { orient: 'bottom', columns: 6 } },
-  }
+  const shared = sharedSpec(chart.title, chart.points, 6)
   const body = isFaceted
     ? { facet: { field: 'facet', type: 'nominal', title: null, sort: facets }, columns: chart.columns ?? 3, spec: { ...size, layer: layers(chart) } }
     : { ...size, layer: layers(chart) }
@@ -106,8 +114,13 @@ function rounded(svg: string): string {
 }
 
 /** The chart as SVG. Throws Error for a chart that makes no sense. */
-export async function drawSvg(chart: Chart): Promise<string> {
-  const view = new View(parse(compile(chartSpec(chart)).spec), { renderer: 'none' })
+export function drawSvg(chart: Chart): Promise<string> {
+  return drawSpec(chartSpec(chart))
+}
+
+/** The same for a chart in vega-lite's grammar. */
+export async function drawSpec(spec: TopLevelSpec): Promise<string> {
+  const view = new View(parse(compile(spec).spec), { renderer: 'none' })
   try {
     return `${rounded(await view.toSVG())}\n`
   } finally {

@@ -3,9 +3,11 @@
  * but TAS. A plain Float64Array over the whole object shows all of it.
  *
  *   block 0: header      block 1: slow path      block 2 + w: worker w      (COUNTER_BLOCK floats each)
+ *   then the histograms: the slow path's, those of worker 0, those of worker 1, ...      (HISTOGRAM_BUCKETS floats each; histogram.ts)
  *
  * Every counter has one writer, which pays one add. Floats count exactly to 2^53.
  */
+import { HISTOGRAM_BUCKETS } from './histogram.js'
 import { LAYOUT_VERSION, WORKERS_MAX } from './layout.js'
 
 /** Floats in a block. */
@@ -56,8 +58,18 @@ export const SLOW_COUNTERS = [
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 
+/** Histograms of a worker, in microseconds: passes that found something to do, pauses for garbage collection. */
+export const WORKER_HISTOGRAMS = ['passUs', 'gcUs'] as const
+export type WorkerHistogram = (typeof WORKER_HISTOGRAMS)[number]
+
+/** Histograms of the slow path, in microseconds. */
+export const SLOW_HISTOGRAMS = ['gcUs'] as const
+export type SlowHistogram = (typeof SLOW_HISTOGRAMS)[number]
+
+const HISTOGRAMS_BASE = (2 + WORKERS_MAX) * COUNTER_BLOCK
+
 /** Bytes of the counters region for any number of workers. */
-export const COUNTERS_BYTES = (2 + WORKERS_MAX) * COUNTER_BLOCK * 8
+export const COUNTERS_BYTES = workerHistogramBase(WORKERS_MAX, WORKER_HISTOGRAMS[0]) * 8
 
 /** Index of the slow path's block. */
 export const SLOW_COUNTER_BASE = COUNTER_BLOCK
@@ -75,6 +87,17 @@ export function workerCounter(name: WorkerCounter): number {
 /** Index of a slow path counter in the whole region. */
 export function slowCounter(name: SlowCounter): number {
   return SLOW_COUNTER_BASE + SLOW_COUNTERS.indexOf(name)
+}
+
+/** Index of the first bucket of a histogram of the slow path in the whole region. */
+export function slowHistogramBase(name: SlowHistogram): number {
+  return HISTOGRAMS_BASE + SLOW_HISTOGRAMS.indexOf(name) * HISTOGRAM_BUCKETS
+}
+
+/** Index of the first bucket of a histogram of worker `worker` in the whole region. */
+export function workerHistogramBase(worker: number, name: WorkerHistogram): number {
+  const before = SLOW_HISTOGRAMS.length + worker * WORKER_HISTOGRAMS.length + WORKER_HISTOGRAMS.indexOf(name)
+  return HISTOGRAMS_BASE + before * HISTOGRAM_BUCKETS
 }
 
 /** Name of the shared-memory object of the service that listens on `socketPath`: the same for all who know the path. */

@@ -1,12 +1,12 @@
 /** The loop of a worker process: pass after pass; when there is nothing to do, spin a little, then block. */
-import { SleepMark } from '../../lib/memif/index.js'
+import { SleepMark, type HistogramWriter } from '../../lib/memif/index.js'
 import { Clock, nowUs, setTimerSlackNs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
 import type { ControlSocketSource } from './appsource.js'
 import * as counters from './counterindex.js'
 import { earlierWait, type Worker } from './worker.js'
 
-/** Shortest time between two looks at the kernel's drop counter. */
-const DROPS_INTERVAL_MS = 1_000
+/** Shortest time between two looks at what others count for us: the kernel's drops, V8's pauses. */
+const LOOK_INTERVAL_MS = 1_000
 /** Passes before the loop looks at anything else. */
 const BUSY_PASSES = 32
 /** A worker that is busy for half of such a time wakes the slow path, which may want to use another worker. */
@@ -32,6 +32,10 @@ export interface LoopParts {
   readonly mayBlock: boolean
   /** There are other workers, and the slow path decides by load how many are used. */
   readonly callsForHelp: boolean
+  /** Microseconds of each pass that found something to do. */
+  readonly passes: HistogramWriter
+  /** Counts the pauses for garbage collection since the last call. */
+  readonly collectPauses: () => void
 }
 
 /** Runs until the slow path orders the end or is gone. */
@@ -41,15 +45,16 @@ export function runLoop(parts: LoopParts): void {
   const clock = new Clock()
   setTimerSlackNs(TIMER_SLACK_NS)
   const help = parts.callsForHelp ? new HelpCall(worker) : null
-  let dropsAtMs = 0
+  let lookedAtMs = 0
   while (!worker.stopped && !source.ended) {
-    const worked = busy(worker, clock)
+    const worked = busy(parts, clock)
     help?.look(clock.us32)
-    if (((clock.ms32 - dropsAtMs) | 0) >= DROPS_INTERVAL_MS) {
+    if (((clock.ms32 - lookedAtMs) | 0) >= LOOK_INTERVAL_MS) {
       worker.countDrops()
-      dropsAtMs = clock.ms32
+      parts.collectPauses()
+      lookedAtMs = clock.ms32
     }
-    if (worked || worker.stopped || spin(worker, policy, clock) || !parts.mayBlock) continue
+    if (worked || worker.stopped || spin(parts, clock) || !parts.mayBlock) continue
     worker.flushDelayedAcks()
     if (block(parts, fds, clock)) policy.end(nowUs(), false)
     else policy.endUnanswered()
@@ -78,25 +83,28 @@ class HelpCall {
 }
 
 /** Passes while there is something to do, at most BUSY_PASSES. Returns whether there was anything. */
-function busy(worker: Worker, clock: Clock): boolean {
+function busy(parts: LoopParts, clock: Clock): boolean {
   clock.tick()
   let passes = 0
-  while (passes < BUSY_PASSES && busyPass(worker, clock) && !worker.stopped) passes++
+  while (passes < BUSY_PASSES && busyPass(parts, clock) && !parts.worker.stopped) passes++
   return passes > 0
 }
 
 /** A pass at the time that the clock shows. Returns whether there was something to do; then the clock has gone on, and the time counts as busy. */
-function busyPass(worker: Worker, clock: Clock): boolean {
+function busyPass({ worker, passes }: LoopParts, clock: Clock): boolean {
   const start = clock.us32
   if (worker.pass(start, clock.ms32) === 0) return false
   clock.tick()
+  const tookUs = (clock.us32 - start) | 0
   // In each pass: others look at it every two milliseconds.
-  worker.count(counters.BUSY_US, (clock.us32 - start) | 0)
+  worker.count(counters.BUSY_US, tookUs)
+  passes.record(tookUs)
   return true
 }
 
 /** Spins until there is something to do (true) or spinning pays no longer (false). */
-function spin(worker: Worker, policy: SpinPolicy, clock: Clock): boolean {
+function spin(parts: LoopParts, clock: Clock): boolean {
+  const { worker, policy } = parts
   if (!policy.begin(nowUs(), worker.departureWaitUs(clock.us32))) return false
   let turns = 0
   let going = true
@@ -104,7 +112,7 @@ function spin(worker: Worker, policy: SpinPolicy, clock: Clock): boolean {
     const tookUs = yieldCpu()
     clock.tick()
     turns++
-    if (busyPass(worker, clock)) {
+    if (busyPass(parts, clock)) {
       policy.end(nowUs(), true)
       worker.count(counters.SPINS, turns)
       return true

@@ -129,4 +129,19 @@ describe('counters', () => {
       expect(new Set<string>(list).size).toBe(list.length)
     }
   })
+
+  it('region: every block and histogram -> overlaps nothing and lies within', () => {
+    const workers = Array.from({ length: memif.WORKERS_MAX }, (_, worker) => worker)
+    const blocks = [0, memif.SLOW_COUNTER_BASE, ...workers.map(memif.workerCounterBase)]
+    const histograms = [
+      ...memif.SLOW_HISTOGRAMS.map(memif.slowHistogramBase),
+      ...workers.flatMap((worker) => memif.WORKER_HISTOGRAMS.map((name) => memif.workerHistogramBase(worker, name))),
+    ]
+    const spans: [number, number][] = [
+      ...blocks.map((base): [number, number] => [base, base + memif.COUNTER_BLOCK]),
+      ...histograms.map((base): [number, number] => [base, base + memif.HISTOGRAM_BUCKETS]),
+    ]
+    expectDisjoint(spans)
+    expect(Math.max(...spans.map(([, end]) => end)) * 8).toBe(memif.COUNTERS_BYTES)
+  })
 })

@@ -1,9 +1,12 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  COUNTERS_BYTES, INFO_NAMES, slowCounter, workerCounter, workerCounterBase, writeCountersHeader, WORKER_COUNTERS, SLOW_COUNTERS, type InfoValues,
+  COUNTERS_BYTES, HISTOGRAM_BUCKETS, HistogramWriter, INFO_NAMES, slowCounter, SLOW_COUNTERS, slowHistogramBase, WORKER_COUNTERS, workerCounter,
+  workerCounterBase, workerHistogramBase, writeCountersHeader, type InfoValues,
 } from '../../lib/memif/index.js'
 import type { ConnectionRow } from '../../tools/control/connections.js'
 import { formatConnections, formatConnectionsJson } from '../../tools/stat/connections.js'
+import { distributionOf } from '../../tools/stat/distribution.js'
 import { formatJson, formatText, uptime } from '../../tools/stat/format.js'
 import { parseStatOptions } from '../../tools/stat/options.js'
 import { ratesBetween, readSnapshot, type Snapshot } from '../../tools/stat/snapshot.js'
@@ -50,7 +53,78 @@ describe('stat: snapshot', () => {
   })
 })
 
+/** Times of passes of worker 1 and of a pause of the slow path, in `counters`. */
+function recordTimes(counters: Float64Array): void {
+  const passes = new HistogramWriter(counters, workerHistogramBase(1, 'passUs'))
+  for (let us = 1; us <= 1000; us++) passes.record(us)
+  new HistogramWriter(counters, slowHistogramBase('gcUs')).record(900)
+}
+
+describe('stat: distributions', () => {
+  it('values -> each percentile at least the true one and at most a sixteenth above', () => {
+    const value = fc.oneof(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 10_000_000 }))
+    fc.assert(fc.property(fc.array(value, { minLength: 1, maxLength: 300 }), (values) => {
+      const counts = new Float64Array(HISTOGRAM_BUCKETS)
+      const writer = new HistogramWriter(counts, 0)
+      for (const each of values) writer.record(each)
+      const sorted = values.toSorted((a, b) => a - b)
+      const { count, ...percentiles } = distributionOf(counts)
+      expect(count).toBe(values.length)
+      const shares = { p50: 0.5, p90: 0.9, p99: 0.99, p999: 0.999, p9999: 0.9999, max: 1 }
+      expect(Object.keys(percentiles)).toEqual(Object.keys(shares))
+      for (const [name, share] of Object.entries(shares)) {
+        const exact = sorted[Math.ceil(values.length * share) - 1]
+        const found = percentiles[name as keyof typeof percentiles]
+        expect(found).toBeGreaterThanOrEqual(exact)
+        expect(found).toBeLessThanOrEqual(exact * (17 / 16))
+      }
+    }))
+  })
+
+  it('nothing counted -> zeros', () => {
+    expect(distributionOf(new Float64Array(HISTOGRAM_BUCKETS))).toEqual({ count: 0, p50: 0, p90: 0, p99: 0, p999: 0, p9999: 0, max: 0 })
+  })
+
+  it('between two snapshots -> of what came in between', () => {
+    const counters = makeCounters()
+    recordTimes(counters)
+    const before = sample(counters, 1_000_000)
+    new HistogramWriter(counters, workerHistogramBase(1, 'passUs')).record(7)
+    const { histograms } = ratesBetween(before, sample(counters, 1_002_000))
+    expect(distributionOf(histograms.workers[1]['passUs'])).toMatchObject({ count: 1, p50: 7, max: 7 })
+    expect(distributionOf(histograms.slow['gcUs']).count).toBe(0)
+  })
+})
+
 describe('stat: output', () => {
+  it('text: a line for each histogram that has counted something, all with all', () => {
+    const counters = makeCounters()
+    recordTimes(counters)
+    const text = (all: boolean): string[] => formatText(sample(counters, 0), { perSecond: false, all, paint: PLAIN }).trimEnd().split('\n')
+    expect(text(false).slice(-3)).toEqual([
+      'time, us                         times  p50  p90  p99  p99.9  p99.99    max',
+      '  pass with work      worker 1   1,000  511  927  991  1,023   1,023  1,023',
+      '  garbage collection  slow path      1  927  927  927    927     927    927',
+    ])
+    expect(text(true).slice(-5).map((line) => line.slice(2, 31).trimEnd())).toEqual([
+      'pass with work      worker 0', 'garbage collection  worker 0', 'pass with work      worker 1', 'garbage collection  worker 1',
+      'garbage collection  slow path',
+    ])
+  })
+
+  it('JSON: distributions since the start, and beside rates those since the sample before', () => {
+    const counters = makeCounters()
+    const before = sample(counters, 1_000_000)
+    recordTimes(counters)
+    const now = sample(counters, 1_001_000)
+    const json: unknown = JSON.parse(formatJson(now, ratesBetween(now, now)))
+    const workers = [{ passUs: { count: 0 } }, { passUs: { count: 1000, p50: 511 } }]
+    expect(json).toMatchObject({ times: { slow: { gcUs: { count: 1 } }, workers } })
+    expect(json).toMatchObject({ lately: { slow: { gcUs: { count: 0 } }, workers: [{ passUs: { count: 0 } }, { passUs: { count: 0 } }] } })
+    expect(JSON.parse(formatJson(now, ratesBetween(before, now)))).toMatchObject({ lately: { workers: [{}, { passUs: { count: 1000 } }] } })
+    expect(json).not.toHaveProperty('histograms')
+  })
+
   it('text: aligned, zero counters only with all', () => {
     const counters = makeCounters()
     counters[workerCounterBase(0) + workerCounter('rxBytes')] = 1_234_567

@@ -6,12 +6,12 @@ import { promisify } from 'node:util'
 import { processTree } from './cpu.js'
 import { PREFIX_LENGTH, TAS_ADDRESS, type Lab } from './namespaces.js'
 import { compiled } from './paths.js'
-import type { Exit, Process } from './processes.js'
+import type { Exit, Process, ProcessOptions } from './processes.js'
 
 const runFile = promisify(execFile)
 const LOG_LINES = 10
 
-export interface ServiceOptions {
+export interface ServiceOptions extends Pick<ProcessOptions, 'env' | 'cwd'> {
   /** Folder for the socket and the log file. */
   readonly folder: string
   /** Socket to listen on; one of its own in the folder if left out. */
@@ -94,7 +94,9 @@ export async function startService(lab: Lab, options: ServiceOptions): Promise<S
   ]
   const cpus = options.pinnedTo ?? null
   const [command, args] = cpus === null ? [process.execPath, tasArgs] : ['taskset', ['-c', cpus, process.execPath, ...tasArgs]]
-  const tas = lab.tas.start('tas', { command, args, logFile, readyFd: true, detached: options.detached === true })
+  const { env = {}, cwd } = options
+  const shared = { env, ...(cwd === undefined ? {} : { cwd }) }
+  const tas = lab.tas.start('tas', { command, args, logFile, readyFd: true, detached: options.detached === true, ...shared })
   await tas.ready().catch((error: unknown) => { throw withLog(error, logFile) })
   return new Service(socket, logFile, tas)
 }

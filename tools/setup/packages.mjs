@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import { SetupError, step } from './steps.mjs'
 
 /** Tasks that make network namespaces. */
-const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'interop']
+const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'bench:profile', 'interop']
 
 /**
  * What is needed for what, and the package that brings it, by package manager.
@@ -14,7 +14,7 @@ const PROGRAMS = [
   { names: ['g++', 'c++', 'clang++'], apt: 'g++', dnf: 'gcc-c++', apk: 'g++', needed: ['build', ...NETWORK_TASKS] },
   { names: ['make', 'ninja'], apt: 'make', dnf: 'make', apk: 'make', needed: ['build', ...NETWORK_TASKS] },
   { names: ['cmake'], apt: 'cmake', dnf: 'cmake', apk: 'cmake', needed: ['build', ...NETWORK_TASKS] },
-  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: ['demo', 'bench', 'bench:sweep', 'bench:linkem', 'interop'], wanted: ['test'] },
+  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: NETWORK_TASKS.filter(task => task !== 'test'), wanted: ['test'] },
   { names: ['unshare'], apt: 'util-linux', dnf: 'util-linux', apk: 'util-linux', needed: [], wanted: NETWORK_TASKS },
   { names: ['curl'], apt: 'curl', dnf: 'curl', apk: 'curl', needed: ['demo'] },
   { names: ['ping'], apt: 'iputils-ping', dnf: 'iputils', apk: 'iputils', needed: ['demo'], wanted: ['test'] },

@@ -14,6 +14,7 @@ const PROGRAMS = {
   'bench:linkem': join('bench', 'linkem.js'),
   'bench:sweep': join('bench', 'sweep.js'),
   'bench:loss': join('bench', 'loss.js'),
+  'bench:profile': join('bench', 'profile.js'),
   interop: join('test', 'interop', 'main.js'),
 }
 

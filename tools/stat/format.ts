@@ -1,5 +1,6 @@
 /** Counters as text for people and as JSON lines for machines. */
 import type { Paint } from '../control/terminal.js'
+import { distributionLines, distributionsOf } from './distribution.js'
 import { isGauge, type Snapshot, type Values } from './snapshot.js'
 
 const LEAST_COLUMN = 12
@@ -57,12 +58,14 @@ export function formatText(snapshot: Snapshot, options: TextOptions): string {
     `tas, process ${snapshot.pid}, running for ${uptime(snapshot.timeMs - snapshot.startMs)}`,
     ...section(`fast path, ${workers}${unit}`, snapshot.workers, all, paint),
     ...section(`slow path${unit}`, [snapshot.slow], all, paint),
+    ...distributionLines(snapshot, all, paint),
     '',
   ].join('\n')
 }
 
-/** One line of JSON. Rates, when given, stand beside the counters. */
-export function formatJson(snapshot: Snapshot, perSecond: Snapshot | null): string {
-  const rates = perSecond === null ? {} : { perSecond: { slow: perSecond.slow, workers: perSecond.workers } }
-  return `${JSON.stringify({ ...snapshot, ...rates })}\n`
+/** One line of JSON, with distributions in place of histograms. What came `since` the sample before, when given, stands beside it. */
+export function formatJson(snapshot: Snapshot, since: Snapshot | null): string {
+  const rates = since === null ? {} : { perSecond: { slow: since.slow, workers: since.workers }, lately: distributionsOf(since) }
+  const { histograms: _, ...counters } = snapshot
+  return `${JSON.stringify({ ...counters, times: distributionsOf(snapshot), ...rates })}\n`
 }

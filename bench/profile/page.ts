@@ -1,0 +1,40 @@
+/** docs/profile.md, all of it. */
+import { categoryTable, connectionsText, countTable, functionTable } from './figures.js'
+import type { Profile } from './measure.js'
+
+const INTRODUCTION = `# Where each microsecond of a request goes
+
+64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link. How the
+servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by \`npm run bench:profile\`, text and figures.
+
+\`perf\` takes samples of all threads of all processes of a server (on TAS: slow path, worker and application). Each is put into one of the rows
+by the names on its stack (\`bench/profile/categories.ts\`). A figure is the CPU time that /proc says the processes used for a request, as much of it
+as the row has of the samples. What is counted is counted in a second load on the same server, because counting system calls makes them dearer.
+
+Reading it:
+
+- Only what the kernel charges to the server's processes is here. A veth link does the receiver's work on the CPU of the sender: frames that the
+  client sends reach the server's socket, or packet ring, at the client's cost, and what the peer's TCP does with an answer is charged to the server.
+  Rows "while we send" are that; with a network card it would be done elsewhere.
+- The clock that takes samples is an interrupt. Where the kernel has interrupts off, the sample comes when they are on again: at the end of a lock,
+  or of a change of threads, so that waking and scheduling have more than is theirs.
+- Taking samples is charged to the server, too, on all alike. Requests/s are those of the load with samples.
+- Functions that V8 has inlined count for the one that they are in. Library code in a process of TAS is that process's part.
+`
+
+function section(connections: number, profiles: readonly Profile[]): string[] {
+  const own = profiles.filter((profile) => profile.connections === connections)
+  const hottest = own.map(functionTable).find((table) => table !== null)
+  return [
+    `## ${connectionsText(connections)}`, categoryTable(own), countTable(own),
+    ...(hottest === undefined ? [] : ['The functions that the worker of the service was in most often, without those that they call:', hottest]),
+  ]
+}
+
+/** The page. `notes` are the conditions, `plot` the path of the plot from the page. */
+export function profilePage(profiles: readonly Profile[], notes: readonly string[], plot: string): string {
+  const numbers = [...new Set(profiles.map(({ connections }) => connections))]
+  const sections = numbers.flatMap((connections) => section(connections, profiles))
+  const parts = [INTRODUCTION.trimEnd(), `![CPU of a request by what it was spent on](${plot})`, ...sections, '## Conditions', notes.join('  \n')]
+  return `${parts.join('\n\n')}\n`
+}
