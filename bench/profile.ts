@@ -7,8 +7,8 @@ import { packageRoot, type Cleanup, type Lab } from '../tools/netlab/index.js'
 import { SERVER_TITLES, type ServerName } from './contenders.js'
 import { createBenchLab } from './lab.js'
 import { parseNames } from './options.js'
-import { connectionsText, profileChart } from './profile/figures.js'
-import { profileSeconds, profileServer, type Profile } from './profile/measure.js'
+import { profileChart } from './profile/figures.js'
+import { profileSeconds, profileServer, type Profile, type Scene } from './profile/measure.js'
 import { profilePage } from './profile/page.js'
 import { perfRefused } from './profile/perf.js'
 import { BenchUsageError, machineText, parseCount, runProgram, sayAs, withCleanup } from './program.js'
@@ -16,7 +16,14 @@ import { missNotes, type Miss } from './results.js'
 import { durationText } from './schedule.js'
 
 const SERVERS: readonly ServerName[] = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll']
-const CONNECTIONS: readonly number[] = [64, 1]
+const SCENES: readonly Scene[] = [
+  { title: '64 connections', connections: 64, servers: SERVERS },
+  { title: '1 connection', connections: 1, servers: SERVERS },
+  {
+    title: 'Unmodified node:net program, 64 connections', connections: 64, servers: ['tas', 'nodeNet'],
+    program: { file: 'bench/servers/node-net.js', args: [] },
+  },
+]
 const DEFAULTS = { seconds: 10, warmup: 5 } as const
 const QUICK = { seconds: 2, warmup: 2 } as const
 const PLOT = 'profile.svg'
@@ -24,13 +31,13 @@ const say = sayAs('bench:profile')
 
 /** How long all of it takes. */
 function allText(times: { readonly seconds: number; readonly warmup: number }): string {
-  return durationText(profileSeconds(times) * SERVERS.length * CONNECTIONS.length)
+  return durationText(profileSeconds(times) * SCENES.flatMap(({ servers }) => servers).length)
 }
 
 const HELP = `usage: npm run bench:profile -- [options]
 
-Takes samples with perf of servers under 64 byte echo on ${CONNECTIONS.map(connectionsText).join(' and ')}, says what the CPU time of a
-request was spent on, and writes docs/profile.md and its plot. Needs root and perf.
+Takes samples with perf of servers under 64 byte echo, with many connections and with one, says what the CPU time of a request was spent
+on, and writes docs/profile.md and its plot. Needs root and perf.
 Takes about ${allText(DEFAULTS)}, with --quick ${allText(QUICK)}.
 
   --quick          ${QUICK.seconds} seconds after ${QUICK.warmup}, for a first look; writes nothing unless --out is given
@@ -88,11 +95,12 @@ async function measureAll(options: ProfileOptions, cleanup: Cleanup): Promise<Pr
   const { seconds, warmup, contenders } = options
   const profiles: Profile[] = []
   const failed: Miss[] = []
-  for (const [connections, server] of CONNECTIONS.flatMap((each) => contenders.map((contender) => [each, contender] as const))) {
+  const turns = SCENES.flatMap((scene) => scene.servers.filter((server) => contenders.includes(server)).map((server) => [scene, server] as const))
+  for (const [scene, server] of turns) {
     if (cleanup.interrupted) break
-    const what = `${SERVER_TITLES[server]}, ${connectionsText(connections)}`
+    const what = `${scene.title}, ${SERVER_TITLES[server]}`
     try {
-      const profile = await profileServer(server, connections, { lab, cleanup, folder, seconds, warmup })
+      const profile = await profileServer(server, scene, { lab, cleanup, folder, seconds, warmup })
       profiles.push(profile)
       say(`${what}: ${profile.cpuUsPerRequest.toFixed(2)} us of CPU for each request`)
     } catch (error) {

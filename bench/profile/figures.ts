@@ -29,10 +29,6 @@ function categoriesOf(profiles: readonly Profile[]): Category[] {
   return CATEGORY_NAMES.filter((category) => profiles.some(({ samples }) => (samples.get(category) ?? 0) > 0))
 }
 
-export function connectionsText(connections: number): string {
-  return `${connections.toLocaleString('en')} connection${connections === 1 ? '' : 's'}`
-}
-
 /** Up to three digits behind the point, as many as say something. */
 function figure(value: number): string {
   if (Number.isNaN(value)) return '-'
@@ -44,7 +40,7 @@ function heads(profiles: readonly Profile[]): string[] {
   return profiles.map(({ server }) => SERVER_TITLES[server])
 }
 
-/** Microseconds of CPU for each request, by category and server. `profiles` are those of one number of connections. */
+/** Microseconds of CPU for each request, by category and server. `profiles` are those of one scene. */
 export function categoryTable(profiles: readonly Profile[]): string {
   const rows = categoriesOf(profiles).map((category) => [CATEGORIES[category], ...profiles.map((each) => categoryUs(each, category).toFixed(2))])
   const sums = ['all', ...profiles.map(({ cpuUsPerRequest }) => cpuUsPerRequest.toFixed(2))]
@@ -94,7 +90,7 @@ export function functionTable({ workerFunctions }: Profile): string | null {
   return markdownTable(['function', '% of the worker', 'outside of the kernel', '% of the worker'], rows)
 }
 
-/** Bars of microseconds, one for each server, a small plot for each number of connections. */
+/** Bars of microseconds, one for each server, a small plot for each scene. */
 export function profileChart(profiles: readonly Profile[]): BarChart {
   const servers: ServerName[] = [...new Set(profiles.map(({ server }) => server))]
   const categories = categoriesOf(profiles)
@@ -103,7 +99,7 @@ export function profileChart(profiles: readonly Profile[]): BarChart {
     series: categories.map((category) => [CATEGORIES[category], COLOURS[category]]),
     parts: profiles.flatMap((profile) => categories.map((category) => ({
       bar: SERVER_TITLES[profile.server], series: CATEGORIES[category], value: categoryUs(profile, category),
-      facet: connectionsText(profile.connections),
+      facet: profile.scene,
     }))),
   }
 }

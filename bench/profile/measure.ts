@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { packageRoot, startLoad, type Cleanup, type Lab, type Load, type LoadResult } from '../../tools/netlab/index.js'
-import { startContender, type Contender, type ServerName } from '../contenders.js'
+import { startContender, type Contender, type PlainProgram, type ServerName } from '../contenders.js'
 import { failureOf, withServerCpu } from '../sample.js'
 import { categoryOf, functionOf, type Category, type Role } from './categories.js'
 import { countsBetween, readTotals, workerCountsBetween, type Counts, type Totals, type WorkerCounts } from './counting.js'
@@ -21,9 +21,19 @@ export interface Conditions {
   readonly warmup: number
 }
 
+/** What is served, and by how many connections it is asked for. */
+export interface Scene {
+  readonly title: string
+  readonly connections: number
+  readonly servers: readonly ServerName[]
+  /** In place of the benchmark's own server: on TAS by interposition. */
+  readonly program?: PlainProgram
+}
+
 export interface Profile {
   readonly server: ServerName
-  readonly connections: number
+  /** The title of its scene. */
+  readonly scene: string
   readonly requestsPerSecond: number
   /** User and system time of all its processes for each request, microseconds, while samples were taken. */
   readonly cpuUsPerRequest: number
@@ -138,12 +148,14 @@ async function count(contender: Contender, connections: number, conditions: Cond
 }
 
 /** Profiles a fresh server. Throws Error if the server, the client or perf fails. */
-export async function profileServer(server: ServerName, connections: number, conditions: Conditions): Promise<Profile> {
+export async function profileServer(server: ServerName, { title, connections, program }: Scene, conditions: Conditions): Promise<Profile> {
   const { lab, cleanup, folder } = conditions
-  const contender = await startContender(server, { lab, cleanup, folder, cwd: folder, env: { NODE_OPTIONS } })
+  const contender = await startContender(server, {
+    lab, cleanup, folder, cwd: folder, env: { NODE_OPTIONS }, ...(program === undefined ? {} : { program }),
+  })
   try {
     const sampled = await takeSamples(contender, server, connections, conditions)
-    return { server, connections, ...sampled, ...await count(contender, connections, conditions) }
+    return { server, scene: title, ...sampled, ...await count(contender, connections, conditions) }
   } finally {
     await contender.stop()
     for (const pid of contender.pids) await rm(mapFile(pid), { force: true })

@@ -1,11 +1,12 @@
 /** docs/profile.md, all of it. */
-import { categoryTable, connectionsText, countTable, functionTable } from './figures.js'
+import { categoryTable, countTable, functionTable } from './figures.js'
 import type { Profile } from './measure.js'
 
 const INTRODUCTION = `# Where each microsecond of a request goes
 
-64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link. How the
-servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by \`npm run bench:profile\`, text and figures.
+64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link; and by a node:net
+program that knows nothing of TAS, on it and as it is. How the servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by
+\`npm run bench:profile\`, text and figures.
 
 \`perf\` takes samples of all threads of all processes of a server (on TAS: slow path, worker and application). Each is put into one of the rows
 by the names on its stack (\`bench/profile/categories.ts\`). A figure is the CPU time that /proc says the processes used for a request, as much of it
@@ -22,19 +23,19 @@ Reading it:
 - Functions that V8 has inlined count for the one that they are in. Library code in a process of TAS is that process's part.
 `
 
-function section(connections: number, profiles: readonly Profile[]): string[] {
-  const own = profiles.filter((profile) => profile.connections === connections)
+function section(scene: string, profiles: readonly Profile[]): string[] {
+  const own = profiles.filter((profile) => profile.scene === scene)
   const hottest = own.map(functionTable).find((table) => table !== null)
   return [
-    `## ${connectionsText(connections)}`, categoryTable(own), countTable(own),
+    `## ${scene}`, categoryTable(own), countTable(own),
     ...(hottest === undefined ? [] : ['The functions that the worker of the service was in most often, without those that they call:', hottest]),
   ]
 }
 
 /** The page. `notes` are the conditions, `plot` the path of the plot from the page. */
 export function profilePage(profiles: readonly Profile[], notes: readonly string[], plot: string): string {
-  const numbers = [...new Set(profiles.map(({ connections }) => connections))]
-  const sections = numbers.flatMap((connections) => section(connections, profiles))
+  const scenes = [...new Set(profiles.map(({ scene }) => scene))]
+  const sections = scenes.flatMap((scene) => section(scene, profiles))
   const parts = [INTRODUCTION.trimEnd(), `![CPU of a request by what it was spent on](${plot})`, ...sections, '## Conditions', notes.join('  \n')]
   return `${parts.join('\n\n')}\n`
 }

@@ -175,13 +175,13 @@ describe('profile: counts', () => {
 const passUs = { count: 9, p50: 5, p90: 6, p99: 7, p999: 8, p9999: 900, max: 1000 }
 const PROFILES: readonly Profile[] = [
   {
-    server: 'tas', connections: 64, requestsPerSecond: 123_456, cpuUsPerRequest: 4, samples: new Map([['fast', 25], ['link', 75]]),
+    server: 'tas', scene: '64 connections', requestsPerSecond: 123_456, cpuUsPerRequest: 4, samples: new Map([['fast', 25], ['link', 75]]),
     workerFunctions: new Map([['frames (service/fast/steps.ts)', 1], ['tcp_ack (kernel)', 3]]), systemCalls: 0.25,
     counts: { wakeups: 0.01, yields: 0, framesIn: 1, framesOut: 1 },
     worker: { framesPerPass: 12, acks: 0.5, events: 1, appWakeups: 0, slowWakeups: 0, workerWakeups: 0, passUs },
   },
   {
-    server: 'cEpoll', connections: 64, requestsPerSecond: 100_000, cpuUsPerRequest: 6, samples: new Map([['tcp', 50], ['link', 50]]),
+    server: 'cEpoll', scene: '64 connections', requestsPerSecond: 100_000, cpuUsPerRequest: 6, samples: new Map([['tcp', 50], ['link', 50]]),
     workerFunctions: new Map(), systemCalls: null, counts: { wakeups: 0.5, yields: 0, framesIn: 1, framesOut: 1 }, worker: null,
   },
 ]
@@ -229,8 +229,8 @@ describe('profile: figures', () => {
     for (const title of [CATEGORIES.fast, CATEGORIES.link, 'C epoll', '64 connections']) expect(svg).toContain(title)
   })
 
-  it('page -> plot, a part for each number of connections, conditions', () => {
-    const page = profilePage([...PROFILES, { ...PROFILES[1], connections: 1 }], ['Node 20', 'one run'], 'bench/profile.svg')
+  it('page -> plot, a part for each scene, conditions', () => {
+    const page = profilePage([...PROFILES, { ...PROFILES[1], scene: '1 connection' }], ['Node 20', 'one run'], 'bench/profile.svg')
     expect(page.match(/^##? .*$/gm)).toEqual(['# Where each microsecond of a request goes', '## 64 connections', '## 1 connection', '## Conditions'])
     expect(page).toContain('](bench/profile.svg)')
     expect(page).toContain('Node 20  \none run\n')
