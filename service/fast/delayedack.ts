@@ -2,8 +2,8 @@
  * Delayed acknowledgments (RFC 1122, 4.2.3.2). An acknowledgment of less than two full segments waits for data that can carry it, so that a
  * request/response server sends one packet for each request, not two (docs/decisions/0003-delayed-acknowledgments.md). But never long:
  *
- *   'answering'  the flow's last acknowledgment of this kind was carried: at most twice DELAYED_ACK_US
- *   'silent'     it had to go alone: until the worker is about to block, and not longer either
+ *   'answering'  the flow's last acknowledgment of this kind was carried: at most twice ANSWER_US
+ *   'silent'     it had to go alone: until the worker is about to block, and DELAYED_ACK_US at most
  *
  * A new flow begins as the last one of its application ended: connections with one request each would all have to learn it otherwise.
  */
@@ -12,8 +12,10 @@ import type { FastPath } from './fastpath.js'
 import { FlowFifo } from './fifo.js'
 import { sendSequence } from './transmit.js'
 
-/** Time for a busy application to answer, far below what a peer notices. */
+/** The longest that an acknowledgment waits that probably has to go alone, far below what a peer notices. */
 export const DELAYED_ACK_US = 500
+/** Time for an application that answers: as many connections as it has, one after the other. */
+export const ANSWER_US = 2_000
 
 export class DelayedAcks {
   readonly answering: FlowFifo
@@ -55,10 +57,11 @@ export class DelayedAcks {
 /** The acknowledgment of a flow begins to wait. Returns false if there is no room; FLAG_ACK_DELAYED is the caller's to set. */
 export function delayAck(fast: FastPath, flow: number, tcb: number): boolean {
   const { delayedAcks: acks, words } = fast
-  acks.due32[flow] = (fast.now32 + DELAYED_ACK_US) | 0
+  const isAnswering = acks.answers[flow] !== 0
+  acks.due32[flow] = (fast.now32 + (isAnswering ? ANSWER_US : DELAYED_ACK_US)) | 0
   acks.rcvNxt[flow] = words[tcb + TCB_RCV_NXT]
   acks.sndMax[flow] = words[tcb + TCB_SND_MAX]
-  if (!(acks.answers[flow] !== 0 ? acks.answering : acks.silent).push(flow)) return false
+  if (!(isAnswering ? acks.answering : acks.silent).push(flow)) return false
   acks.entries[flow]++
   return true
 }

@@ -3,7 +3,7 @@ import {
   FLAG_CWR_OWED, FLAG_ECE_OWED, FLAG_ECN, FLAG_ECN_ACCURATE, FLAGS_TOS_SHIFT, TCB_FLAGS, TCB_RCV_NXT, TO_FAST_FLOW_PROBE, TO_FAST_FLOW_SEND,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN } from '../../lib/wire/index.js'
-import { DELAYED_ACK_US } from '../../service/fast/delayedack.js'
+import { ANSWER_US } from '../../service/fast/delayedack.js'
 import { IRS1, ISS1, type SegmentOptions } from './frames.js'
 import { FastHarness, type Sent } from './harness.js'
 
@@ -27,8 +27,8 @@ describe('ECN, receiver (RFC 3168, 6.1.3)', () => {
     h.pass()
     expect(marks(h.sent())).toEqual([TCP_ECE, TCP_ECE])
     h.receive(part(20, { flags: TCP_ACK | TCP_CWR }))
-    h.pass(DELAYED_ACK_US)
-    h.pass(DELAYED_ACK_US)
+    h.pass(ANSWER_US)
+    h.pass(ANSWER_US)
     expect(marks(h.sent())).toEqual([0])
   })
 
@@ -107,8 +107,8 @@ describe('ECN, sender (RFC 3168, 6.1)', () => {
     h.receive(part(0, { ack: ISS1 + 10 }))
     h.sent()
     h.receive(part(10, { ack: ISS1 + 20 }))
-    h.pass(DELAYED_ACK_US)
-    h.pass(DELAYED_ACK_US)
+    h.pass(ANSWER_US)
+    h.pass(ANSWER_US)
     expect(h.sent()).toMatchObject([{ payloadLen: 0, tos: 0 }])
     h.bump(flow, { fin: true })
     h.pass()

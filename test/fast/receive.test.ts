@@ -5,7 +5,7 @@ import {
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
-import { DELAYED_ACK_US } from '../../service/fast/delayedack.js'
+import { ANSWER_US, DELAYED_ACK_US } from '../../service/fast/delayedack.js'
 import { IRS1, ISS1, LOCAL_PORT, PEER_PORT } from './frames.js'
 import { FastHarness } from './harness.js'
 
@@ -67,8 +67,8 @@ describe('in-order data', () => {
     h.pass(10)
     h.worker.flushDelayedAcks()
     expect(h.sent()).toEqual([])
-    expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(DELAYED_ACK_US)
-    h.pass(DELAYED_ACK_US - 1)
+    expect(h.worker.dueWaitUs(h.nowUs | 0)).toBe(ANSWER_US)
+    h.pass(ANSWER_US - 1)
     expect([h.sent(), h.worker.dueWaitUs(h.nowUs | 0)]).toEqual([[], 1])
     h.pass(1)
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 8, payloadLen: 0 }])
@@ -91,7 +91,7 @@ describe('in-order data', () => {
     h.receive({ data: 'ping' })
     h.worker.flushDelayedAcks()
     expect(h.sent()).toEqual([])
-    h.pass(DELAYED_ACK_US)
+    h.pass(ANSWER_US)
     expect(h.sent()).toMatchObject([{ ack: IRS1 + 4, payloadLen: 0 }])
   })
 
