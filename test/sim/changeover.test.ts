@@ -132,7 +132,7 @@ describe('groups move at random times', () => {
   })
 
   it.each(SEEDS)('seed %i, connections that stay inside -> every byte once and in order', (seed) => {
-    const all = scene(200 + seed, { workers: 3, connections: 6, bytes: 1 << 19, isInside: true })
+    const all = scene(200 + seed, { workers: 3, connections: 6, bytes: 1 << 20, isInside: true })
     disturbSteps(all, 20)
     expectDone(all)
   })
