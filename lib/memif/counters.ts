@@ -53,6 +53,7 @@ export const SLOW_COUNTERS = [
   'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
   'bufferGrowths', 'bufferTrims', 'mtuProbes', 'mtuProbesLost',
   'flowsMoved', 'activeWorkers',
+  'dropSourceRoute',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 
