@@ -51,7 +51,7 @@ function check(frame: Uint8Array, optionBytes: number, len: number, isPartial: b
 }
 
 test.each([true, false])('port in memory, offload %s -> both checksums, the route’s end in TCP’s', (offload) => {
-  let frame = new Uint8Array(0)
+  let frame: Uint8Array = new Uint8Array(0)
   const port = new MemoryPort({ offload, memory: () => state, onTransmit: (sent) => void (frame = sent) })
   for (const optionBytes of OPTION_BYTES) for (const len of LENGTHS) {
     fill(port, optionBytes, len)
