@@ -6,8 +6,7 @@
  * of our answers can read connections that he has begun in another's name.
  */
 import {
-  EXTRA_IS_URGENT, EXTRA_ROUTE_BYTES, EXTRA_ROUTE_HOP, ROUTE_OPTION_WORDS, SF_ROUTE, SF_ROUTE_HOP,
-  TO_FAST_FLOW_MSS,
+  EXTRA_IS_URGENT, EXTRA_ROUTE_BYTES, EXTRA_ROUTE_HOP, ROUTE_OPTION_WORDS, SF_ROUTE, SF_ROUTE_HOP, TO_FAST_FLOW_MSS,
 } from '../../lib/memif/index.js'
 import {
   emitSourceRoute, ETHERNET_HEADER_BYTES, type Ipv4Parsed, IPV4_HEADER_BYTES, isSameRoute, readSourceRoute, returnRoute, type SourceRoute,
@@ -71,13 +70,17 @@ export function takeWayBack(stack: Stack, connection: Connection, { wayBack }: S
 }
 
 function change(stack: Stack, connection: Connection, route: SourceRoute, neighbor: Neighbor): void {
+  const isLonger = sourceRouteBytes(route) > sourceRouteBytes(connection.sourceRoute)
   if (connection.neighbor !== null) stack.arp.release(connection.neighbor)
   connection.neighbor = neighbor
   connection.sourceRoute = route
   if (connection.phase !== 'worker') return
   const worker = stack.workers[connection.worker]
+  const orderMss = (): void => worker.value(TO_FAST_FLOW_MSS, connection, effectiveMss(stack, connection), 0)
+  // No segment in between may be too long for the interface.
+  if (isLonger) orderMss()
   worker.route(connection, orderWords(connection, route, neighbor))
-  worker.value(TO_FAST_FLOW_MSS, connection, effectiveMss(stack, connection), 0)
+  if (!isLonger) orderMss()
 }
 
 /** Words SF_ROUTE and behind it. */

@@ -12,7 +12,7 @@ import { type SegmentOptions, withIpOptions } from './frames.js'
 import {
   arpFrame, type FakeContext, Host, type HostOptions, LISTEN_PORT, OUR_IP, parseSent, PEER_IP, PEER_PORT, RX_BUF, routeOption, segmentFrame, TX_BUF,
 } from './harness.js'
-import { errorFrame, icmpFrame } from './icmpframes.js'
+import { errorFrame, fragmentsOf, icmpFrame } from './icmpframes.js'
 import { CONNECTION, LISTENER, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from './scenes.js'
 
 /** Neighbours of ours, which are routers, and one behind them. */
@@ -219,7 +219,7 @@ describe('a connection that the peer has opened', () => {
     host.advance(60_000_000)
     expect(orders(host)).toEqual([])
     send({ seq: NEXT, ack: iss + 1, options: timestamps, route: BY_OTHER })
-    expect(orders(host)).toEqual([12, raw(OTHER), 1460 - 12 - 12])
+    expect(orders(host)).toEqual([1460 - 12 - 12, 12, raw(OTHER)])
   })
 
   it('data by its way -> without IP options to the worker (MUST-50)', () => {
@@ -334,7 +334,8 @@ describe('a datagram with a source route', () => {
     for (let i = 0; i < 1000; i++) host.send({ seq: PEER_ISS, flags: TCP_SYN, remotePort: 1 + i, route: { passed: [NEAR], ahead: [FAR] } })
     const answers = host.frames.map((frame) => wire.parseIcmp(frame, 34, frame.length - 34))
     expect(answers[0]).toMatchObject({ type: 3, code: 5 })
-    expect(wire.parseQuotedSegment(answers[0]?.payload ?? new Uint8Array(0))).toMatchObject({ sourceIp: PEER_IP, targetIp: FAR, targetPort: LISTEN_PORT })
+    const quoted = wire.parseQuotedSegment(answers[0]?.payload ?? new Uint8Array(0))
+    expect(quoted).toMatchObject({ sourceIp: PEER_IP, targetIp: FAR, targetPort: LISTEN_PORT })
     expect(answers.length).toBeLessThan(1000)
     expect(host.count('dropSourceRoute')).toBe(1000)
   })
@@ -354,6 +355,14 @@ describe('a datagram with a source route', () => {
       host.receiveFrame(withIpOptions(plain, Uint8Array.from(options)))
     }
     expect([host.sent(), host.count('dropSourceRoute')]).toEqual([[], 4])
+  })
+
+  it('in fragments, each with the route -> the whole came by it (RFC 1122, 3.2.1.8 (c))', () => {
+    const { host } = scene()
+    const whole = icmpFrame({ type: wire.ICMP_ECHO_REQUEST, payload: new Uint8Array(100) }, { sourceIp: STRANGER })
+    const request = whole.subarray(wire.ETHERNET_HEADER_BYTES + wire.IPV4_HEADER_BYTES)
+    for (const part of fragmentsOf(request, [0, 48], 7, { sourceIp: STRANGER })) host.receiveFrame(withIpOptions(part, routeOption(BY_NEAR)))
+    expect(host.frames.map((frame) => wire.parseIpv4(frame, 14))).toMatchObject([{ headerLen: 32, payloadLen: 108, targetIp: NEAR }])
   })
 
   it('an echo request -> the reply by the way back, also in fragments (RFC 1122, 3.2.2.6)', () => {
