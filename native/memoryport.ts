@@ -3,7 +3,7 @@ import { checksumFoldSoft } from './checksum.js'
 import {
   COPY_DESC_WORDS, COPY_FRAME, COPY_FROM, COPY_LEN, COPY_POS, COPY_REGION, type Port,
   RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_SPLIT, RX_TRUNCATED, TX_DESC_WORDS, TX_GSO,
-  TX_HEADER_LEN, TX_PAYLOAD_LEN, TX_POS, TX_REGION, TX_SLOT_BYTES, TX_SLOT_ETHERNET,
+  TX_HEADER_LEN, TX_HEADER_LEN_BITS, TX_IP_OPTIONS_SHIFT, TX_PAYLOAD_LEN, TX_POS, TX_REGION, TX_SLOT_BYTES, TX_SLOT_ETHERNET,
 } from './port.js'
 import { FRAME_SLOT_BYTES, FRAME_SLOT_ETHERNET, PortArrays } from './portarrays.js'
 
@@ -13,6 +13,10 @@ const TCP_CHECKSUM = TCP_START + 16
 const IP_CHECKSUM = 24
 const HEADER_MIN = 54
 const HEADER_MAX = 94
+const IP_TARGET = ETHERNET_LEN + 16
+const IP_LEN = 20
+const IP_OPTIONS_MIN = 8
+const IP_OPTIONS_MAX = 40
 const FRAME_MAX = 65535 + ETHERNET_LEN
 /** Bytes of a split frame that `frames` shows. */
 const SPLIT_HEADERS = 256
@@ -172,11 +176,14 @@ export class MemoryPort extends PortArrays implements Port {
   private assemble(slot: number): Waiting {
     const at = slot * TX_DESC_WORDS
     const desc = this.txDesc
-    const headerLen = desc[at + TX_HEADER_LEN]
+    const headerLen = desc[at + TX_HEADER_LEN] & TX_HEADER_LEN_BITS
+    const ipOptions = desc[at + TX_HEADER_LEN] >> TX_IP_OPTIONS_SHIFT
     const payloadLen = desc[at + TX_PAYLOAD_LEN]
     const gso = desc[at + TX_GSO]
     const what = `transmit slot ${slot}`
-    if (headerLen < HEADER_MIN || headerLen > HEADER_MAX) throw new RangeError(`${what}: header length ${headerLen}`)
+    const areOptionsGood = ipOptions === 0 || (ipOptions >= IP_OPTIONS_MIN && ipOptions <= IP_OPTIONS_MAX && gso === 0)
+    const isLenGood = headerLen >= HEADER_MIN + ipOptions && headerLen <= Math.min(HEADER_MAX + ipOptions, TX_SLOT_BYTES - TX_SLOT_ETHERNET)
+    if (!areOptionsGood || !isLenGood) throw new RangeError(`${what}: header length ${headerLen}`)
     if (gso < 0 || gso > 65535 || (gso > 0 && !this.offload)) throw new RangeError(`${what}: segment size ${gso}`)
     const payload = payloadLen === 0 ? new Uint8Array(0) : this.payload(at, what)
     if (headerLen - ETHERNET_LEN + payloadLen > 65535) throw new RangeError(`${what}: ${payloadLen} bytes of payload`)
@@ -184,7 +191,7 @@ export class MemoryPort extends PortArrays implements Port {
     const start = slot * TX_SLOT_BYTES + TX_SLOT_ETHERNET
     frame.set(this.txHeaders.subarray(start, start + headerLen))
     frame.set(payload, headerLen)
-    this.fillChecksums(frame)
+    this.fillChecksums(frame, ipOptions)
     return { frame, flags: 0, gso: payloadLen > gso ? gso : 0 }
   }
 
@@ -199,12 +206,15 @@ export class MemoryPort extends PortArrays implements Port {
     return bytes
   }
 
-  private fillChecksums(frame: Uint8Array): void {
+  private fillChecksums(frame: Uint8Array, ipOptions: number): void {
+    const tcpStart = TCP_START + ipOptions
+    const tcpLen = frame.length - tcpStart
     store16(frame, IP_CHECKSUM, 0)
-    store16(frame, IP_CHECKSUM, ~checksumFoldSoft(frame, ETHERNET_LEN, 20, 0))
-    const pseudo = pseudoSum(frame, frame.length - TCP_START)
-    store16(frame, TCP_CHECKSUM, this.offload ? pseudo : 0)
-    if (!this.offload) store16(frame, TCP_CHECKSUM, ~checksumFoldSoft(frame, TCP_START, frame.length - TCP_START, pseudo))
+    store16(frame, IP_CHECKSUM, ~checksumFoldSoft(frame, ETHERNET_LEN, IP_LEN + ipOptions, 0))
+    // A source route ends with the address that counts.
+    const pseudo = pseudoSum(frame, tcpLen, ipOptions === 0 ? IP_TARGET : tcpStart - 4)
+    store16(frame, TCP_CHECKSUM + ipOptions, this.offload ? pseudo : 0)
+    if (!this.offload) store16(frame, TCP_CHECKSUM + ipOptions, ~checksumFoldSoft(frame, tcpStart, tcpLen, pseudo))
   }
 
   sendFrame(frame: Uint8Array, len: number): boolean {
@@ -233,9 +243,9 @@ function store16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value
 }
 
-/** Sum of the TCP pseudo-header (RFC 9293, 3.1) of a frame with IPv4. */
-function pseudoSum(frame: Uint8Array, tcpLen: number): number {
-  return checksumFoldSoft(frame, ETHERNET_LEN + 12, 8, 6 + tcpLen)
+/** Sum of the TCP pseudo-header (RFC 9293, 3.1) of a frame with IPv4, whose destination stands at `target`. */
+function pseudoSum(frame: Uint8Array, tcpLen: number, target: number): number {
+  return checksumFoldSoft(frame, target, 4, checksumFoldSoft(frame, ETHERNET_LEN + 12, 4, 6 + tcpLen))
 }
 
 function isTcpSumRight(frame: Uint8Array): boolean {
@@ -244,5 +254,5 @@ function isTcpSumRight(frame: Uint8Array): boolean {
   const total = (frame[16] << 8) | frame[17]
   const tcpLen = total - headerLen
   if (headerLen < 20 || tcpLen < 20 || total > frame.length - ETHERNET_LEN) return false
-  return checksumFoldSoft(frame, ETHERNET_LEN + headerLen, tcpLen, pseudoSum(frame, tcpLen)) === 0xffff
+  return checksumFoldSoft(frame, ETHERNET_LEN + headerLen, tcpLen, pseudoSum(frame, tcpLen, IP_TARGET)) === 0xffff
 }

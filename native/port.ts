@@ -12,6 +12,9 @@
  *   slot:   0        8              18              32                52
  *           | unused | virtio (10)  | Ethernet (14) | IPv4 (20)       | TCP (20 to 60) |
  *
+ * or with IP options between IPv4 and TCP, which may be nothing but a source route that ends the IP header: its last word is the address
+ * for the pseudo-header of TCP (RFC 9293, 3.1).
+ *
  * The Ethernet header starts at 2 modulo 4 in slots and frames alike, so that the IP header is aligned.
  */
 
@@ -24,8 +27,11 @@ export const TX_SLOT_ETHERNET = 18
 
 /** Words of a transmit descriptor. */
 export const TX_DESC_WORDS = 8
-/** Bytes of headers, from the Ethernet header on. */
+/** Bytes of headers, from the Ethernet header on; above them (TX_IP_OPTIONS_SHIFT) those of the IP options among them. */
 export const TX_HEADER_LEN = 0
+export const TX_HEADER_LEN_BITS = 0xffff
+/** With IP options a frame is one segment: no TX_GSO. */
+export const TX_IP_OPTIONS_SHIFT = 16
 /** Region that holds the payload (Regions); ignored without payload. */
 export const TX_REGION = 1
 /** Start of the ring buffer that holds the payload, in units of 64 bytes. */

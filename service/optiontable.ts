@@ -167,6 +167,9 @@ export const OPTION_TABLE = {
     meaning: 'Time to live of packets that are sent.' }, DEFAULT_TTL, 1, 255),
   ipMtuMin: integer({ ...ip, name: 'ip-mtu-min', value: 'MTU', unit: 'bytes', departure: NEW,
     meaning: 'Least path MTU that ICMP errors or lost packets can make TAS believe. Paths below it cannot be used.' }, 552, 68, 65_535),
+  ipSourceRoute: flag({ ...ip, name: 'ip-source-route', departure: NEW,
+    meaning: 'Take packets with a source route (LSRR, SSRR), answer by the same way, and let programs name one. Otherwise such packets are ' +
+      'dropped (RFC 7126): whoever can name the way of answers can read them.' }),
 
   nic: optional({ ...nic, name: 'nic', value: '[af_packet:|tap:]NAME', departure: NEW,
     meaning: 'Network interface to work on. Needed. af_packet (taken when none is named) shares an existing interface ' +

@@ -30,6 +30,7 @@ export function slowConfig(options: Options, workers: number): SlowConfig {
       linkBwGbps: options.tcpLinkBw,
       ecn: options.tcpEcn,
       ttl: options.ipTtl,
+      sourceRoutes: options.ipSourceRoute,
       minPathMtu: options.ipMtuMin,
       stallLimitUs: options.tcpStallLimit,
     },

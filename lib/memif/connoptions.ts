@@ -18,6 +18,14 @@ export const OPTION_TX_LIMIT = 6
 /** Index into CONGESTION_CONTROLS. TCP_CONGESTION. */
 export const OPTION_CONGESTION = 7
 
+/**
+ * Three values: place of a hop, 0 to 8, its address, and whether the route is strict (1) or loose (0); hops that were there from this place on
+ * are dropped. Only for REQ_CONN_OPEN, so it has no name below. IP_OPTIONS.
+ */
+export const OPTION_SOURCE_ROUTE = 8
+/** Most hops of a source route: what 40 bytes of IP options hold (RFC 791, 3.1). */
+export const SOURCE_ROUTE_HOPS_MAX = 9
+
 /** Values of one option at most. */
 export const OPTION_VALUES_MAX = 3
 

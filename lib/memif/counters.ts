@@ -55,6 +55,7 @@ export const SLOW_COUNTERS = [
   'synCookiesSent', 'synCookiesReceived', 'synCookiesFailed', 'acceptOverflows', 'connectionsStalled',
   'bufferGrowths', 'bufferTrims', 'mtuProbes', 'mtuProbesLost',
   'flowsMoved', 'activeWorkers',
+  'dropSourceRoute',
 ] as const
 export type SlowCounter = (typeof SLOW_COUNTERS)[number]
 

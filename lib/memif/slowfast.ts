@@ -132,6 +132,8 @@ export const TO_FAST_FLOW_MTU_PROBE = 36
 export const TO_FAST_FLOW_LEAVE = 37
 /** SF_FLOW, SF_GEN: as TO_FAST_FLOW_ADD, for a flow that another worker had: tell everybody where it stands. */
 export const TO_FAST_FLOW_ENTER = 38
+/** SF_FLOW, SF_GEN, SF_ROUTE_*: what is sent takes another way from now on (extras.ts). */
+export const TO_FAST_FLOW_ROUTE = 39
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30
 
@@ -147,6 +149,10 @@ export const SF_REGION_UNITS = 11
 export const SF_SEQ = 4
 /** Sequence numbers in it. */
 export const SF_LEN = 5
+/** Bytes of the IP options with a source route, a multiple of four and not 0; in the upper half the neighbour's index. */
+export const SF_ROUTE = 4
+/** First hop, a raw word; behind it ROUTE_OPTION_WORDS words of options. */
+export const SF_ROUTE_HOP = 5
 /** A number whose meaning the message type gives. */
 export const SF_VALUE = 4
 /** Bits to clear, or a second number. */

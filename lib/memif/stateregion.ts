@@ -1,7 +1,8 @@
 /**
  * The state region: what slow path and workers share and applications never see.
  *
- *   header page | neighbour table | TCB table | moves (moves.ts) | for each worker: flow table, to-slow ring, to-fast ring, own words
+ *   header page | neighbour table | TCB table | moves (moves.ts) | extras (extras.ts) |
+ *   for each worker: flow table, to-slow ring, to-fast ring, own words
  */
 import {
   CACHE_LINE_WORDS,
@@ -12,6 +13,7 @@ import {
   REGION_MAGIC,
   roundUp,
 } from './layout.js'
+import { EXTRA_WORDS } from './extras.js'
 import { MOVE_WORDS } from './moves.js'
 import { packetRingBytes, placePacketRing, type PacketRingPlace } from './packetring.js'
 import { TCB_BYTES } from './tcb.js'
@@ -86,6 +88,8 @@ export interface StatePlaces {
   readonly tcbOffset: number
   /** Word index of row 0 of the moves; row `flow` is at `movesWord + flow * MOVE_WORDS`. */
   readonly movesWord: number
+  /** Word index of row 0 of the extras; row `flow` is at `extrasWord + flow * EXTRA_WORDS`. */
+  readonly extrasWord: number
   readonly workers: readonly WorkerPlaces[]
   readonly totalBytes: number
 }
@@ -98,7 +102,8 @@ export function placeState(shape: StateRegionShape): StatePlaces {
   const neighborsOffset = PAGE_BYTES
   const tcbOffset = roundUp(neighborsOffset + NEIGHBORS_MAX * NEIGHBOR_WORDS * 4, PAGE_BYTES)
   const movesOffset = tcbOffset + shape.flows * TCB_BYTES
-  let at = movesOffset + shape.flows * MOVE_WORDS * 4
+  const extrasOffset = movesOffset + shape.flows * MOVE_WORDS * 4
+  let at = extrasOffset + shape.flows * EXTRA_WORDS * 4
   const workers: WorkerPlaces[] = []
   for (let worker = 0; worker < shape.workers; worker++) {
     const flowTableEntries = shape.flows * 2
@@ -113,7 +118,7 @@ export function placeState(shape: StateRegionShape): StatePlaces {
     workers.push({ flowTableWord, flowTableEntries, toSlow, toFast, ownWord, journalWord })
     at = roundUp((journalWord + JOURNAL_FIRST_WORD + JOURNAL_ENTRIES * 2) * 4, PAGE_BYTES)
   }
-  return { neighborsWord: neighborsOffset / 4, tcbOffset, movesWord: movesOffset / 4, workers, totalBytes: at }
+  return { neighborsWord: neighborsOffset / 4, tcbOffset, movesWord: movesOffset / 4, extrasWord: extrasOffset / 4, workers, totalBytes: at }
 }
 
 /** Writes the header of a fresh state region. */

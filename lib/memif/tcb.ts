@@ -194,8 +194,8 @@ export const FLAGS_DSCP = 0xfc << FLAGS_TOS_SHIFT
  * the TOS byte.
  */
 export const FLAG_ECN_ACCURATE = 1 << FLAGS_TOS_SHIFT
-/** SND.UP is beyond SND.UNA: segments before it carry URG (RFC 9293, 3.8.5). In the place of the other ECN bit. */
-export const FLAG_URGENT = 2 << FLAGS_TOS_SHIFT
+/** The flow's row in the table of extras counts (extras.ts): urgent data, or a source route. In the place of the other ECN bit. */
+export const FLAG_EXTRA = 2 << FLAGS_TOS_SHIFT
 
 /** FLAG_* bits that mark membership in a worker's lists, which a restarted worker rebuilds. */
 export const FLAGS_LISTED =

@@ -73,11 +73,11 @@ export const TCB_FIELDS: readonly TcbField[] = [
   word('txBuffer', tcb.TCB_TX_BUFFER, 'number', '64 bytes'),
 ]
 
-/** Names of the FLAG_* bits, bit 0 first; the bits from FLAGS_TOS_SHIFT on are TOS byte, FLAG_ECN_ACCURATE and FLAG_URGENT. */
+/** Names of the FLAG_* bits, bit 0 first; the bits from FLAGS_TOS_SHIFT on are TOS byte, FLAG_ECN_ACCURATE and FLAG_EXTRA. */
 export const TCB_FLAG_NAMES = [
   'TIMESTAMPS', 'FIN_QUEUED', 'FIN_RECEIVED', 'FIN_ACKED', 'RX_SHUT', 'WATCHED', 'IN_RECOVERY', 'RTT_TIMING', 'CWND_LIMITED',
   'ACK_LISTED', 'TX_LISTED', 'EVENT_LISTED', 'SLOW_LISTED', 'ECN', 'REMOVING', 'ACK_DELAYED', 'SACK', 'NAGLE', 'ECE_OWED', 'CWR_OWED',
-  'LOOPBACK', 'PACED', 'PACE_LISTED', 'GAP', 'ECN_ACCURATE', 'URGENT',
+  'LOOPBACK', 'PACED', 'PACE_LISTED', 'GAP', 'ECN_ACCURATE', 'EXTRA',
 ] as const
 
 /** Names of FLOW_FREE, FLOW_HANDED, FLOW_OWNED. */

@@ -2,6 +2,7 @@
 import { type SocketAddress, checkAddress } from './address.js'
 import { AF_INET } from './constants.js'
 import { repeatedError, SocketError, translated } from './errors.js'
+import { routeOfOptions } from './ipoptions.js'
 import type { TcpSocket } from './socket.js'
 import { takeError } from './transfer.js'
 import { mayWait, sendDeadline } from './waiting.js'
@@ -65,7 +66,9 @@ export function connectSocket(socket: TcpSocket, address: SocketAddress, syscall
 function open(socket: TcpSocket, { address, port }: SocketAddress, syscall: string): void {
   const { stack, bound } = socket
   const local = bound === null ? {} : { localAddress: bound.address, localPort: bound.port }
-  const connection = translated(syscall, () => stack.context.connect(address, port, { ...socket.options.forConnection(), ...local }))
+  const sourceRoute = routeOfOptions(socket.options.ipOptions)
+  const route = sourceRoute === undefined ? {} : { sourceRoute }
+  const connection = translated(syscall, () => stack.context.connect(address, port, { ...socket.options.forConnection(), ...local, ...route }))
   socket.connection = connection
   socket.state = 'connecting'
   stack.enter(connection, socket)

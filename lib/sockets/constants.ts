@@ -40,6 +40,7 @@ export const SO_PROTOCOL = 38
 export const SO_DOMAIN = 39
 
 export const IP_TOS = 1
+export const IP_OPTIONS = 4
 
 export const SOL_TCP = 6
 export const TCP_NODELAY = 1

@@ -1,5 +1,5 @@
 /** getsockopt and setsockopt. docs/sockets.md lists the options. */
-import { SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_INFO } from './constants.js'
+import { IP_OPTIONS, IPPROTO_IP, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_INFO } from './constants.js'
 import { SocketError } from './errors.js'
 import { socketOf } from './lookup.js'
 import { findOption, type Linger, type OptionInput, type OptionValue, type TimeValue } from './optiontable.js'
@@ -13,6 +13,7 @@ export function getsockopt(fd: number, level: typeof SOL_SOCKET, name: typeof SO
 export function getsockopt(fd: number, level: typeof SOL_SOCKET, name: typeof SO_RCVTIMEO | typeof SO_SNDTIMEO): TimeValue
 export function getsockopt(fd: number, level: typeof SOL_TCP, name: typeof TCP_INFO): TcpInfo
 export function getsockopt(fd: number, level: typeof SOL_TCP, name: typeof TCP_CONGESTION): string
+export function getsockopt(fd: number, level: typeof IPPROTO_IP, name: typeof IP_OPTIONS): Uint8Array
 export function getsockopt(fd: number, level: number, name: number): OptionValue
 export function getsockopt(fd: number, level: number, name: number): OptionValue {
   return findOption(level, name, 'getsockopt').get(socketOf(fd, 'getsockopt'))
@@ -20,7 +21,7 @@ export function getsockopt(fd: number, level: number, name: number): OptionValue
 
 /**
  * Sets an option; what was set reads back. Throws SocketError ENOPROTOOPT for one that there is not or that cannot be set, EINVAL for a bad
- * value, ENOENT for a congestion control that there is not. setsockopt(2).
+ * value, ENOENT for a congestion control that there is not, EISCONN for IP_OPTIONS once the socket connects or listens. setsockopt(2).
  */
 export function setsockopt(fd: number, level: number, name: number, value: OptionInput): void {
   const { set } = findOption(level, name, 'setsockopt')

@@ -26,6 +26,8 @@ export class SocketOptions {
   /** Most bytes of the buffers; 0: what TAS gives. */
   receiveBufferBytes = 0
   sendBufferBytes = 0
+  /** IP_OPTIONS as they were set, for `connect`. */
+  ipOptions = new Uint8Array(0)
   congestionControl: NonNullable<ConnectionOptions['congestionControl']> | '' = ''
   /** How long a blocking call waits; 0: for ever. */
   receiveTimeoutUs = 0
@@ -38,8 +40,11 @@ export class SocketOptions {
     this.touched.add(name)
   }
 
+  /** For an accepted socket. The way back of its connection is the peer's, not the listener's. */
   clone(): SocketOptions {
-    return SocketOptions.unpack(this.pack())
+    const options = SocketOptions.unpack(this.pack())
+    options.ipOptions = new Uint8Array(0)
+    return options
   }
 
   pack(): PackedOptions {

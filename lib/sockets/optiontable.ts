@@ -1,11 +1,12 @@
 /** What options there are, and how each is read and set. */
 import { CONGESTION_CONTROLS, type OptionName } from '../tas/index.js'
 import {
-  AF_INET, IP_TOS, IPPROTO_IP, IPPROTO_TCP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PROTOCOL, SO_RCVBUF,
-  SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO, SO_TYPE, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_INFO,
+  AF_INET, IP_OPTIONS, IP_TOS, IPPROTO_IP, IPPROTO_TCP, SO_ACCEPTCONN, SO_DOMAIN, SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_OOBINLINE, SO_PROTOCOL,
+  SO_RCVBUF, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO, SO_TYPE, SOCK_STREAM, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_INFO,
   TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT,
 } from './constants.js'
 import { errorOfErrno, SocketError, translated } from './errors.js'
+import { routeOfOptions } from './ipoptions.js'
 import { setOptions, type SocketOptions } from './options.js'
 import type { TcpSocket } from './socket.js'
 import { askInfo, type TcpInfo, tcpInfo } from './tcpinfo.js'
@@ -23,7 +24,7 @@ export interface TimeValue {
 }
 
 /** What an option can be set to. */
-export type OptionInput = number | string | Linger | TimeValue
+export type OptionInput = number | string | Linger | TimeValue | Uint8Array
 /** What an option can be. */
 export type OptionValue = OptionInput | TcpInfo
 
@@ -63,7 +64,10 @@ const TCP_LEVEL = new Map<number, Option>([
   [TCP_CONGESTION, { get: getCongestion, set: setCongestion }],
 ])
 
-const IP_LEVEL = new Map<number, Option>([[IP_TOS, integer('tos', 'tos', 0, 255)]])
+const IP_LEVEL = new Map<number, Option>([
+  [IP_TOS, integer('tos', 'tos', 0, 255)],
+  [IP_OPTIONS, { get: ({ options }) => options.ipOptions.slice(), set: setIpOptions }],
+])
 
 const LEVELS = new Map([[SOL_SOCKET, SOCKET_LEVEL], [SOL_TCP, TCP_LEVEL], [IPPROTO_IP, IP_LEVEL]])
 
@@ -147,6 +151,14 @@ function setLinger({ options }: TcpSocket, value: OptionInput): void {
   if (typeof value !== 'object' || !('l_onoff' in value)) throw invalid(value, '{ l_onoff, l_linger }')
   if (!Number.isInteger(value.l_linger) || value.l_linger < 0) throw invalid(value.l_linger, 'a whole number of seconds')
   options.lingerS = value.l_onoff === 0 ? -1 : value.l_linger
+}
+
+/** The way is chosen when the connection is opened. */
+function setIpOptions({ options, state }: TcpSocket, value: OptionInput): void {
+  if (!(value instanceof Uint8Array)) throw invalid(value, 'bytes')
+  routeOfOptions(value)
+  if (state !== 'idle') throw new SocketError('EISCONN', 'setsockopt', 'IP_OPTIONS can be set before connect only')
+  options.ipOptions = value.slice()
 }
 
 /** The one that was set, else the one in force; '' before the socket is connected. */

@@ -1,8 +1,10 @@
 /** Options of a connection: what a program says, checked and turned into the words of REQ_CONN_OPTION. */
 import {
   BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, CONGESTION_CONTROLS, KEEP_COUNT, KEEP_COUNT_MAX, KEEP_IDLE_MS, KEEP_INTERVAL_MS, KEEP_MS_MAX,
-  KEEP_MS_MIN, OPTION_NAMES, TIMEOUT_MS_MAX, type CongestionControl,
+  KEEP_MS_MIN, OPTION_NAMES, OPTION_SOURCE_ROUTE, SOURCE_ROUTE_HOPS_MAX, TIMEOUT_MS_MAX, type CongestionControl,
 } from '../memif/index.js'
+import { addressWord } from './address.js'
+import type { SourceRoute } from './contextoptions.js'
 import { TasError } from './errors.js'
 
 /** When and how often a quiet peer is asked whether it is still there (RFC 9293, 3.8.4). */
@@ -72,6 +74,17 @@ export function allOptionWords(options: ConnectionOptions): number[][] {
     if (name !== '' && options[name] !== undefined) all.push(optionWords(name, options[name]))
   }
   return all
+}
+
+/** The words of a source route, one option for each hop; none without. Throws TasError EINVAL. */
+export function routeOptionWords(route: SourceRoute | undefined): number[][] {
+  if (route === undefined) return []
+  const { hops, strict = false } = route
+  if (!Array.isArray(hops) || hops.length < 1 || hops.length > SOURCE_ROUTE_HOPS_MAX) {
+    throw new TasError('EINVAL', `sourceRoute.hops: want 1 to ${SOURCE_ROUTE_HOPS_MAX} addresses`)
+  }
+  const isStrict = flag('sourceRoute.strict', strict)
+  return hops.map((hop: string | number, place) => [OPTION_SOURCE_ROUTE, place, addressWord(hop), isStrict])
 }
 
 /** Throws TasError EINVAL unless `lingerMs` is undefined or a number of milliseconds. */

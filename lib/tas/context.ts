@@ -7,7 +7,7 @@ import {
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
-import { allOptionWords } from './connectionoptions.js'
+import { allOptionWords, routeOptionWords } from './connectionoptions.js'
 import type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
 import { STATUS_SERVICE_GONE, TasError } from './errors.js'
 import type { TasEvent } from './events.js'
@@ -88,7 +88,7 @@ export class Context {
     const remoteIp = addressWord(address)
     const ports = (checkPort(port, 1) << 16) | checkPort(options.localPort ?? 0, 0)
     const localIp = addressWord(options.localAddress ?? 0)
-    const optionList = allOptionWords(options)
+    const optionList = [...allOptionWords(options), ...routeOptionWords(options.sourceRoute)]
     const connection = this.tas.addConnection(this, null)
     this.sendOptions(connection.handle, optionList)
     const entry = this.outbox.requests.compose(REQ_CONN_OPEN, connection.handle)

@@ -8,6 +8,19 @@ export interface ConnectOptions extends ConnectionOptions {
   readonly localAddress?: string | number
   /** Local port; chosen by TAS if left out or 0. */
   readonly localPort?: number
+  /**
+   * The way that all packets of the connection take (RFC 9293, 3.9.2.1). The service must run with `--ip-source-route`, or CONN_OPEN says EPERM.
+   * IP_OPTIONS.
+   */
+  readonly sourceRoute?: SourceRoute
+}
+
+/** Hosts and routers that packets are to pass on their way to the peer (RFC 791, 3.1). */
+export interface SourceRoute {
+  /** Their addresses in order, 1 to 9. The peer itself need not be among them. */
+  readonly hops: readonly (string | number)[]
+  /** No others may lie between them; default false. */
+  readonly strict?: boolean
 }
 
 /** Options of `Context.listen`; those of connections are for all that are accepted. */

@@ -1,7 +1,7 @@
 /** Package `tasjs`: the flextcp library. docs/api.md maps the C API to it. */
 export { Tas, type TasOptions } from './tas.js'
 export { Context } from './context.js'
-export type { AttachOptions, ConnectOptions, EventHandler, ListenOptions } from './contextoptions.js'
+export type { AttachOptions, ConnectOptions, EventHandler, ListenOptions, SourceRoute } from './contextoptions.js'
 export { Connection, type ConnectionState } from './connection.js'
 export type { ConnectionInfo } from './connectioninfo.js'
 export type { CloseOptions, ConnectionOptions, KeepAliveOptions, OptionName } from './connectionoptions.js'

@@ -2,6 +2,7 @@
 import { readU16, readWord, writeU16 } from './bytes.js'
 import { checksum } from './checksum.js'
 import { parseIpv4Start, PROTOCOL_TCP } from './ipv4.js'
+import { readSourceRoute } from './sourceroute.js'
 
 export const ICMP_HEADER_BYTES = 8
 export const ICMP_ECHO_REPLY = 0
@@ -15,6 +16,7 @@ export const ICMP_PARAMETER_PROBLEM = 12
 export const ICMP_PROTOCOL_UNREACHABLE = 2
 export const ICMP_PORT_UNREACHABLE = 3
 export const ICMP_FRAGMENTATION_NEEDED = 4
+export const ICMP_SOURCE_ROUTE_FAILED = 5
 /** Code of ICMP_TIME_EXCEEDED: fragments of a datagram did not all come in time. */
 export const ICMP_REASSEMBLY_TIME = 1
 
@@ -59,6 +61,7 @@ export function emitIcmp(bytes: Uint8Array, at: number, message: IcmpMessage): n
 /** The start of a segment that an ICMP error quotes: one that we sent, if the error is honest. */
 export interface QuotedSegment {
   readonly sourceIp: number
+  /** Where it was to go in the end: with a source route that is not what the destination field says on its way. */
   readonly targetIp: number
   /** Total length of the datagram as its IP header says. */
   readonly totalLen: number
@@ -82,9 +85,11 @@ export function parseQuotedSegment(quoted: Uint8Array): QuotedSegment | null {
   if (ip === null || ip.protocol !== PROTOCOL_TCP || ip.fragmentOffset !== 0) return null
   const at = ip.headerLen
   if (quoted.length < at + ICMP_QUOTED_BYTES || ip.payloadLen < ICMP_QUOTED_BYTES) return null
+  const route = readSourceRoute(quoted, 0)
+  if (route === 'malformed') return null
   return {
     sourceIp: ip.sourceIp,
-    targetIp: ip.targetIp,
+    targetIp: route?.ahead.at(-1) ?? ip.targetIp,
     totalLen: ip.headerLen + ip.payloadLen,
     sourcePort: readU16(quoted, at),
     targetPort: readU16(quoted, at + 2),

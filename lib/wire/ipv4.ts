@@ -1,4 +1,4 @@
-/** IPv4 headers (RFC 791). Options are skipped when reading and never written. */
+/** IPv4 headers (RFC 791). Options are skipped when reading; of them only source routes are written (sourceroute.ts). */
 import { readU16, readWord, writeU16, writeWord } from './bytes.js'
 import { checksum } from './checksum.js'
 
@@ -77,11 +77,15 @@ export function parseIpv4Start(bytes: Uint8Array, at: number): Ipv4Parsed | null
   }
 }
 
-/** Writes a header of IPV4_HEADER_BYTES at `at`, checksum included: of a datagram never to be fragmented unless `part` is given. */
-export function emitIpv4(bytes: Uint8Array, at: number, header: Ipv4Header, part: Fragmentation | null = null): void {
-  bytes[at] = 0x45
+/**
+ * Writes a header at `at`, checksum included: of a datagram never to be fragmented unless `part` is given. Behind its IPV4_HEADER_BYTES
+ * `optionBytes` of options, a multiple of four, are there already.
+ */
+export function emitIpv4(bytes: Uint8Array, at: number, header: Ipv4Header, part: Fragmentation | null = null, optionBytes = 0): void {
+  const headerLen = IPV4_HEADER_BYTES + optionBytes
+  bytes[at] = 0x40 | (headerLen / 4)
   bytes[at + 1] = header.tos
-  writeU16(bytes, at + 2, IPV4_HEADER_BYTES + header.payloadLen)
+  writeU16(bytes, at + 2, headerLen + header.payloadLen)
   // With DF set the identification has no use and stays 0 (RFC 6864, 4.1).
   writeU16(bytes, at + 4, part?.id ?? 0)
   writeU16(bytes, at + 6, part === null ? DONT_FRAGMENT : fragmentField(part))
@@ -90,7 +94,7 @@ export function emitIpv4(bytes: Uint8Array, at: number, header: Ipv4Header, part
   writeU16(bytes, at + 10, 0)
   writeWord(bytes, at + 12, header.sourceIp)
   writeWord(bytes, at + 16, header.targetIp)
-  writeU16(bytes, at + 10, checksum(bytes, at, IPV4_HEADER_BYTES))
+  writeU16(bytes, at + 10, checksum(bytes, at, headerLen))
 }
 
 function fragmentField({ hasMore, fragmentOffset }: Fragmentation): number {

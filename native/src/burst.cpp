@@ -24,6 +24,12 @@ constexpr int32_t kHeaderMax = 14 + 20 + 60;
 constexpr int32_t kIpStart = 14;
 constexpr int32_t kTcpStart = 34;
 constexpr int32_t kTcpChecksum = 16;
+constexpr int32_t kIpLen = 20;
+// The upper half of kTxHeaderLen: bytes of IP options.
+constexpr int kIpOptionsShift = 16;
+constexpr int32_t kHeaderLenBits = 0xffff;
+constexpr int32_t kIpOptionsMin = 8;
+constexpr int32_t kIpOptionsMax = 40;
 constexpr size_t kBufferUnit = 64;
 
 template <typename T>
@@ -134,6 +140,16 @@ bool Burst::checkLengths(int32_t headerLen, int32_t payloadLen) {
   return true;
 }
 
+// Whether a frame with IP options is one segment whose headers fit the slot and agree with what the IP header at `ip` says.
+bool Burst::checkOptions(const uint8_t* ip, int32_t headerLen, int32_t ipOptions, const int32_t* words) {
+  const bool isGood = ipOptions >= kIpOptionsMin && ipOptions <= kIpOptionsMax && (ip[0] & 15) * 4 == kIpLen + ipOptions;
+  if (!isGood) return fail("header length " + std::to_string(words[kTxHeaderLen]));
+  if (headerLen < kHeaderMin + ipOptions || headerLen > kSlotBytes - kSlotEthernet || words[kTxGso] != 0) {
+    return fail("header length " + std::to_string(headerLen) + " with " + std::to_string(ipOptions) + " bytes of IP options");
+  }
+  return checkLengths(headerLen - ipOptions, words[kTxPayloadLen] + ipOptions);
+}
+
 bool Burst::readQueued(int slot, Queued& queued) {
   const int32_t* words = txDesc + slot * kDescWords;
   queued.headers = txHeaders + slot * kSlotBytes + kSlotEthernet;
@@ -143,6 +159,7 @@ bool Burst::readQueued(int slot, Queued& queued) {
   return words[kTxPayloadLen] == 0 || stretch(words + kTxRegion, queued.payload);
 }
 
+// One with IP options never is: the upper half of its header length counts.
 bool Burst::isWhole(int slot, size_t room) const {
   const int32_t* words = txDesc + slot * kDescWords;
   const int64_t length = int64_t{words[kTxHeaderLen]} + words[kTxPayloadLen] + static_cast<int64_t>(kTagLen);
@@ -151,15 +168,22 @@ bool Burst::isWhole(int slot, size_t room) const {
 
 bool Burst::prepare(int slot, TxFrame& frame) {
   const int32_t* words = txDesc + slot * kDescWords;
-  const int32_t headerLen = words[kTxHeaderLen], payloadLen = words[kTxPayloadLen], gso = words[kTxGso];
+  const int32_t payloadLen = words[kTxPayloadLen], gso = words[kTxGso];
+  uint8_t* virtio = txHeaders + slot * kSlotBytes + kSlotVirtio;
+  int32_t headerLen = words[kTxHeaderLen], ipOptions = 0;
   if (gso < 0 || gso > 65535 || (gso > 0 && !offload)) {
     return fail("segment size " + std::to_string(gso) + (offload ? "" : " on a port without offload"));
   }
-  if (!checkLengths(headerLen, payloadLen)) return false;
+  if (headerLen <= kHeaderMax) {
+    if (!checkLengths(headerLen, payloadLen)) return false;
+  } else {
+    ipOptions = headerLen >> kIpOptionsShift;
+    headerLen &= kHeaderLenBits;
+    if (!checkOptions(virtio + kVirtioLen + kIpStart, headerLen, ipOptions, words)) return false;
+  }
   Stretch payload{nullptr, 0, nullptr, 0};
   if (payloadLen != 0 && !stretch(words + kTxRegion, payload)) return false;
-  uint8_t* virtio = txHeaders + slot * kSlotBytes + kSlotVirtio;
-  fillHeaders(virtio, headerLen, payload, gso);
+  fillHeaders(virtio, headerLen, ipOptions, payload, gso);
   if (vlan == 0) {
     frame.parts[0] = {virtio, kVirtioLen + static_cast<size_t>(headerLen)};
     frame.count = 1;
@@ -194,15 +218,18 @@ void Burst::wrap(const uint8_t* bytes, size_t length, TxFrame& frame) const {
   frame.count = 2;
 }
 
-// Fills in the virtio header and both checksums of the headers behind it.
-void Burst::fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload, int gso) const {
+// Fills in the virtio header and both checksums of the headers behind it. IP options end with the address that TCP's pseudo-header has.
+void Burst::fillHeaders(uint8_t* virtioAt, int headerLen, int ipOptions, const Stretch& payload, int gso) const {
+  const int32_t tcpStart = kTcpStart + ipOptions;
   uint8_t* ip = virtioAt + kVirtioLen + kIpStart;
-  uint8_t* tcp = virtioAt + kVirtioLen + kTcpStart;
+  uint8_t* tcp = virtioAt + kVirtioLen + tcpStart;
+  const size_t ipLen = static_cast<size_t>(kIpLen + ipOptions);
   store16(ip + 10, 0);
-  store16(ip + 10, static_cast<uint16_t>(~sumBytes(ip, 20)));
-  const size_t tcpHeader = static_cast<size_t>(headerLen - kTcpStart);
+  store16(ip + 10, static_cast<uint16_t>(~sumBytes(ip, ipLen)));
+  const size_t tcpHeader = static_cast<size_t>(headerLen - tcpStart);
   const size_t payloadLen = payload.firstLen + payload.secondLen;
-  const uint64_t pseudo = pseudoSum(ip, tcpHeader + payloadLen);
+  const uint8_t* target = ipOptions == 0 ? ip + 16 : ip + ipLen - 4;
+  const uint64_t pseudo = pseudoSum(ip + 12, target, tcpHeader + payloadLen);
   VirtioHeader virtio{};
   if (offload) {
     const bool cut = gso > 0 && payloadLen > static_cast<size_t>(gso);
@@ -211,7 +238,7 @@ void Burst::fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload
               cut ? static_cast<uint8_t>(kVirtioGsoTcp4 | ecn) : uint8_t{0},
               static_cast<uint16_t>(headerLen),
               static_cast<uint16_t>(cut ? gso : 0),
-              kTcpStart,
+              static_cast<uint16_t>(tcpStart),
               kTcpChecksum};
     store16(tcp + kTcpChecksum, foldSum(pseudo));
   } else {

@@ -120,9 +120,10 @@ class Burst {
  private:
   bool stretch(const int32_t* words, Stretch& out);
   bool checkLengths(int32_t headerLen, int32_t payloadLen);
+  bool checkOptions(const uint8_t* ip, int32_t headerLen, int32_t ipOptions, const int32_t* words);
   bool fail(const std::string& what);
   void tag(VirtioHeader virtio, const uint8_t* ethernet, size_t headerLen, TxFrame& frame) const;
-  void fillHeaders(uint8_t* virtioAt, int headerLen, const Stretch& payload, int gso) const;
+  void fillHeaders(uint8_t* virtioAt, int headerLen, int ipOptions, const Stretch& payload, int gso) const;
 };
 
 }  // namespace tasjs

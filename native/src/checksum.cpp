@@ -64,8 +64,8 @@ uint16_t sumBytes(const uint8_t* data, size_t length) {
   return foldSum(static_cast<uint64_t>(foldSum(a)) + foldSum(b));
 }
 
-uint64_t pseudoSum(const uint8_t* ip, size_t tcpLength) {
-  return static_cast<uint64_t>(load<uint32_t>(ip + 12)) + load<uint32_t>(ip + 16) + htons(IPPROTO_TCP) +
+uint64_t pseudoSum(const uint8_t* source, const uint8_t* target, size_t tcpLength) {
+  return static_cast<uint64_t>(load<uint32_t>(source)) + load<uint32_t>(target) + htons(IPPROTO_TCP) +
          htons(static_cast<uint16_t>(tcpLength));
 }
 
@@ -77,7 +77,7 @@ bool verifyTcpFrame(const uint8_t* frame, size_t length) {
   if (ip[0] >> 4 != 4 || headerLength < kIpLen || ip[9] != IPPROTO_TCP) return false;
   if (total < headerLength + kTcpLen || total > length - kEthernetLen) return false;
   const size_t tcpLength = total - headerLength;
-  return foldSum(pseudoSum(ip, tcpLength) + sumBytes(ip + headerLength, tcpLength)) == 0xffff;
+  return foldSum(pseudoSum(ip + 12, ip + 16, tcpLength) + sumBytes(ip + headerLength, tcpLength)) == 0xffff;
 }
 
 void initChecksum(Napi::Env env, Napi::Object exports) { setFunction(env, exports, "checksumFold", checksumFold); }

@@ -18,8 +18,8 @@ inline uint16_t foldSum(uint64_t sum) {
 // The folded sum of `length` bytes; a last odd byte is followed by a zero.
 uint16_t sumBytes(const uint8_t* data, size_t length);
 
-// Sum of a TCP pseudo-header (RFC 9293, 3.1), addresses taken from an IPv4 header.
-uint64_t pseudoSum(const uint8_t* ip, size_t tcpLength);
+// Sum of a TCP pseudo-header (RFC 9293, 3.1) with the addresses at `source` and `target`.
+uint64_t pseudoSum(const uint8_t* source, const uint8_t* target, size_t tcpLength);
 
 // Whether the TCP checksum of an Ethernet frame with IPv4 and TCP is right; false for anything else.
 bool verifyTcpFrame(const uint8_t* frame, size_t length);

@@ -54,6 +54,7 @@ import {
   TO_FAST_FLOW_MTU_PROBE,
   TO_FAST_FLOW_PROBE,
   TO_FAST_FLOW_REMOVE,
+  TO_FAST_FLOW_ROUTE,
   TO_FAST_FLOW_RX_BUFFER,
   TO_FAST_FLOW_SEND,
   TO_FAST_FLOW_RX_SHUT,
@@ -82,8 +83,8 @@ import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
 import type { SlowLink } from './slowlink.js'
+import { takeRoute } from './sourceroute.js'
 import { probe, probeMtu, retransmit } from './transmit.js'
-import { adoptUrgent } from './urgent.js'
 
 /** Commands in one pass: a packet among them may need two copy descriptors, of which there are 64 beyond the burst. */
 const COMMANDS_PER_PASS = 32
@@ -212,6 +213,7 @@ export class Commands {
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
     else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = entries[entry + SF_VALUE]
+    else if (type === TO_FAST_FLOW_ROUTE) takeRoute(fast, flow, tcb, entries, entry)
     else if (type === TO_FAST_FLOW_RX_BUFFER) orderReceiveMove(fast, flow)
     else if (type === TO_FAST_FLOW_MTU_PROBE) this.probeMtu(flow, tcb, entries[entry + SF_VALUE], entries[entry + SF_CLEAR])
     else if (type === TO_FAST_FLOW_UPDATE) {
@@ -372,7 +374,6 @@ export class Commands {
     // Whether the application waits for room is not known: every acknowledgment is reported until it says so.
     fast.wantedFree[flow] = 1
     adoptMoves(fast, flow, tcb)
-    adoptUrgent(fast, flow, tcb)
     fast.listEvent(flow, tcb)
     fast.listTx(flow, tcb)
     fast.listAck(flow, tcb)

@@ -3,16 +3,18 @@
  *
  *   slot   | 8 free | virtio 10 | Ethernet 14 | IPv4 20 | TCP 20 or 32 | SACK |
  *                               ^ byte 18      ^ byte 32
+ *
+ * A source route goes between IPv4 and TCP header at the end (sourceroute.ts).
  */
 import {
   FLAG_CWR_OWED,
   FLAG_ECE_OWED,
   FLAG_ECN,
+  FLAG_EXTRA,
   FLAG_GAP,
   FLAG_LOOPBACK,
   FLAG_SACK,
   FLAG_TIMESTAMPS,
-  FLAG_URGENT,
   FLAGS_TOS_SHIFT,
   NEIGHBOR_WORDS,
   STATE_LOCAL_ADDRESSES,
@@ -43,6 +45,7 @@ import {
   TX_POS,
   TX_REGION,
   TX_SLOT_BYTES,
+  TX_SLOT_ETHERNET,
 } from '../../native/port.js'
 import { swap16, swap32 } from './bytes.js'
 import * as counters from './counterindex.js'
@@ -52,6 +55,7 @@ import {
   ETHERNET_BYTES, ETHERTYPE_IPV4, IP_BYTES, SEGMENT_NEW_DATA, TCP_ACK, TCP_BYTES, TCP_CWR, TCP_ECE, TCP_URG,
   TIMESTAMPS_ALIGNED, TIMESTAMPS_BYTES, WINDOW_FIELD_MAX,
 } from './segment.js'
+import { insertRoute, routeBytes } from './sourceroute.js'
 import { urgentPointer } from './urgent.js'
 
 /** IPv4, 20 bytes of header, behind them the TOS byte; then no identification (RFC 6864, 4.1: atomic), do not fragment; then TTL, TCP. */
@@ -60,6 +64,9 @@ const IP_FRAGMENT = 0x40
 const IP_TCP = 6
 /** NOP, NOP, SACK; the option's length goes into the upper byte. */
 const SACK_ALIGNED = 0x00050101
+const SACK_START_BYTES = 4
+/** Options of IP and TCP that a header slot has room for. */
+const SLOT_OPTION_BYTES = TX_SLOT_BYTES - TX_SLOT_ETHERNET - ETHERNET_BYTES - IP_BYTES - TCP_BYTES
 /** DSCP in a TOS byte; the two bits below are ECN's (RFC 3168, 5), of which ECT(0) is set in data. */
 const DSCP_MASK = 0xfc
 const ECT_0 = 2
@@ -130,7 +137,7 @@ export class Emitter {
     }
     this.describe(slot, tcb, seq, len, ETHERNET_BYTES + IP_BYTES + tcpLen)
     fast.lastAck[flow] = state[tcb + TCB_RCV_NXT]
-    if ((flags & (FLAG_GAP | FLAG_ECN | FLAG_URGENT)) === 0) fast.ackCount[flow] = 0
+    if ((flags & (FLAG_GAP | FLAG_ECN | FLAG_EXTRA)) === 0) fast.ackCount[flow] = 0
     else this.uncommon(flow, tcb, slot, at, seq, len, tcpFlags, flags)
   }
 
@@ -139,13 +146,15 @@ export class Emitter {
     this.desc[(this.fast.txEnd - 1) * TX_DESC_WORDS + TX_GSO] = 0
   }
 
-  /** What a segment needs besides on a flow with ECN, a gap or urgent data; the rest stands in the slot, IP header at word `at`. */
+  /** What a segment needs besides on a flow with ECN, a gap, urgent data or a route; the rest stands in the slot, IP header at word `at`. */
   private uncommon(flow: number, tcb: number, slot: number, at: number, seq: number, len: number, tcpFlags: number, flags: number): void {
-    if ((flags & FLAG_URGENT) !== 0) this.urgent(flow, tcb, at, seq)
+    const { fast } = this
+    if ((flags & FLAG_EXTRA) !== 0) this.urgent(flow, tcb, at, seq)
     if ((flags & FLAG_ECN) !== 0) this.ecn(tcb, at, len > 0 && (tcpFlags & SEGMENT_NEW_DATA) !== 0, flags)
-    if ((flags & FLAG_GAP) === 0) this.fast.ackCount[flow] = 0
+    if ((flags & FLAG_GAP) === 0) fast.ackCount[flow] = 0
     // A data segment is no duplicate acknowledgment (RFC 5681, 2) and has no blocks: what is owed goes out behind it.
     else if (len === 0) this.gap(flow, tcb, slot, at, flags)
+    if ((flags & FLAG_EXTRA) !== 0) insertRoute(fast, flow, this.words, at, slot)
   }
 
   /**
@@ -180,21 +189,31 @@ export class Emitter {
   private gap(flow: number, tcb: number, slot: number, at: number, flags: number): void {
     const { fast } = this
     fast.ackCount[flow] = 0
-    if ((flags & FLAG_SACK) === 0) fast.reassembly.forgetTwice(flow)
-    else this.sack(flow, slot, at, (flags & FLAG_TIMESTAMPS) !== 0)
+    const blocks = (flags & FLAG_SACK) === 0 ? 0 : this.blocksMax(flow, flags)
+    if (blocks === 0) fast.reassembly.forgetTwice(flow)
+    else this.sack(flow, slot, at, (flags & FLAG_TIMESTAMPS) !== 0, blocks)
     if (fast.reassembly.isWaiting(flow)) return
     if (fast.quickAcks[flow] > 0) fast.quickAcks[flow]--
     else fast.words[tcb + TCB_FLAGS] &= ~FLAG_GAP
   }
 
-  /** Adds a SACK option behind the options there are (RFC 2018, 3), if there is something to report. */
-  private sack(flow: number, slot: number, at: number, timestamps: boolean): void {
+  /** SACK blocks that a segment has room for: those of RFC 2018, 3, and beside a source route what the slot leaves. */
+  private blocksMax(flow: number, flags: number): number {
+    const timestamps = (flags & FLAG_TIMESTAMPS) !== 0
+    const most = timestamps ? BLOCKS_MAX_TIMESTAMPS : BLOCKS_MAX
+    if ((flags & FLAG_EXTRA) === 0) return most
+    const room = SLOT_OPTION_BYTES - routeBytes(this.fast, flow) - (timestamps ? TIMESTAMPS_BYTES : 0)
+    return Math.min(most, (room - SACK_START_BYTES) >> 3)
+  }
+
+  /** Adds a SACK option of up to `most` blocks behind the options there are (RFC 2018, 3), if there is something to report. */
+  private sack(flow: number, slot: number, at: number, timestamps: boolean, most: number): void {
     const { words } = this
     const option = at + ((IP_BYTES + TCP_BYTES) >> 2) + (timestamps ? TIMESTAMPS_BYTES >> 2 : 0)
-    const blocks = this.fast.sackBlocks.write(flow, words, option + 1, timestamps ? BLOCKS_MAX_TIMESTAMPS : BLOCKS_MAX)
+    const blocks = this.fast.sackBlocks.write(flow, words, option + 1, most)
     if (blocks === 0) return
     words[option] = SACK_ALIGNED | ((2 + 8 * blocks) << 24)
-    const optionBytes = 4 + 8 * blocks
+    const optionBytes = SACK_START_BYTES + 8 * blocks
     words[at] = (words[at] & 0xffff) | (swap16(swap16(words[at] >>> 16) + optionBytes) << 16)
     words[at + 8] += optionBytes << 2
     this.desc[slot * TX_DESC_WORDS + TX_HEADER_LEN] += optionBytes

@@ -3,6 +3,7 @@
  * something is to be done for. One object with fixed fields, so that every access is monomorphic.
  */
 import {
+  EXTRA_WORDS,
   FLAG_ACK_DELAYED,
   FLAG_ACK_LISTED,
   FLAG_EVENT_LISTED,
@@ -73,6 +74,7 @@ export class FastPath {
   readonly words: Int32Array
   private readonly copyDesc: Int32Array
   private readonly tcbWord: number
+  private readonly extrasWord: number
   readonly halves: Uint16Array
   readonly bytes: Uint8Array
   readonly counters: Float64Array
@@ -114,8 +116,6 @@ export class FastPath {
   readonly quickAcks: Uint8Array
   /** For each flow: RCV.NXT when we last sent an acknowledgment. */
   readonly lastAck: Int32Array
-  /** SND.UP (RFC 9293, 3.3.1), while FLAG_URGENT is set. */
-  readonly sndUp: Int32Array
   /** For each flow: when a segment without data that is not acceptable was last answered, low 32 bits of microseconds. */
   readonly answered32: Int32Array
   /** For each flow: SND.UNA that the application was last told. */
@@ -147,6 +147,7 @@ export class FastPath {
     this.words = state.words
     this.copyDesc = parts.port.copyDesc
     this.tcbWord = state.tcbWord
+    this.extrasWord = state.places.extrasWord
     this.halves = state.halves
     this.bytes = state.bytes
     this.counters = parts.counters
@@ -169,7 +170,6 @@ export class FastPath {
     this.ackCount = new Uint8Array(flows)
     this.quickAcks = new Uint8Array(flows)
     this.lastAck = new Int32Array(flows)
-    this.sndUp = new Int32Array(flows)
     this.answered32 = new Int32Array(flows)
     this.reportedUna = new Int32Array(flows)
     this.wantedFree = new Int32Array(flows)
@@ -187,6 +187,11 @@ export class FastPath {
   /** Word index of a flow's TCB. */
   tcb(flow: number): number {
     return this.tcbWord + flow * TCB_WORDS
+  }
+
+  /** Word index of a flow's row in the table of extras, which counts while FLAG_EXTRA is set. */
+  extras(flow: number): number {
+    return this.extrasWord + flow * EXTRA_WORDS
   }
 
   /** Sequence number behind the last byte that the receive buffer has room for. */

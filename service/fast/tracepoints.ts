@@ -6,7 +6,9 @@ import {
   BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, EVENT_FLAGS, EVENT_FLOW, EVENT_GEN, EVENT_RCV_END, EVENT_SND_UNA,
   TRACE_BUMP, TRACE_EVENT, TRACE_RX, TRACE_TX,
 } from '../../lib/memif/index.js'
-import { TX_DESC_WORDS, TX_HEADER_LEN, TX_PAYLOAD_LEN, TX_SLOT_BYTES, TX_SLOT_ETHERNET, type ReceivePort } from '../../native/port.js'
+import {
+  TX_DESC_WORDS, TX_HEADER_LEN, TX_HEADER_LEN_BITS, TX_PAYLOAD_LEN, TX_SLOT_BYTES, TX_SLOT_ETHERNET, type ReceivePort,
+} from '../../native/port.js'
 import type { AppContext } from './contexts.js'
 import type { FastPath } from './fastpath.js'
 
@@ -19,7 +21,7 @@ export function traceReceived({ trace }: FastPath, { frames, rxOffset, rxLen }: 
 /** Header slots `first` to `first + count - 1` have been taken by the port, at the time stamped last. */
 export function traceSent({ trace, port }: FastPath, first: number, count: number): void {
   for (let slot = first; slot < first + count; slot++) {
-    const headerBytes = port.txDesc[slot * TX_DESC_WORDS + TX_HEADER_LEN]
+    const headerBytes = port.txDesc[slot * TX_DESC_WORDS + TX_HEADER_LEN] & TX_HEADER_LEN_BITS
     const wireBytes = headerBytes + port.txDesc[slot * TX_DESC_WORDS + TX_PAYLOAD_LEN]
     trace.frame(TRACE_TX, 0, port.txHeaders, slot * TX_SLOT_BYTES + TX_SLOT_ETHERNET, headerBytes, wireBytes)
   }

@@ -5,6 +5,7 @@
 import {
   FLAG_ACK_LISTED,
   FLAG_CWND_LIMITED,
+  FLAG_EXTRA,
   FLAG_FIN_QUEUED,
   FLAG_IN_RECOVERY,
   FLAG_LOOPBACK,
@@ -13,7 +14,6 @@ import {
   FLAG_REMOVING,
   FLAG_RTT_TIMING,
   FLAG_TX_LISTED,
-  FLAG_URGENT,
   FLAG_WATCHED,
   TCB_CWND,
   TCB_FLAGS,
@@ -131,9 +131,12 @@ function heldBack(
   return allowed <= 0 || inFlight > 0
 }
 
-/** Whether segments of a flow may be merged. Not urgent ones: each has another urgent pointer, and who cuts them up copies the first's. */
+/**
+ * Whether segments of a flow may be merged. Not urgent ones: each has another urgent pointer, and who cuts them up copies the first's. Nor
+ * those with a source route, for which not every interface can do that.
+ */
 function mayMerge(fast: FastPath, flags: number): boolean {
-  return (fast.port.offload || (flags & FLAG_LOOPBACK) !== 0) && (flags & FLAG_URGENT) === 0
+  return (fast.port.offload || (flags & FLAG_LOOPBACK) !== 0) && (flags & FLAG_EXTRA) === 0
 }
 
 /** Length of the next segment: one MSS, or if they may be merged as many whole ones as there are up to 64 KiB. */

@@ -51,7 +51,7 @@ export function openListener(stack: Stack, context: AppContext, request: ListenR
 
 function checkedAdd(stack: Stack, listener: Listener): number {
   const { ip, port } = listener.address
-  if (port > 0xffff || port < -1) return EINVAL
+  if (port > 0xffff || port < -1 || listener.options.sourceRoute !== null) return EINVAL
   if (port === -1) return EADDRINUSE
   if (ip !== 0 && stack.routes.localIndex(ip) < 0) return EADDRNOTAVAIL
   return stack.listeners.add(listener)

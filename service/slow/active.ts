@@ -6,7 +6,7 @@ import { AppEvent } from './appevent.js'
 import { asksForEcn } from './congestion/algorithms.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
-import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS } from './errno.js'
+import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, EPERM } from './errno.js'
 import { detachBuffers, takeBuffers } from './buffersize.js'
 import { reserveFlow } from './handover.js'
 import { enterSynReceived } from './handshake.js'
@@ -44,7 +44,10 @@ export function openConnection(stack: Stack, context: AppContext, request: OpenR
 
 /** A connection with address, port, buffers and neighbour, or the error number that prevents it. */
 function prepare(stack: Stack, context: AppContext, request: OpenRequest): Connection | number {
-  const route = stack.routes.choose(request.remoteIp)
+  const { sourceRoute } = request.options
+  const refusal = sourceRoute === null ? 0 : routeRefusal(stack, request.remoteIp)
+  if (refusal !== 0) return refusal
+  const route = stack.routes.chooseVia(request.remoteIp, sourceRoute)
   if (request.remotePort === 0) return EINVAL
   if (route === null) return ENETUNREACH
   const localIp = request.localIp === 0 ? route.sourceIp : request.localIp
@@ -55,9 +58,16 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const connection = new Connection(tuple, true)
   connection.handle = request.handle
   connection.options = request.options
+  connection.sourceRoute = sourceRoute
   connection.startAt(stack.hash.initialSequence(tuple, stack.nowUs))
   connection.asksEcn = asksForEcn(stack, connection)
   return equip(stack, context, connection, route.nextHop)
+}
+
+/** Why a connection to `remoteIp` can have no source route: --ip-source-route was not given, or it does not leave this host. */
+function routeRefusal(stack: Stack, remoteIp: number): number {
+  if (!stack.config.tcp.sourceRoutes) return EPERM
+  return stack.routes.localIndex(remoteIp) >= 0 ? EINVAL : 0
 }
 
 function equip(stack: Stack, context: AppContext, connection: Connection, nextHop: number): Connection | number {

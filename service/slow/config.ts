@@ -47,6 +47,8 @@ export interface TcpConfig {
   readonly ecn: EcnMode
   /** Time to live of what we send, 1 to 255 (RFC 9293, 3.9.2: MUST-49). */
   readonly ttl: number
+  /** Whether datagrams may come, and programs may have them sent, by source routes. */
+  readonly sourceRoutes: boolean
   /**
    * How long a peer may keep data back by its window with hardly any progress, microseconds, when memory runs short or the
    * application has closed; 0: for ever.
@@ -167,6 +169,7 @@ export const DEFAULT_TCP: TcpConfig = {
   minPathMtu: 552,
   ecn: 'passive',
   ttl: DEFAULT_TTL,
+  sourceRoutes: false,
   stallLimitUs: 60_000_000,
 }
 

@@ -1,4 +1,5 @@
 /** A TCP connection as the slow path keeps it: from the first SYN to the end of TIME-WAIT. */
+import type { SourceRoute } from '../../lib/wire/index.js'
 import type { App, AppContext } from './app.js'
 import type { Neighbor } from './arp.js'
 import { Link } from './chain.js'
@@ -119,6 +120,10 @@ export class Connection implements FourTuple {
   /** What was received and written when it was last looked at whether the connection is idle. */
   idleMark = 0
   neighbor: Neighbor | null = null
+  /** The way of all that is sent (sourceroutes.ts). */
+  sourceRoute: SourceRoute | null = null
+  /** Another one waits for its neighbour's address. */
+  isRouteSought = false
   /** Error that ended the connection, 0 for an orderly end. */
   error = 0
   /** Send a RST once the worker has let go and the numbers are final. */

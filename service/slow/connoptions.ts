@@ -1,9 +1,10 @@
 /** Options of connections: what they are, and which values of an application are taken. */
 import {
   BUFFER_LIMIT_MAX, BUFFER_LIMIT_MIN, FLAG_NAGLE, FLAGS_DSCP, FLAGS_TOS_SHIFT, KEEP_COUNT_MAX, KEEP_MS_MAX, KEEP_MS_MIN,
-  OPTION_CONGESTION, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RX_LIMIT, OPTION_TOS, OPTION_TX_LIMIT, OPTION_USER_TIMEOUT,
-  TIMEOUT_MS_MAX, TOS_MASK,
+  OPTION_CONGESTION, OPTION_KEEP_ALIVE, OPTION_NO_DELAY, OPTION_RX_LIMIT, OPTION_SOURCE_ROUTE, OPTION_TOS, OPTION_TX_LIMIT, OPTION_USER_TIMEOUT,
+  SOURCE_ROUTE_HOPS_MAX, TIMEOUT_MS_MAX, TOS_MASK,
 } from '../../lib/memif/index.js'
+import type { SourceRoute } from '../../lib/wire/index.js'
 import { EINVAL, ENOENT } from './errno.js'
 
 /** Never changed: a new value makes a new object, so that connections share those of their listener. */
@@ -23,12 +24,14 @@ export interface ConnOptions {
   readonly txLimitBytes: number
   /** Index into CONGESTION_CONTROLS; -1: whatever is configured. */
   readonly congestion: number
+  /** The way that the program has named for a connection that it opens (RFC 9293, 3.9.2.1: MUST-51). */
+  readonly sourceRoute: SourceRoute | null
 }
 
 /** What an application gets that says nothing. */
 export const DEFAULT_OPTIONS: ConnOptions = {
   noDelay: true, keepIdleMs: 0, keepIntervalMs: 0, keepCount: 0, userTimeoutMs: 0, tos: 0, rxLimitBytes: 0, txLimitBytes: 0,
-  congestion: -1,
+  congestion: -1, sourceRoute: null,
 }
 
 /** The bits of a TCB's flags that options decide. */
@@ -55,8 +58,16 @@ export function withOption(
     case OPTION_RX_LIMIT: return isLimit(value) ? { ...options, rxLimitBytes: value } : EINVAL
     case OPTION_TX_LIMIT: return isLimit(value) ? { ...options, txLimitBytes: value } : EINVAL
     case OPTION_CONGESTION: return isIn(value, 0, algorithms - 1) ? { ...options, congestion: value } : ENOENT
+    case OPTION_SOURCE_ROUTE: return withHop(options, values)
     default: return EINVAL
   }
+}
+
+/** A hop behind those there are, or in the place of one and all behind it. */
+function withHop(options: ConnOptions, [place, address, isStrict]: readonly number[]): ConnOptions | number {
+  const hops = options.sourceRoute?.hops ?? []
+  if (!isIn(place, 0, Math.min(hops.length, SOURCE_ROUTE_HOPS_MAX - 1)) || !isIn(isStrict, 0, 1)) return EINVAL
+  return { ...options, sourceRoute: { isStrict: isStrict === 1, hops: [...hops.slice(0, place), address] } }
 }
 
 function withKeepAlive(options: ConnOptions, [keepIdleMs, keepIntervalMs, keepCount]: readonly number[]): ConnOptions | number {

@@ -1,5 +1,6 @@
 /** Linux errno numbers that travel to applications as AS_STATUS. */
 
+export const EPERM = 1
 export const ENOENT = 2
 export const EINVAL = 22
 export const ENONET = 64

@@ -1,12 +1,14 @@
 /** Segments that a worker passes up though their connection has, or is about to have, a flow. */
 import { RX_CHECKSUM_GOOD, RX_LOOPBACK } from '../../native/port.js'
 import { FLAG_RX_SHUT, TCB_RCV_ADV, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WSCALE_U8 } from '../../lib/memif/index.js'
-import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
+import { segmentLen, seqAdd, seqDiff, seqInWindow, TCP_ACK, TCP_RST, TCP_SYN, type TcpParsed } from '../../lib/wire/index.js'
+import { isAcceptable } from './acceptable.js'
 import type { Connection } from './connection.js'
 import { ECONNRESET } from './errno.js'
 import { rcvWindow } from './flowstate.js'
-import { rebuildPlain } from './rebuild.js'
+import { hasIpOptions, rebuildPlain } from './rebuild.js'
 import { challenge } from './reset.js'
+import { takeWayBack } from './sourceroutes.js'
 import type { Segment, Stack } from './stack.js'
 import { abortConnection } from './teardown.js'
 import { noteUrgent } from './urgent.js'
@@ -18,7 +20,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if ((tcp.flags & TCP_SYN) !== 0) return challenge(stack, connection)
   if ((tcp.flags & TCP_ACK) === 0) return
   const isKnown = frame.flow === connection.flow && frame.gen === connection.gen
-  if (!isKnown) stack.steering.strayCame()
+  if (!isKnown && !hasIpOptions(segment)) stack.steering.strayCame()
   const isAckGood = isAckAcceptable(stack, connection, tcp.ack)
   if (isKnown && !isAckGood) return challenge(stack, connection)
   if (isKnown && isDataAfterClose(stack, connection, segment)) {
@@ -26,6 +28,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
     return abortConnection(stack, connection, ECONNRESET)
   }
   if (isAckGood) noteUrgent(stack, connection, tcp)
+  if (isAckGood && isInWindow(stack, connection, tcp)) takeWayBack(stack, connection, segment)
   // RFC 9293, 3.10.7.4, first: what cannot be taken is answered.
   if (!handDown(stack, connection, segment, isKnown) && segmentLen(tcp) > 0) challenge(stack, connection)
 }
@@ -53,6 +56,10 @@ function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment
   const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
   const isInWindow = seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
   return isNew && isInWindow
+}
+
+function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {
+  return isAcceptable(tcp, stack.flows.word(connection, TCB_RCV_NXT), rcvWindow(stack, connection))
 }
 
 /**

@@ -1,6 +1,6 @@
 /** TCB indexes: which are free, and which connection has which. */
 import {
-  FLOW_FREE, MOVE_WORDS, TCB_BYTES, TCB_FLAGS, TCB_GEN_U16, TCB_SND_MAX, TCB_STATE_U8, TCB_WORDS, type StateView,
+  EXTRA_WORDS, FLOW_FREE, MOVE_WORDS, TCB_BYTES, TCB_FLAGS, TCB_GEN_U16, TCB_SND_MAX, TCB_STATE_U8, TCB_WORDS, type StateView,
 } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 
@@ -86,6 +86,11 @@ export class FlowTable {
   /** In order: a worker that sees this word sees the ones that were set before it. */
   setMove(connection: Connection, index: number, value: number): void {
     Atomics.store(this.state.words, this.moveAt(connection.flow) + index, value)
+  }
+
+  /** Sets word `index` (EXTRA_*) of a flow's row in the table of extras. Only while no worker has the flow. */
+  setExtra(flow: number, index: number, value: number): void {
+    this.state.words[this.state.places.extrasWord + flow * EXTRA_WORDS + index] = value
   }
 
   hasFlag(connection: Connection, flag: number): boolean {

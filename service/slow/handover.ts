@@ -1,6 +1,6 @@
 /** A connection becomes a flow: its TCB is filled and handed to a worker. */
 import {
-  CONTEXT_NONE, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, flowState, MOVE_NONE,
+  CONTEXT_NONE, FLAG_ECN, FLAG_ECN_ACCURATE, FLAG_EXTRA, FLAG_LOOPBACK, FLAG_SACK, FLAG_TIMESTAMPS, FLOW_HANDED, flowState, MOVE_NONE,
   MOVE_RX_STATE, MOVE_TURN, MOVE_TX_STATE, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16, TCB_FLAGS,
   TCB_HEARD_MS, TCB_LOCAL_IP_U8, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ,
   TCB_RCV_WSCALE_U8, TCB_REMOTE_IP, TCB_RTTVAR_US4, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
@@ -18,6 +18,7 @@ import { startKeepAlive } from './keepalive.js'
 import { effectiveMss } from './mss.js'
 import { beginPath } from './pathmtu.js'
 import { rawWord } from './rawword.js'
+import { fillExtras } from './sourceroutes.js'
 import type { Stack } from './stack.js'
 import { traceConnection } from './tracing.js'
 
@@ -86,7 +87,8 @@ function fillIdentity(stack: Stack, connection: Connection, context: number): vo
   flows.setWord(connection, TCB_PORTS, rawWord((connection.remotePort << 16) | connection.localPort))
   const isInside = stack.routes.localIndex(connection.remoteIp) >= 0
   const flags = agreedFlags(connection) | flagsOfOptions(connection.options)
-  flows.setWord(connection, TCB_FLAGS, flags | (isInside ? FLAG_LOOPBACK : 0))
+  const hasExtras = fillExtras(stack, connection)
+  flows.setWord(connection, TCB_FLAGS, flags | (isInside ? FLAG_LOOPBACK : 0) | (hasExtras ? FLAG_EXTRA : 0))
   state.bytes[bytes + TCB_RX_LOG2_U8] = connection.rxLog2
   state.bytes[bytes + TCB_TX_LOG2_U8] = connection.txLog2
   state.bytes[bytes + TCB_SND_WSCALE_U8] = connection.sndWscale

@@ -14,6 +14,7 @@ import type { Listener } from './listeners.js'
 import { acknowledgesSyn, sendSynAck, synWindow } from './negotiate.js'
 import { openPassive } from './passive.js'
 import { challenge, refuse } from './reset.js'
+import { takeWayBack } from './sourceroutes.js'
 import type { Segment, Stack } from './stack.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { endTimeWait } from './teardown.js'
@@ -73,6 +74,7 @@ export function receiveInSynReceived(stack: Stack, connection: Connection, segme
   if (hasSyn && !isSynAck) return receiveOtherSyn(stack, connection)
   if (!hasAck) return
   if (!acknowledgesSyn(connection, tcp.ack)) return refuse(stack, segment)
+  takeWayBack(stack, connection, segment)
   establish(stack, connection, segment, isSynAck)
 }
 
@@ -86,6 +88,7 @@ function isInOrder(stack: Stack, connection: Connection, tcp: TcpParsed): boolea
 
 function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): void {
   stack.stats.add('handshakeRetransmits')
+  takeWayBack(stack, connection, segment)
   connection.retries = Math.max(connection.retries, 1)
   // RFC 3168, 6.1.1.1: the peer asks again, without ECN: something on the way may not let it through.
   if ((segment.tcp.flags & (TCP_ECE | TCP_CWR)) === 0) connection.ecn = false

@@ -1,5 +1,5 @@
 /** How much payload a segment may carry (RFC 9293, 3.7.1). */
-import { IPV4_BYTES_MAX } from '../../lib/wire/index.js'
+import { IPV4_BYTES_MAX, sourceRouteBytes } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import type { Stack } from './stack.js'
 
@@ -22,6 +22,6 @@ export function effectiveMss(stack: Stack, connection: Connection): number {
 
 /** The same if packets could have `mtu` bytes. */
 export function mssFor(connection: Connection, mtu: number): number {
-  const mss = Math.min(connection.peerMss, mtu - HEADERS_BYTES)
+  const mss = Math.min(connection.peerMss, mtu - HEADERS_BYTES) - sourceRouteBytes(connection.sourceRoute)
   return Math.min(Math.max(mss - (connection.timestamps ? TIMESTAMPS_BYTES : 0), 1), MSS_MAX)
 }

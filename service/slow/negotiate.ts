@@ -59,8 +59,8 @@ export function sendSyn(stack: Stack, connection: Connection): void {
   stack.stats.add('synSent')
   noteSynSent(stack, connection)
   const flags = connection.asksEcn ? TCP_SYN | TCP_ECE | TCP_CWR : TCP_SYN
-  const segment = { seq: connection.iss, flags, window: synWindow(stack), options, tos: connection.options.tos }
-  stack.output.tcp(connection, segment, connection.neighbor)
+  const { neighbor, sourceRoute, options: { tos } } = connection
+  stack.output.tcp(connection, { seq: connection.iss, flags, window: synWindow(stack), options, tos, sourceRoute }, neighbor)
 }
 
 /** Sends our SYN-ACK; only what the peer offered is answered. `tsVal`: what stands in a timestamps option. */
@@ -73,19 +73,17 @@ export function sendSynAck(
   }
   noteSynSent(stack, connection)
   const flags = TCP_SYN | TCP_ACK | (connection.ecn ? TCP_ECE : 0)
-  const segment = {
-    seq: connection.iss, ack: connection.rcvNxt, flags, window: synWindow(stack), options, tos: connection.options.tos,
-  }
-  stack.output.tcp(connection, segment, connection.neighbor)
+  const { neighbor, sourceRoute, options: { tos } } = connection
+  const segment = { seq: connection.iss, ack: connection.rcvNxt, flags, window: synWindow(stack), options, tos, sourceRoute }
+  stack.output.tcp(connection, segment, neighbor)
 }
 
 /** Sends an acknowledgment for a connection whose numbers are in the slow path's hands. */
 export function sendAck(stack: Stack, connection: Connection, windowField: number): void {
   const timestamps = connection.timestamps ? { value: timestampValue(stack.nowUs), echo: connection.tsRecent } : null
   const options = { ...NO_OPTIONS, timestamps }
-  const { sndNxt: seq, rcvNxt: ack, neighbor } = connection
-  const { tos } = connection.options
-  stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options, tos }, neighbor)
+  const { sndNxt: seq, rcvNxt: ack, neighbor, sourceRoute, options: { tos } } = connection
+  stack.output.tcp(connection, { seq, ack, flags: TCP_ACK, window: windowField, options, tos, sourceRoute }, neighbor)
 }
 
 /** Whether `ack` acknowledges our SYN and nothing beyond. */

@@ -2,15 +2,15 @@
 import type { Port } from '../../native/index.js'
 import {
   emitEthernet, emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, fillTcpChecksum, type Fragmentation, FRAGMENT_UNIT_BYTES,
-  IPV4_HEADER_BYTES, type Ipv4Header,
-  MAC_BROADCAST, NO_OPTIONS, PROTOCOL_TCP, tcpHeaderLen, type TcpOptions,
+  emitSourceRoute, IPV4_HEADER_BYTES, type Ipv4Header,
+  MAC_BROADCAST, NO_OPTIONS, PROTOCOL_TCP, type SourceRoute, sourceRouteBytes, tcpHeaderLen, type TcpOptions,
 } from '../../lib/wire/index.js'
 import type { ArpCache, Neighbor } from './arp.js'
 import type { FourTuple } from './isn.js'
 import type { LoopbackQueue } from './loopback.js'
 import type { Routes } from './routes.js'
 
-/** Bytes in front of what the IP packet carries. */
+/** Bytes in front of what an IP packet without options carries. */
 export const PAYLOAD_AT = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES
 
 /** A segment without payload. */
@@ -23,9 +23,11 @@ export interface OutSegment {
   readonly options?: TcpOptions
   /** TOS byte: DSCP, and no ECN (RFC 3168, 6.1.4: nothing that is sent here is data). */
   readonly tos?: number
+  readonly sourceRoute?: SourceRoute | null
 }
 
-type DatagramNames = Pick<Ipv4Header, 'sourceIp' | 'targetIp' | 'protocol'> & Partial<Pick<Ipv4Header, 'tos'>>
+/** Who sends what to whom; `targetIp` is the end of a source route. */
+export type DatagramNames = Pick<Ipv4Header, 'sourceIp' | 'targetIp' | 'protocol'> & Partial<Pick<Ipv4Header, 'tos'>>
 
 export class Output {
   private readonly port: Pick<Port, 'sendFrame' | 'mtu'>
@@ -53,61 +55,53 @@ export class Output {
     return this.port.mtu
   }
 
-  /** Sends a segment of the connection `tuple`; through `neighbor` if it is known already. */
+  /** Sends a segment of the connection `tuple`; through `neighbor` if it is known already. To ourselves no source route leads. */
   tcp(tuple: FourTuple, segment: OutSegment, neighbor: Neighbor | null = null): void {
     const header = {
       sourcePort: tuple.localPort, targetPort: tuple.remotePort, seq: segment.seq, ack: segment.ack ?? 0, flags: segment.flags,
       window: segment.window ?? 0, urgent: 0, options: segment.options ?? NO_OPTIONS,
     }
-    const len = tcpHeaderLen(header)
-    const frame = this.frames[len] ??= new Uint8Array(PAYLOAD_AT + len)
-    emitTcp(frame, PAYLOAD_AT, header)
-    fillTcpChecksum(frame, PAYLOAD_AT, len, tuple.localIp, tuple.remoteIp)
-    if (this.isOurs(tuple.remoteIp)) return this.inside(frame.slice(), tuple, PROTOCOL_TCP)
-    const next = neighbor ?? this.neighborFor(tuple.remoteIp)
     const names = { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol: PROTOCOL_TCP, tos: segment.tos ?? 0 }
-    if (next !== null) this.send(frame, names, null, next)
-  }
-
-  /**
-   * Sends `frame`, whose bytes from PAYLOAD_AT on are filled in. Without a route, or room in the ARP cache, it is
-   * dropped.
-   */
-  ip(frame: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
-    if (this.isOurs(targetIp)) {
-      return this.inside(frame, { localIp: sourceIp, localPort: 0, remoteIp: targetIp, remotePort: 0 }, protocol)
-    }
-    const next = this.neighborFor(targetIp)
-    if (next !== null) this.send(frame, { sourceIp, targetIp, protocol }, null, next)
+    const isInside = this.isOurs(tuple.remoteIp)
+    const sourceRoute = isInside ? null : segment.sourceRoute ?? null
+    const at = PAYLOAD_AT + sourceRouteBytes(sourceRoute)
+    const len = tcpHeaderLen(header)
+    const frame = this.frames[at + len] ??= new Uint8Array(at + len)
+    emitTcp(frame, at, header)
+    fillTcpChecksum(frame, at, len, tuple.localIp, tuple.remoteIp)
+    if (isInside) return this.inside(frame.slice(), names)
+    const next = neighbor ?? this.neighborFor(tuple.remoteIp, sourceRoute)
+    if (next !== null) this.send(frame, names, null, sourceRoute, next)
   }
 
   /**
    * Sends a datagram with `payload` that does without "do not fragment": in fragments if the interface's MTU wants it, and routers may
    * cut it further. Without a route, or room in the ARP cache, it is dropped.
    */
-  fragmentable(payload: Uint8Array, sourceIp: number, targetIp: number, protocol: number): void {
-    if (this.isOurs(targetIp)) {
+  fragmentable(payload: Uint8Array, names: DatagramNames, sourceRoute: SourceRoute | null): void {
+    if (this.isOurs(names.targetIp)) {
       const whole = new Uint8Array(PAYLOAD_AT + payload.length)
       whole.set(payload, PAYLOAD_AT)
-      return this.ip(whole, sourceIp, targetIp, protocol)
+      return this.inside(whole, names)
     }
-    const next = this.neighborFor(targetIp)
+    const next = this.neighborFor(names.targetIp, sourceRoute)
     if (next === null) return
     // RFC 6864, 4.3: different for datagrams that are under way at the same time.
     this.lastId = (this.lastId + 1) & 0xffff
-    const room = this.mtu - IPV4_HEADER_BYTES
+    const payloadAt = PAYLOAD_AT + sourceRouteBytes(sourceRoute)
+    const room = this.mtu - (payloadAt - ETHERNET_HEADER_BYTES)
     const step = payload.length <= room ? payload.length : room - (room % FRAGMENT_UNIT_BYTES)
     for (let at = 0; at === 0 || at < payload.length; at += step) {
       const part = payload.subarray(at, at + step)
-      const frame = new Uint8Array(PAYLOAD_AT + part.length)
-      frame.set(part, PAYLOAD_AT)
+      const frame = new Uint8Array(payloadAt + part.length)
+      frame.set(part, payloadAt)
       const fragment = { id: this.lastId, hasMore: at + step < payload.length, fragmentOffset: at }
-      this.send(frame, { sourceIp, targetIp, protocol }, fragment, next)
+      this.send(frame, names, fragment, sourceRoute, next)
     }
   }
 
-  private send(frame: Uint8Array, names: DatagramNames, part: Fragmentation | null, next: Neighbor): void {
-    this.emitHeaders(frame, MAC_BROADCAST, names, part)
+  private send(frame: Uint8Array, names: DatagramNames, part: Fragmentation | null, route: SourceRoute | null, next: Neighbor): void {
+    this.emitHeaders(frame, MAC_BROADCAST, names, part, route)
     this.arp.send(next, frame)
   }
 
@@ -116,18 +110,24 @@ export class Output {
   }
 
   /** A frame for ourselves: the next poll receives it. */
-  private inside(frame: Uint8Array, tuple: FourTuple, protocol: number): void {
-    this.emitHeaders(frame, this.mac, { sourceIp: tuple.localIp, targetIp: tuple.remoteIp, protocol }, null)
+  private inside(frame: Uint8Array, names: DatagramNames): void {
+    this.emitHeaders(frame, this.mac, names, null, null)
     this.loopback.push(frame)
   }
 
-  private emitHeaders(frame: Uint8Array, target: Uint8Array, names: DatagramNames, part: Fragmentation | null): void {
+  private emitHeaders(
+    frame: Uint8Array, target: Uint8Array, names: DatagramNames, part: Fragmentation | null, route: SourceRoute | null,
+  ): void {
+    const optionBytes = sourceRouteBytes(route)
     emitEthernet(frame, { target, source: this.mac, etherType: ETHERTYPE_IPV4 })
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { tos: 0, ...names, ttl: this.ttl, payloadLen: frame.length - PAYLOAD_AT }, part)
+    if (route !== null) emitSourceRoute(frame, PAYLOAD_AT, route, names.targetIp)
+    const targetIp = route === null ? names.targetIp : route.hops[0]
+    const payloadLen = frame.length - PAYLOAD_AT - optionBytes
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { tos: 0, ...names, targetIp, ttl: this.ttl, payloadLen }, part, optionBytes)
   }
 
-  private neighborFor(ip: number): Neighbor | null {
-    const route = this.routes.choose(ip)
-    return route && this.arp.neighbor(route.nextHop)
+  private neighborFor(ip: number, sourceRoute: SourceRoute | null): Neighbor | null {
+    const choice = this.routes.chooseVia(ip, sourceRoute)
+    return choice && this.arp.neighbor(choice.nextHop)
   }
 }

@@ -2,7 +2,7 @@
 import { RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_TRUNCATED } from '../../native/port.js'
 import {
   ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, type Ipv4Parsed, isGroupMac, parseArp,
-  parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, readU16, sameMac, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
+  parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, readU16, sameMac, type SourceRoute, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
 import type { Connection } from './connection.js'
@@ -12,6 +12,7 @@ import { findListener, receiveInSynReceived, receiveSyn } from './handshake.js'
 import { receiveIcmp } from './icmp.js'
 import { isInside } from './loopback.js'
 import { refuse } from './reset.js'
+import { followSourceRoute } from './sourceroutes.js'
 import type { Frame, Segment, Stack } from './stack.js'
 import { receiveInTimeWait } from './timewait.js'
 
@@ -75,9 +76,12 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
   else receiveDatagram(stack, frame, ip)
 }
 
-function receiveDatagram(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
-  if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip)
-  else if (ip.protocol === PROTOCOL_ICMP) receiveIcmp(stack, frame, ip)
+function receiveDatagram(stack: Stack, frame: Frame, received: Ipv4Parsed): void {
+  const routed = followSourceRoute(stack, frame, received)
+  if (routed === null) return
+  const { ip, wayBack } = routed
+  if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip, wayBack)
+  else if (ip.protocol === PROTOCOL_ICMP) receiveIcmp(stack, frame, ip, wayBack)
   else leave(stack, frame)
 }
 
@@ -92,7 +96,7 @@ function receiveFragment(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
   receiveDatagram(stack, { bytes, rxFlags: 0, gso: 0, flow: -1, gen: 0 }, whole)
 }
 
-function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
+function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed, wayBack: SourceRoute | null): void {
   const at = ETHERNET_HEADER_BYTES + ip.headerLen
   const tcp = parseTcp(frame.bytes, at, ip.payloadLen)
   if (tcp === null) return stack.stats.add('dropMalformed')
@@ -100,7 +104,7 @@ function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
   const isGood = !mustVerify || tcpChecksumGood(frame.bytes, at, ip.payloadLen, ip.sourceIp, ip.targetIp)
   if (!isGood) return stack.stats.add('dropChecksum')
   const { sourceIp: remoteIp, targetIp: localIp } = ip
-  const segment = { frame, tcp, localIp, localPort: tcp.targetPort, remoteIp, remotePort: tcp.sourcePort }
+  const segment = { frame, tcp, wayBack, localIp, localPort: tcp.targetPort, remoteIp, remotePort: tcp.sourcePort }
   const connection = stack.connections.find(segment)
   if (connection) receiveForConnection(stack, connection, segment)
   else receiveUnknown(stack, segment)

@@ -10,11 +10,12 @@ import type { Segment, Stack } from './stack.js'
  * caller's to set. Null, and nothing is taken, if the listener takes none at the moment or there is no way back.
  */
 export function openPassive(stack: Stack, segment: Segment, listener: Listener, offer: TcpParsed): Connection | null {
-  const route = listener.isOpen ? stack.routes.choose(segment.remoteIp) : null
+  const route = listener.isOpen ? stack.routes.chooseVia(segment.remoteIp, segment.wayBack) : null
   const neighbor = route === null ? null : stack.arp.acquire(route.nextHop)
   if (neighbor === null) return null
   const connection = new Connection(segment, false)
   connection.neighbor = neighbor
+  connection.sourceRoute = segment.wayBack
   connection.listener = listener
   connection.app = listener.app
   takeOffer(stack, connection, offer)

@@ -20,6 +20,7 @@ import type { Connection } from './connection.js'
 import { inFlight, mssOf } from './flowstate.js'
 import { effectiveMss, HEADERS_BYTES, mssFor, pathMtuOf } from './mss.js'
 import { MtuProbing, onProbeOrdered, stepProbing, stopProbe } from './mtuprobe.js'
+import type { PathMtu } from './pathmtucache.js'
 import { resendAll } from './recovery/recovery.js'
 import { SACKED } from './recovery/scoreboard.js'
 import type { Stack } from './stack.js'
@@ -77,11 +78,16 @@ export interface PendingMtu {
 
 /** A connection becomes a flow: it begins with what is known of the destination. */
 export function beginPath(stack: Stack, connection: Connection): void {
-  const known = stack.pathMtus.find(connection.remoteIp, stack.nowUs)
+  const known = knownMtu(stack, connection)
   if (known === null || known.mtu >= stack.output.mtu) return
   const path = makePath(stack, connection, known.mtu, known.isGuess)
   path.isShared = true
   stack.timers.set(path.timer, known.untilUs)
+}
+
+/** What other connections know of the way to the peer. A source route is a way of its own. */
+function knownMtu({ pathMtus, nowUs }: Stack, { remoteIp, sourceRoute }: Connection): PathMtu | null {
+  return sourceRoute === null ? pathMtus.find(remoteIp, nowUs) : null
 }
 
 /** The flow is gone. */
@@ -239,11 +245,11 @@ function orderMss(stack: Stack, connection: Connection, { mtu, isGuess }: PathSt
 
 /** New connections to the destination begin with this MTU; larger ones are tried when it is old. */
 function share(stack: Stack, connection: Connection): void {
-  const { path, remoteIp } = connection
+  const { path, remoteIp, sourceRoute } = connection
   if (path === null) return
   const untilUs = stack.nowUs + AGE_US
   path.isShared = true
-  stack.pathMtus.set(remoteIp, { mtu: path.mtu, isGuess: path.isGuess, untilUs })
+  if (sourceRoute === null) stack.pathMtus.set(remoteIp, { mtu: path.mtu, isGuess: path.isGuess, untilUs })
   stack.timers.set(path.timer, untilUs)
 }
 
@@ -273,7 +279,7 @@ function settle(stack: Stack, connection: Connection, path: PathState): void {
 /** Whether the path carries all that the interface does: then nothing is kept of it. */
 function isWhole(stack: Stack, connection: Connection, { mtu }: PathState): boolean {
   if (mtu < stack.output.mtu) return false
-  stack.pathMtus.delete(connection.remoteIp)
+  if (connection.sourceRoute === null) stack.pathMtus.delete(connection.remoteIp)
   endPath(stack, connection)
   return true
 }
@@ -288,7 +294,7 @@ function raise(stack: Stack, connection: Connection, path: PathState): void {
 
 /** Another connection to the destination may have looked meanwhile. */
 function raiseByProbes(stack: Stack, connection: Connection, path: PathState): void {
-  const known = stack.pathMtus.find(connection.remoteIp, stack.nowUs)
+  const known = knownMtu(stack, connection)
   if (known === null) beginProbing(stack, connection, path)
   else if (known.mtu > path.mtu) raiseWithData(stack, connection, path, known.mtu)
   else stack.timers.set(path.timer, known.untilUs)

@@ -33,10 +33,15 @@ export function rebuildPlain(segment: Segment): Uint8Array | null {
   return plain
 }
 
-function isPlain({ tcp, frame }: Segment): boolean {
-  if ((tcp.flags & ~PLAIN_FLAGS) !== 0) return false
-  const optionsAt = tcp.payloadAt - tcp.headerLen + TCP_HEADER_BYTES
-  if (optionsAt !== PAYLOAD_AT + TCP_HEADER_BYTES) return false
+/** Whether IP options stand in front of the segment: then no worker can tell which flow it is for. */
+export function hasIpOptions({ tcp }: Segment): boolean {
+  return tcp.payloadAt - tcp.headerLen !== PAYLOAD_AT
+}
+
+function isPlain(segment: Segment): boolean {
+  const { tcp, frame } = segment
+  if ((tcp.flags & ~PLAIN_FLAGS) !== 0 || hasIpOptions(segment)) return false
   if (tcp.headerLen === TCP_HEADER_BYTES) return true
+  const optionsAt = PAYLOAD_AT + TCP_HEADER_BYTES
   return tcp.headerLen === TCP_HEADER_BYTES + 12 && TIMESTAMPS_START.every((byte, i) => frame.bytes[optionsAt + i] === byte)
 }

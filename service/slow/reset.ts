@@ -8,15 +8,15 @@ import type { Segment, Stack } from './stack.js'
 
 /** Answers a segment that belongs to no connection (RFC 9293, 3.10.7.1): never a RST with a RST, and not too many. */
 export function refuse(stack: Stack, segment: Segment): void {
-  const { tcp } = segment
+  const { tcp, wayBack: sourceRoute } = segment
   const isSyn = (tcp.flags & (TCP_SYN | TCP_ACK)) === TCP_SYN
   if ((tcp.flags & TCP_RST) !== 0) return
   const isOurs = stack.routes.localIndex(segment.remoteIp) >= 0
   if (!isOurs && !stack.replyLimit.mayRefuse(segment.remoteIp, isSyn, stack.nowUs)) return
   stack.stats.add('resetsSent')
-  if ((tcp.flags & TCP_ACK) !== 0) return stack.output.tcp(segment, { seq: tcp.ack, flags: TCP_RST })
+  if ((tcp.flags & TCP_ACK) !== 0) return stack.output.tcp(segment, { seq: tcp.ack, flags: TCP_RST, sourceRoute })
   const ack = (tcp.seq + segmentLen(tcp)) | 0
-  stack.output.tcp(segment, { seq: 0, ack, flags: TCP_RST | TCP_ACK })
+  stack.output.tcp(segment, { seq: 0, ack, flags: TCP_RST | TCP_ACK, sourceRoute })
 }
 
 /** Sends a RST that acknowledges all we received, for a connection whose numbers are in the slow path's hands. */
@@ -35,7 +35,8 @@ export function sendFlowReset(stack: Stack, connection: Connection): void {
 
 function reset(stack: Stack, connection: Connection, seq: number, ack: number, options: TcpOptions): void {
   stack.stats.add('resetsSent')
-  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK, options, tos: connection.options.tos }, connection.neighbor)
+  const { neighbor, sourceRoute, options: { tos } } = connection
+  stack.output.tcp(connection, { seq, ack, flags: TCP_RST | TCP_ACK, options, tos, sourceRoute }, neighbor)
 }
 
 /**

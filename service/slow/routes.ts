@@ -1,5 +1,5 @@
 /** Where packets to an address go: longest prefix first, our own networks and given routes alike. */
-import { IPV4_BROADCAST, prefixMask } from '../../lib/wire/index.js'
+import { IPV4_BROADCAST, prefixMask, type SourceRoute } from '../../lib/wire/index.js'
 import type { LocalAddress, Route } from './config.js'
 
 /** The answer for one destination. */
@@ -46,6 +46,14 @@ export class Routes {
       if ((ip & mask) === dest) return { nextHop: nextHop ?? ip, sourceIp }
     }
     return null
+  }
+
+  /** The same by way of `sourceRoute`: its first hop decides, which for a strict one must be a neighbour (RFC 791, 3.1). */
+  chooseVia(ip: number, sourceRoute: SourceRoute | null): RouteChoice | null {
+    if (sourceRoute === null) return this.choose(ip)
+    const [hop] = sourceRoute.hops
+    const choice = this.localIndex(hop) >= 0 ? null : this.choose(hop)
+    return choice !== null && sourceRoute.isStrict && choice.nextHop !== hop ? null : choice
   }
 
   /** Index of our address `ip`, or -1. */

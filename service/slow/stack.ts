@@ -1,6 +1,6 @@
 /** The parts of the slow path, as they know each other. */
 import type { StateView, TraceWriter } from '../../lib/memif/index.js'
-import type { TcpParsed } from '../../lib/wire/index.js'
+import type { SourceRoute, TcpParsed } from '../../lib/wire/index.js'
 import type { ArpCache } from './arp.js'
 import type { ChallengeLimit } from './challengelimit.js'
 import type { Changeover } from './changeover.js'
@@ -79,4 +79,6 @@ export interface Frame {
 export interface Segment extends FourTuple {
   readonly frame: Frame
   readonly tcp: TcpParsed
+  /** The way back, if it came by a source route. */
+  readonly wayBack: SourceRoute | null
 }

@@ -7,7 +7,7 @@
  *
  * The hash covers the four-tuple, the IRS, the slot and the MSS. Each slot of a minute has a random key of its own; keys of
  * the present slot and the one before are kept, so a cookie is good for one to two minutes, and a guessed one is right
- * once in 2^28.
+ * once in 2^28. The options stand in the timestamp, which any peer echoes: RFC 6013 (historic, RFC 7805) wants options that both ends know.
  */
 import {
   NO_OPTIONS, seqAdd, seqDiff, TCP_CWR, TCP_ECE, TCP_SYN, type TcpOptions, type TcpParsed, WINDOW_SCALE_MAX, writeU16,

@@ -49,11 +49,12 @@ export function answerWithCookie(stack: Stack, segment: Segment, listener: Liste
   const { tcp } = segment
   const iss = stack.cookies.issue(segment, tcp.seq, cookieMssIndex(tcp.options.mss), stack.nowUs)
   const isLater = minIss === null || seqDiff(iss, minIss) > 0
-  if (!isLater || !mayAnswer(stack, segment.remoteIp)) return stack.stats.add('synDropped')
+  if (!isLater || !mayAnswer(stack, segment)) return stack.stats.add('synDropped')
   reportPressure(stack, listener)
   const offer = cookieOffer(tcp)
   const connection = new Connection(segment, false)
   connection.iss = iss
+  connection.sourceRoute = segment.wayBack
   takeOffer(stack, connection, offer)
   stack.stats.add('synCookiesSent')
   listener.cookieSentUs = stack.nowUs
@@ -61,8 +62,8 @@ export function answerWithCookie(stack: Stack, segment: Segment, listener: Liste
 }
 
 /** Whether there is a way back. Made-up neighbours get no more than half of the ARP cache: the rest is for real ones. */
-function mayAnswer(stack: Stack, remoteIp: number): boolean {
-  const route = stack.routes.choose(remoteIp)
+function mayAnswer(stack: Stack, { remoteIp, wayBack }: Segment): boolean {
+  const route = stack.routes.chooseVia(remoteIp, wayBack)
   if (route === null) return false
   return stack.arp.isKnown(route.nextHop) || stack.stats.get('arpEntries') < NEIGHBORS_MAX / 2
 }

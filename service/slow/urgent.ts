@@ -1,6 +1,6 @@
 /**
  * Urgent data that arrives (RFC 9293, 3.8.5): the bytes are delivered in line, as RFC 6093 wants; the application is told
- * that there are some and where they end. None is sent (RFC 6093, 5).
+ * that there are some and where they end. What is sent of it: service/fast/urgent.ts.
  */
 import { EV_CONN_URGENT, TCB_RCV_NXT, TCB_RCV_READ } from '../../lib/memif/index.js'
 import { seqAdd, seqLeq, seqLt, TCP_URG, type TcpParsed } from '../../lib/wire/index.js'

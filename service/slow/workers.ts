@@ -1,8 +1,8 @@
 /** The slow path's end of the rings to and from one worker. */
 import {
   BUFFER_UNIT_BYTES, PacketRingConsumer, PacketRingProducer, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS,
-  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_TYPE, SF_VALUE, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS, TO_FAST_FLOW_LEAVE,
-  TO_FAST_PACKET, type Doorbell, type StateView, type TraceWriter, type Wakeable,
+  SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_REGION_UNITS, SF_ROUTE, SF_TYPE, SF_VALUE, TO_FAST_FLOW_ENTER, TO_FAST_FLOW_FLAGS,
+  TO_FAST_FLOW_LEAVE, TO_FAST_FLOW_ROUTE, TO_FAST_PACKET, type Doorbell, type StateView, type TraceWriter, type Wakeable,
 } from '../../lib/memif/index.js'
 import { traceMessage } from './tracing.js'
 
@@ -42,6 +42,8 @@ class Command {
   first = 0
   second = 0
   units = 0
+  /** Of TO_FAST_FLOW_ROUTE: words SF_ROUTE and behind it. */
+  route: Int32Array | null = null
   packet: Uint8Array | null = null
   rxFlags = 0
   gso = 0
@@ -111,6 +113,18 @@ export class WorkerChannel {
   /** A command about a flow with two values, whose order among others of its kind counts. */
   value(type: number, { flow, gen }: FlowName, first: number, second: number): void {
     this.send(withValues(new Command(type, flow, gen), first, second))
+  }
+
+  /** TO_FAST_FLOW_ROUTE with `words` SF_ROUTE and behind it, which stay as they are. */
+  route({ flow, gen }: FlowName, words: Int32Array): void {
+    const queued = this.queued(TO_FAST_FLOW_ROUTE, flow, gen)
+    if (queued !== null) {
+      queued.route = words
+      return
+    }
+    const command = new Command(TO_FAST_FLOW_ROUTE, flow, gen)
+    command.route = words
+    this.sendOnce(command)
   }
 
   /**
@@ -246,6 +260,7 @@ export class WorkerChannel {
     words[entry + SF_APP] = command.app
     words[entry + SF_CONTEXT] = command.context
     words[entry + SF_REGION_UNITS] = command.units
+    if (command.route) words.set(command.route, entry + SF_ROUTE)
     if (command.packet) return this.writePacket(entry, command.packet, command)
     this.toFast.pushMessage(entry)
     return true

@@ -7,6 +7,7 @@ import { bulkToLinux, bulkToTas, echoRandomSizes } from './exchange.js'
 import { describeHosts, type Hosts } from './harness.js'
 import { openFromLinux, openFromTas, type Pair } from './pairs.js'
 import { testRandom } from './random.js'
+import { scale } from './scale.js'
 import { killWorker, workerBack } from './worker.js'
 
 const BULK_BYTES = 8 << 20
@@ -14,12 +15,6 @@ const PAIRS = 8
 /** Of the number of workers, under traffic: four times round. */
 const CHANGES = 12
 const TAP = 'tas-tap2'
-
-interface Scaled {
-  readonly auto: boolean
-  readonly active: number
-  readonly workers: readonly { readonly groups: number; readonly flows: number; readonly load: number }[]
-}
 
 /** The kernel leaves the veth link and takes the peer's address on the TAP device. */
 async function prepareDevices({ tas }: Lab): Promise<void> {
@@ -72,12 +67,6 @@ function exchanges(hosts: () => Hosts, isOnTap = false): void {
     expect([result.opened, result.requests]).toEqual([1000, 4000])
     await server.stop()
   })
-}
-
-/** What `tas scale` prints as JSON after `argument`. */
-async function scale({ service, lab }: Hosts, ...argument: string[]): Promise<Scaled> {
-  const text = await lab.tas.run(process.execPath, [compiled('service/main.js'), 'scale', '--json', `--socket=${service.socket}`, ...argument])
-  return JSON.parse(text) as Scaled
 }
 
 describeHosts('two workers', { tasArgs: ['--fp-cores-max=2', '--fp-no-autoscale'] }, (hosts) => exchanges(hosts))

@@ -1,7 +1,7 @@
 /** TAS's side of a test: the flextcp library with promises. */
 import {
   CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, LISTEN_ACCEPT, LISTEN_NEWCONN,
-  LISTEN_OPEN, Tas, type Connection, type Context, type Listener, type TasEvent,
+  LISTEN_OPEN, Tas, type Connection, type ConnectOptions, type Context, type Listener, type TasEvent,
 } from '../../lib/tas/index.js'
 import { until } from '../../tools/netlab/wait.js'
 
@@ -144,8 +144,8 @@ export class TasSide {
   }
 
   /** Opens a connection; resolves when it is open or has failed (`closedCode`). */
-  async connect(address: string, port: number): Promise<TasSocket> {
-    const socket = this.enter(this.context.connect(address, port))
+  async connect(address: string, port: number, options: ConnectOptions = {}): Promise<TasSocket> {
+    const socket = this.enter(this.context.connect(address, port, options))
     await until(`CONN_OPEN to ${address}:${port}`, () => socket.opened || socket.closedCode !== null, WAIT_MS)
     return socket
   }

@@ -6,7 +6,7 @@ import {
   EVENT_RX_BASE, EVENT_RX_BUFFER, EVENT_RX_LOG2_SHIFT, EVENT_SND_UNA, FLAG_LOOPBACK, FLAG_TIMESTAMPS, FLOW_HANDED,
   NEIGHBOR_WORDS, PacketRingConsumer, PacketRingProducer, RingConsumer, RingProducer, SF_ACK_BLOCKS,
   SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_APP, SF_CLEAR, SF_CONTEXT, SF_FLOW, SF_GEN,
-  SF_LEN, SF_PACKET_LEN, SF_PACKET_POS, SF_SEQ, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
+  SF_LEN, SF_PACKET_LEN, SF_PACKET_POS, SF_ROUTE, SF_SEQ, SF_TYPE, SF_VALUE, SF_WHAT, placeContext, placeState,
   STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, StateView, TCB_APP_U16, TCB_BUFFER, TCB_BYTES, TCB_CONTEXT_U16,
   TCB_CWND, TCB_FLAGS, TCB_GEN_U16, TCB_MSS_U16, TCB_NEIGHBOR_U16, TCB_PORTS, TCB_RATE_KBPS, TCB_RCV_ADV, TCB_RCV_NXT, TCB_RCV_READ, TCB_RCV_WSCALE_U8,
   TCB_REMOTE_IP, TCB_RX_BASE, TCB_RX_LOG2_U8, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND,
@@ -15,7 +15,7 @@ import {
   TO_FAST_FLOW_ADD, TO_FAST_PACKET, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, workerCounter, workerCounterBase, writeAppRegionHeader,
   writeStateHeader, type AppRegionShape, type WorkerCounter, TraceWriter,
 } from '../../lib/memif/index.js'
-import { ETHERNET_HEADER_BYTES, parseIpv4, parseTcp, tcpChecksumGood, type TcpParsed } from '../../lib/wire/index.js'
+import { ETHERNET_HEADER_BYTES, parseIpv4, parseTcp, readSourceRoute, tcpChecksumGood, type TcpParsed } from '../../lib/wire/index.js'
 import { LoopPort } from '../../native/loopport.js'
 import { Regions } from '../../native/memory.js'
 import { MemoryPort } from '../../native/memoryport.js'
@@ -61,6 +61,8 @@ export interface Sent extends TcpParsed {
   readonly data: Uint8Array
   readonly gso: number
   readonly tos: number
+  /** Addresses of its source route, the destination field first; empty without. */
+  readonly route: readonly number[]
 }
 
 /** An event that the application saw. */
@@ -179,7 +181,7 @@ export class FastHarness {
   }
 
   /** Orders `type` of the worker, as the slow path does. */
-  command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number; first?: number; second?: number } = {}): void {
+  command(type: number, fields: { flow?: number; gen?: number; app?: number; context?: number; first?: number; second?: number; route?: Int32Array } = {}): void {
     const entry = this.toFast.reserve()
     const { words } = this.toFast
     words[entry + SF_TYPE] = type
@@ -189,6 +191,7 @@ export class FastHarness {
     words[entry + SF_CLEAR] = fields.second ?? 0
     words[entry + SF_APP] = fields.app ?? 0
     words[entry + SF_CONTEXT] = fields.context ?? 0
+    if (fields.route !== undefined) words.set(fields.route, entry + SF_ROUTE)
     this.toFast.pushMessage(entry)
     this.toFast.publish()
   }
@@ -290,10 +293,14 @@ export class FastHarness {
       const ip = parseIpv4(frame, ETHERNET_HEADER_BYTES)
       if (ip === null || !ip.checksumGood) throw new Error('bad IP header sent')
       const at = ETHERNET_HEADER_BYTES + ip.headerLen
-      if (gso === 0 && !this.port.offload && !tcpChecksumGood(frame, at, ip.payloadLen, ip.sourceIp, ip.targetIp)) throw new Error('bad TCP checksum sent')
+      const sourceRoute = readSourceRoute(frame, ETHERNET_HEADER_BYTES)
+      if (sourceRoute === 'malformed') throw new Error('bad source route sent')
+      const route = sourceRoute === null ? [] : [ip.targetIp, ...sourceRoute.ahead]
+      const targetIp = route.at(-1) ?? ip.targetIp
+      if (gso === 0 && !this.port.offload && !tcpChecksumGood(frame, at, ip.payloadLen, ip.sourceIp, targetIp)) throw new Error('bad TCP checksum sent')
       const tcp = parseTcp(frame, at, ip.payloadLen)
       if (tcp === null) throw new Error('bad TCP header sent')
-      return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso, tos: frame[ETHERNET_HEADER_BYTES + 1] }
+      return { ...tcp, data: frame.slice(tcp.payloadAt, tcp.payloadAt + tcp.payloadLen), gso, route, tos: frame[ETHERNET_HEADER_BYTES + 1] }
     })
   }
 

@@ -25,7 +25,8 @@ describe('options: defaults', () => {
     ccTimelyTlow: 30, ccTimelyThigh: 150, ccTimelyStep: 10_000, ccTimelyInit: 10_000, ccTimelyAlpha: 0.02, ccTimelyBeta: 0.8,
     ccTimelyMinrtt: 11, ccTimelyMinrate: 10_000, ccConstRate: 0,
     arpTimeout: 500, arpTimeoutMax: 10_000_000, nicRxLen: 16_384, nicTxLen: 16_384, appKinLen: 1_048_576, appKoutLen: 1_048_576,
-    kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, ipMtuMin: 552, mac: null, vlan: 0, socket: '/run/tas.sock', socketMode: 0o600,
+    kniName: null, quiet: false, readyFd: null, ipRoute: [], ipTtl: 64, ipMtuMin: 552, ipSourceRoute: false, mac: null, vlan: 0,
+    socket: '/run/tas.sock', socketMode: 0o600,
     tcpRxbufLen: 131_072, tcpTxbufLen: 131_072, tcpRxbufMax: 16_777_216, tcpTxbufMax: 16_777_216, shmLen: 4_294_967_296, fpPollIntervalTas: 50, fpPollIntervalApp: 50,
   }
 
@@ -47,6 +48,7 @@ describe('options: accepted', () => {
     [['--ip-addr=172.16.0.0/31'], { ipAddr: [{ address: 0x0a000001, prefix: 24 }, { address: 0xac100000 | 0, prefix: 31 }] }],
     [['--ip-route=0.0.0.0/0,10.0.0.254', '--ip-route=1.2.3.4,10.0.0.2'], { ipRoute: [
       { address: 0, prefix: 0, nextHop: 0x0a0000fe }, { address: 0x01020304, prefix: 32, nextHop: 0x0a000002 }] }],
+    [['--ip-source-route'], { ipSourceRoute: true }],
     [['--vlan=4094', '--ip-mtu-min=1280'], { vlan: 4094, ipMtuMin: 1280 }],
     [['--nic=tap:tas0'], { nic: { kind: 'tap', name: 'tas0' } }],
     [['--nic', 'af_packet:veth1'], { nic: { kind: 'af_packet', name: 'veth1' } }],

@@ -22,6 +22,16 @@ export interface SegmentOptions {
   readonly localPort?: number
   readonly remoteIp?: number
   readonly localIp?: number
+  /** Comes by a source route. */
+  readonly route?: RouteOptions
+}
+
+/** A source route as it arrives. */
+export interface RouteOptions {
+  readonly isStrict?: boolean
+  readonly passed: readonly number[]
+  /** Addresses behind the destination field's; its last is then the segment's destination. */
+  readonly ahead?: readonly number[]
 }
 
 /** A frame from the peer to us. */
@@ -40,7 +50,29 @@ export function segmentFrame(segment: SegmentOptions): Uint8Array {
   wire.emitEthernet(frame, { target: OUR_MAC, source: PEER_MAC, etherType: wire.ETHERTYPE_IPV4 })
   wire.emitIpv4(frame, IP_AT, { sourceIp, targetIp, protocol: wire.PROTOCOL_TCP, ttl: 64, tos: 0, payloadLen: len })
   frame.set(payload, TCP_AT + wire.emitTcp(frame, TCP_AT, header))
-  wire.fillTcpChecksum(frame, TCP_AT, len, sourceIp, targetIp)
+  wire.fillTcpChecksum(frame, TCP_AT, len, sourceIp, segment.route?.ahead?.at(-1) ?? targetIp)
+  return segment.route === undefined ? frame : withIpOptions(frame, routeOption(segment.route))
+}
+
+/** The options of a datagram that came by this route. */
+export function routeOption({ isStrict = false, passed, ahead = [] }: RouteOptions): Uint8Array {
+  const addresses = [...passed, ...ahead]
+  const bytes = new Uint8Array(4 + 4 * addresses.length)
+  bytes.set([isStrict ? 137 : 131, 3 + 4 * addresses.length, 4 + 4 * passed.length])
+  addresses.forEach((address, i) => wire.writeWord(bytes, 3 + 4 * i, address))
+  return bytes
+}
+
+/** The frame with these options, whose bytes are a multiple of four, in its IP header. */
+export function withIpOptions(plain: Uint8Array, options: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(plain.length + options.length)
+  frame.set(plain.subarray(0, TCP_AT))
+  frame.set(options, TCP_AT)
+  frame.set(plain.subarray(TCP_AT), TCP_AT + options.length)
+  frame[IP_AT] += options.length / 4
+  wire.writeU16(frame, IP_AT + 2, frame.length - IP_AT)
+  wire.writeU16(frame, IP_AT + 10, 0)
+  wire.writeU16(frame, IP_AT + 10, wire.checksum(frame, IP_AT, wire.IPV4_HEADER_BYTES + options.length))
   return frame
 }
 
@@ -53,11 +85,15 @@ export function arpFrame(packet: Partial<wire.ArpPacket>, target: Uint8Array = w
   return frame
 }
 
-/** What the test sees of a TCP frame that was sent. */
-export function parseSent(frame: Uint8Array): wire.TcpParsed & { remoteIp: number } {
+/** What the test sees of a TCP frame that was sent; `hops` are those of its source route. */
+export function parseSent(frame: Uint8Array): wire.TcpParsed & { remoteIp: number; hops: number[]; isStrict: boolean } {
   const ip = wire.parseIpv4(frame, IP_AT)
-  const tcp = ip && wire.parseTcp(frame, TCP_AT, ip.payloadLen)
-  if (!ip || !tcp || !ip.checksumGood) throw new Error('sent a malformed segment')
-  if (!wire.tcpChecksumGood(frame, TCP_AT, ip.payloadLen, ip.sourceIp, ip.targetIp)) throw new Error('sent a bad checksum')
-  return { ...tcp, remoteIp: ip.targetIp }
+  const at = IP_AT + (ip?.headerLen ?? 0)
+  const tcp = ip && wire.parseTcp(frame, at, ip.payloadLen)
+  const route = wire.readSourceRoute(frame, IP_AT)
+  if (!ip || !tcp || !ip.checksumGood || route === 'malformed') throw new Error('sent a malformed segment')
+  const remoteIp = route?.ahead.at(-1) ?? ip.targetIp
+  if (!wire.tcpChecksumGood(frame, at, ip.payloadLen, ip.sourceIp, remoteIp)) throw new Error('sent a bad checksum')
+  const hops = route === null ? [] : [ip.targetIp, ...route.ahead.slice(0, -1)]
+  return { ...tcp, remoteIp, hops, isStrict: route?.isStrict ?? false }
 }

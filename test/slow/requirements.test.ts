@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest'
 import {
   EV_CONN_OPEN, EV_LISTEN_OPEN, REQ_CONN_OPEN, REQ_LISTEN_OPEN, TCB_SND_WND, TO_FAST_FLOW_ADD,
 } from '../../lib/memif/index.js'
-import { checksum, parseTcpOptions, writeU16 } from '../../lib/wire/index.js'
+import { parseTcpOptions } from '../../lib/wire/index.js'
 import { Dialogue } from './dialogue.js'
-import { type Host, OUR_IP, parseSent, PEER_IP } from './harness.js'
+import { type Host, OUR_IP, parseSent, PEER_IP, withIpOptions } from './harness.js'
 import { connecting, listening, PEER_ISS, scene, TCP_ACK, TCP_SYN } from './scenes.js'
 
 const OTHER_IP = OUR_IP + 16
@@ -85,16 +85,8 @@ describe('options', () => {
   it('of the IP header, unknown -> ignored (MUST-50)', () => {
     const dialogue = new Dialogue().play(['established 300 100'])
     const plain = dialogue.frame({ seq: 100, ack: 300 + dialogue.offset, payload: Uint8Array.of(1, 2) })
-    const frame = new Uint8Array(plain.length + 4)
-    frame.set(plain.subarray(0, IP_AT + 20))
     // An option of the experimental kind 30, four bytes long.
-    frame.set([0x46], IP_AT)
-    frame.set([30, 4, 0, 0], IP_AT + 20)
-    frame.set(plain.subarray(IP_AT + 20), IP_AT + 24)
-    writeU16(frame, IP_AT + 2, frame.length - IP_AT)
-    writeU16(frame, IP_AT + 10, 0)
-    writeU16(frame, IP_AT + 10, checksum(frame, IP_AT, 24))
-    dialogue.injectFrame(frame)
+    dialogue.injectFrame(withIpOptions(plain, Uint8Array.of(30, 4, 0, 0)))
     dialogue.play(['out <SEQ=300><ACK=102><CTL=ACK>', 'received 2'])
   })
 })

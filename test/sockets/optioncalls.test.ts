@@ -2,11 +2,12 @@
 import { describe, expect, it } from 'vitest'
 import {
   accept, AF_INET, close, connect, dup, dup2, dup3, F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, fcntl, FD_CLOEXEC, getsockopt,
-  IP_TOS, IPPROTO_IP, IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, O_RDWR, recv, send, setsockopt, SO_ACCEPTCONN, SO_DOMAIN, SO_KEEPALIVE, SO_LINGER,
+  IP_OPTIONS, IP_TOS, IPPROTO_IP, IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, O_RDWR, recv, send, setsockopt, SO_ACCEPTCONN, SO_DOMAIN, SO_KEEPALIVE, SO_LINGER,
   SO_OOBINLINE, SO_PROTOCOL, SO_RCVBUF, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDTIMEO, SO_TYPE, SOCK_STREAM, socket, SOL_SOCKET,
   SOL_TCP, TCP_CONGESTION, TCP_INFO, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_MAXSEG, TCP_NODELAY, TCP_USER_TIMEOUT, type OptionInput,
 } from '../../lib/sockets/index.js'
 import type { ConnectionInfo } from '../../lib/tas/index.js'
+import { routeOfOptions } from '../../lib/sockets/ipoptions.js'
 import { askInfo } from '../../lib/sockets/tcpinfo.js'
 import { socketOf } from '../../lib/sockets/lookup.js'
 import { bytes, codeOf, connected, listening, makeWorld, pass, PORT, SERVER_IP } from './simhosts.js'
@@ -90,6 +91,35 @@ describe('getsockopt and setsockopt', () => {
     expect(codeOf(() => setsockopt(near, SOL_TCP, TCP_CONGESTION, 'bbr'))).toBe('ENOENT')
     expect(codeOf(() => setsockopt(near, SOL_TCP, TCP_CONGESTION, 'module'))).toBe('ENOENT')
     expect(getsockopt(near, SOL_TCP, TCP_CONGESTION)).toBe(before)
+  })
+
+  it('IP_OPTIONS: source routes as Linux takes them -> hops for connect; NOPs or nothing -> none; anything else -> EINVAL', () => {
+    const route = (kind: number): Uint8Array => Uint8Array.of(1, kind, 11, 4, 10, 0, 0, 9, 192, 168, 0, 1, 0)
+    expect(routeOfOptions(route(131))).toEqual({ hops: ['10.0.0.9', '192.168.0.1'], strict: false })
+    expect(routeOfOptions(route(137))).toEqual({ hops: ['10.0.0.9', '192.168.0.1'], strict: true })
+    for (const none of [[], [1, 1], [0, 0, 0, 0]]) expect(routeOfOptions(Uint8Array.from(none))).toBeUndefined()
+    const bad = [
+      [7, 7, 4, 0, 0, 0, 0], [131], [131, 3, 4], [131, 7, 8, 10, 0, 0, 9], [131, 8, 4, 10, 0, 0, 9, 0], [131, 11, 4, 10, 0, 0, 9],
+      [131, 7, 4, 10, 0, 0, 9, 137, 7, 4, 10, 0, 0, 9], Array.from({ length: 41 }, () => 1),
+    ]
+    for (const options of bad) expect(codeOf(() => routeOfOptions(Uint8Array.from(options))), options.join()).toBe('EINVAL')
+  })
+
+  it('IP_OPTIONS: set -> reads back, connect asks for that way; connected or listening -> EISCONN; accepted sockets have none', () => {
+    const world = makeWorld()
+    const listener = listening(world)
+    const fd = socket(AF_INET, SOCK_STREAM, 0, world.client)
+    const options = Uint8Array.of(131, 7, 4, 10, 0, 0, 9, 0)
+    expect(getsockopt(fd, IPPROTO_IP, IP_OPTIONS)).toEqual(new Uint8Array(0))
+    setsockopt(fd, IPPROTO_IP, IP_OPTIONS, options)
+    expect(getsockopt(fd, IPPROTO_IP, IP_OPTIONS)).toEqual(options)
+    // These services run without --ip-source-route.
+    expect(codeOf(() => connect(fd, { address: SERVER_IP, port: PORT }))).toBe('EPERM')
+    expect(codeOf(() => setsockopt(listener, IPPROTO_IP, IP_OPTIONS, options))).toBe('EISCONN')
+    const { near, far } = connected(makeWorld())
+    expect(codeOf(() => setsockopt(near, IPPROTO_IP, IP_OPTIONS, options))).toBe('EISCONN')
+    expect(codeOf(() => setsockopt(near, IPPROTO_IP, IP_OPTIONS, 1))).toBe('EINVAL')
+    expect(getsockopt(far, IPPROTO_IP, IP_OPTIONS)).toEqual(new Uint8Array(0))
   })
 
   it('SO_RCVBUF: out of range -> brought into it; not set -> what the connection has', () => {

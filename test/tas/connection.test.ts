@@ -1,8 +1,8 @@
 import { constants } from 'node:os'
 import { expect, test } from 'vitest'
 import {
-  AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_PORTS, AS_REMOTE_IP, BUMP_FIN, CLOSE_ABORT, EV_CONN_OPEN,
-  EVENT_RX_CLOSED, EVENT_TX_CLOSED, REQ_CONN_CLOSE, REQ_CONN_OPEN,
+  AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, BUMP_FIN, CLOSE_ABORT, EV_CONN_OPEN,
+  EVENT_RX_CLOSED, EVENT_TX_CLOSED, OPTION_SOURCE_ROUTE, REQ_CONN_CLOSE, REQ_CONN_OPEN, REQ_CONN_OPTION,
 } from '../../lib/memif/index.js'
 import { CONN_CLOSED, CONN_OPEN } from '../../lib/tas/index.js'
 import { FakeService } from './fakeservice.js'
@@ -18,6 +18,24 @@ test('connect: options -> request with all fields', () => {
   expect(entry[AS_LOCAL_IP]).toBe(0x0a000001)
   expect(entry[AS_PORTS]).toBe((443 << 16) | 5000)
   expect(connection.state).toBe('opening')
+})
+
+test('connect: sourceRoute -> a request for each hop, then the open request (RFC 9293, 3.9.2.1: MUST-51)', () => {
+  const service = new FakeService()
+  service.context.connect('1.2.3.4', 443, { sourceRoute: { hops: ['10.0.0.9', 0x0a000008], strict: true } })
+  service.context.flush()
+  const [first, second, open] = service.requests()
+  expect([first, second].map((entry) => [entry[AS_TYPE], entry[AS_FLOW], ...entry.subarray(AS_OPTION, AS_VALUE + 3)])).toEqual([
+    [REQ_CONN_OPTION, -1, OPTION_SOURCE_ROUTE, 0, 0x0a000009, 1], [REQ_CONN_OPTION, -1, OPTION_SOURCE_ROUTE, 1, 0x0a000008, 1],
+  ])
+  expect([open[AS_TYPE], open[AS_REMOTE_IP]]).toEqual([REQ_CONN_OPEN, 0x01020304])
+})
+
+test('connect: no hop, ten, or an address that is none -> EINVAL', () => {
+  const { context } = new FakeService()
+  for (const hops of [[], Array.from({ length: 10 }, () => '10.0.0.9'), ['10.0.0'], [1.5]]) {
+    expect(() => context.connect('1.2.3.4', 443, { sourceRoute: { hops } })).toThrow('EINVAL')
+  }
 })
 
 test('connect: answer -> CONN_OPEN and an open connection', () => {

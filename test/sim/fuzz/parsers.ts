@@ -35,6 +35,21 @@ function soundFrame(draw: Draw): Uint8Array {
   return frame
 }
 
+/** The same with a source route in its IP header. */
+function routedFrame(draw: Draw): Uint8Array {
+  const plain = soundFrame(draw)
+  const route = { isStrict: draw.chance(0.5), hops: Array.from({ length: 1 + draw.below(9) }, () => draw.u32() | 0) }
+  const optionBytes = wire.sourceRouteBytes(route)
+  const frame = new Uint8Array(plain.length + optionBytes)
+  frame.set(plain.subarray(0, TCP_AT))
+  wire.emitSourceRoute(frame, TCP_AT, route, draw.u32() | 0)
+  frame[TCP_AT + 3] = 4 + 4 * draw.below(route.hops.length + 1)
+  frame.set(plain.subarray(TCP_AT), TCP_AT + optionBytes)
+  frame[IP_AT] += optionBytes / 4
+  wire.writeU16(frame, IP_AT + 2, frame.length - IP_AT)
+  return frame
+}
+
 /** Bytes changed, its end cut off or garbage behind it, headers longer or shorter than they say, fragments. */
 export function mutate(draw: Draw, original: Uint8Array): Uint8Array {
   const cut = draw.chance(0.2) ? draw.below(original.length) : 0
@@ -61,6 +76,7 @@ function parseSlowly(frame: Uint8Array, reassembly: Reassembly): void {
   wire.parseArp(frame, IP_AT)
   wire.parseQuotedSegment(frame.subarray(IP_AT))
   const ip = wire.parseIpv4(frame, IP_AT)
+  if (ip !== null) parseRoute(frame, ip)
   if (ip === null) return
   const at = IP_AT + ip.headerLen
   expectInside('IPv4', at, ip.payloadLen, frame.length)
@@ -72,6 +88,19 @@ function parseSlowly(frame: Uint8Array, reassembly: Reassembly): void {
   const whole = reassembly.add(frame, ip)
   if (whole !== null && wire.parseIpv4(whole, IP_AT) === null) throw new Error('reassembly: no datagram')
   if (reassembly.heldBytes > REASSEMBLY_LIMITS.bytes) throw new Error(`reassembly holds ${reassembly.heldBytes} bytes`)
+}
+
+/** What is read of a source route must come out of writing its way back again. */
+function parseRoute(frame: Uint8Array, { sourceIp }: wire.Ipv4Parsed): void {
+  const arrived = wire.readSourceRoute(frame, IP_AT)
+  const route = arrived === null || arrived === 'malformed' ? null : wire.returnRoute(arrived, sourceIp)
+  if (route === null) return
+  const header = new Uint8Array(wire.IPV4_HEADER_BYTES + wire.sourceRouteBytes(route))
+  header[0] = 0x40 | (header.length / 4)
+  wire.emitSourceRoute(header, wire.IPV4_HEADER_BYTES, route, sourceIp)
+  const again = wire.readSourceRoute(header, 0)
+  const isSame = again !== null && again !== 'malformed' && again.ahead.join() === [...route.hops.slice(1), sourceIp].join()
+  if (!isSame) throw new Error(`source route: way back of ${route.hops.length} hops is read otherwise than it was written`)
 }
 
 /** The fast path's parser, in memory that has other things around the frame. What it takes must not depend on them. */
@@ -97,7 +126,7 @@ export function fuzzParsers(draw: Draw): number {
     limits: REASSEMBLY_LIMITS, timers, stats: new Stats(new Float64Array(COUNTERS_BYTES / 8)), nowUs: () => nowUs, timedOut: () => undefined,
   })
   for (let n = 0; n < FRAMES; n++) {
-    const frame = draw.chance(0.1) ? draw.bytes(IP_AT + draw.below(200)) : mutate(draw, soundFrame(draw))
+    const frame = draw.chance(0.1) ? draw.bytes(IP_AT + draw.below(200)) : mutate(draw, draw.chance(0.2) ? routedFrame(draw) : soundFrame(draw))
     parseSlowly(frame, reassembly)
     parseFast(frame, memory, words)
   }
