@@ -197,7 +197,15 @@ export class SlowPath {
       for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
       for (const connection of context.app.connections) this.cutOff(connection)
     }
+    for (const connection of stack.connections.each()) this.resetNow(connection)
     this.publish()
+  }
+
+  /** The RST that was to leave once the worker has let go: its answer would come too late. */
+  private resetNow(connection: Connection): void {
+    if (connection.phase !== 'removing' || !connection.resetPeer) return
+    connection.resetPeer = false
+    sendFlowReset(this.stack, connection)
   }
 
   private cutOff(connection: Connection): void {
