@@ -63,6 +63,11 @@ export class Steering {
     return this.table[flowGroup(localIp, localPort, remoteIp, remotePort)]
   }
 
+  /** The worker of each group, as a copy. */
+  copyTable(): Uint8Array {
+    return this.table.slice()
+  }
+
   /** Groups of each worker in use. */
   groups(): readonly number[] {
     const counts = new Array<number>(this.active).fill(0)
