@@ -78,6 +78,7 @@ export interface Addon {
   openSharedObject(name: string): ArrayBuffer
   unlinkSharedObject(name: string): void
   closeFd(fd: number): void
+  adviseHugePages(buffer: ArrayBuffer): boolean
   punchHole(fd: number, fromByte: number, lenBytes: number): void
 
   regionsCreate(): NativeHandle
