@@ -78,6 +78,7 @@ export interface Addon {
   openSharedObject(name: string): ArrayBuffer
   unlinkSharedObject(name: string): void
   closeFd(fd: number): void
+  adviseHugePages(buffer: ArrayBuffer): boolean
   punchHole(fd: number, fromByte: number, lenBytes: number): void
 
   regionsCreate(): NativeHandle
@@ -109,10 +110,15 @@ export interface Addon {
   epollTake(epollFd: number, out: Int32Array, max: number): number
   copyBytes(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, len: number): void
 
-  watcherCreate(fd: number, onReadable: () => void, hangsUp: boolean): NativeHandle
+  watcherCreate(fd: number, onReadable: () => void): NativeHandle
   watcherClose(watcher: NativeHandle): void
   watcherRef(watcher: NativeHandle): void
   watcherUnref(watcher: NativeHandle): void
+
+  fdsHold(fds: readonly number[], users: Int32Array): NativeHandle
+  fdsAdd(held: NativeHandle, fd: number): void
+  fdsRemove(held: NativeHandle, fd: number): void
+  fdsDrop(held: NativeHandle): void
 
   setAffinity(cpus: readonly number[]): void
   getAffinity(): number[]

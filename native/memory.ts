@@ -43,6 +43,14 @@ export function unmapRegion(buffer: ArrayBuffer): void {
 }
 
 /**
+ * Asks for huge pages where memory of a region is taken from now on by this mapping (madvise(2), MADV_HUGEPAGE): the kernel gives what it has, and
+ * small pages otherwise, which regions have without this. Returns false if it has none for any memory.
+ */
+export function adviseHugePages(buffer: ArrayBuffer): boolean {
+  return addon().adviseHugePages(buffer)
+}
+
+/**
  * Gives the memory of the bytes from `fromByte` on, `lenBytes` of them, back to the machine: they read as zeros for everyone, and take
  * memory again when they are written. Pages only partly within the range are cleared. Throws EBADF, EINVAL.
  */

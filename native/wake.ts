@@ -56,12 +56,9 @@ export class TimerFd {
 export class FdWatcher {
   private readonly handle: NativeHandle
 
-  /**
-   * `hangsUp`: the descriptor is a socket that is shut down when the thread ends while it is watched, however it ends.
-   * Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file.
-   */
-  constructor(fd: number, onReadable: () => void, hangsUp = false) {
-    this.handle = addon().watcherCreate(fd, onReadable, hangsUp)
+  /** Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file. */
+  constructor(fd: number, onReadable: () => void) {
+    this.handle = addon().watcherCreate(fd, onReadable)
   }
 
   /** Keeps the process alive (the state at the beginning). */

@@ -23,6 +23,7 @@ import { GcPauses } from './gcpauses.js'
 import { ControlSocketSource } from './fast/appsource.js'
 import { runLoop } from './fast/loop.js'
 import { Worker } from './fast/worker.js'
+import { useHugePages } from './hugepages.js'
 
 /** Number of the state region among the regions. */
 const STATE_REGION = 0
@@ -53,6 +54,7 @@ function main(): void {
   process.on('SIGINT', () => undefined)
   if (options.cpu >= 0) setAffinity([options.cpu])
   const memory = mapRegion(start.WORKER_FD_STATE, options.stateBytes, true)
+  useHugePages(memory, options.noHugePages)
   const state = new StateView(memory)
   const doorbells = new Int32Array(mapRegion(start.WORKER_FD_DOORBELL, DOORBELL_PAGE_BYTES, true))
   const regions = new Regions()

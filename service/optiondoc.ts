@@ -15,8 +15,7 @@ tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
 Values are given as \`--name=value\` or \`--name value\`. Names, units and defaults are those of the original TAS (user guide, chapter 1.2)
 unless the last column says otherwise. Numbers are plain decimal digits without separators.
 
-[congestion-control.md](congestion-control.md) explains the algorithms of \`--cc\` and where each fits. Options marked "no effect yet" are checked
-and not used.
+[congestion-control.md](congestion-control.md) explains the algorithms of \`--cc\` and where each fits.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 when the machine does not allow it (no such interface, no permission, socket in use), 2 when the
 command line is wrong. In both cases of failure one line on stderr names the option or resource, what was wrong and what would be right.
@@ -42,8 +41,7 @@ function cell(text: string): string {
 
 function tableLine(row: OptionRow<unknown>): string {
   const name = `\`--${row.name}${row.value === '' ? '' : `=${row.value}`}\``
-  const departure = [row.inactive ? 'no effect yet' : '', row.departure].filter((text) => text !== '').join('; ')
-  return `| ${[name, row.unit, row.defaultText, row.meaning, departure].map(cell).join(' | ')} |`
+  return `| ${[name, row.unit, row.defaultText, row.meaning, row.departure].map(cell).join(' | ')} |`
 }
 
 function section(heading: Section): string {

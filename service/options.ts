@@ -43,8 +43,7 @@ function commanderOption(key: OptionKey): Option {
   const row: OptionRow<unknown> = OPTION_TABLE[key] as OptionRow<unknown>
   const unit = row.unit === '' ? '' : `${row.unit}, `
   const standard = row.value === '' ? '' : ` (${unit}default: ${row.defaultText})`
-  const inactive = row.inactive ? ' No effect yet.' : ''
-  const option = new Option(`--${row.name}${row.value === '' ? '' : ` <${row.value}>`}`, row.meaning + inactive + standard)
+  const option = new Option(`--${row.name}${row.value === '' ? '' : ` <${row.value}>`}`, row.meaning + standard)
   if (row.value !== '') {
     let value = row.initial
     option.argParser((text: string) => (value = readValue(`--${row.name}`, row, text, value)))
@@ -196,15 +195,10 @@ function checkRelations(values: OptionValues): void {
   }
 }
 
-/** What is accepted and does not act yet, or not wholly; `given` are the values on the command line. */
-function inactiveNotes(values: OptionValues, given: Partial<OptionValues>): string[] {
-  const notes: string[] = []
-  if (values.cc.startsWith('dctcp-') && values.tcpEcn === 'off') {
-    notes.push(`--cc: ${values.cc} needs ECN, which --tcp-ecn=off forbids: connections are under cubic`)
-  }
-  const idle = OPTION_KEYS.filter((key) => OPTION_TABLE[key].inactive && key in given)
-  if (idle.length > 0) notes.push(`no effect yet: ${idle.map((key) => `--${OPTION_TABLE[key].name}`).join(', ')}`)
-  return notes
+/** What is accepted and does not act wholly. */
+function inactiveNotes(values: OptionValues): string[] {
+  if (!values.cc.startsWith('dctcp-') || values.tcpEcn !== 'off') return []
+  return [`--cc: ${values.cc} needs ECN, which --tcp-ecn=off forbids: connections are under cubic`]
 }
 
 /**
@@ -223,6 +217,6 @@ export function parseOptions(argv: readonly string[], env: OptionEnvironment): O
     throw new UsageError(`--kni-name: ${shown(values.kniName)}: is the interface of --nic; want a new name`)
   }
   checkRelations(values)
-  notes.push(...inactiveNotes(values, given))
+  notes.push(...inactiveNotes(values))
   return { ...values, nic: values.nic, notes }
 }

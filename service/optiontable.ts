@@ -67,8 +67,6 @@ export interface OptionRow<T> {
   readonly meaning: string
   /** Why the default, or the option itself, is not the original's; '' if it is. */
   readonly departure: string
-  /** Whether the value is checked and then not used, so far. */
-  readonly inactive: boolean
   readonly repeatable: boolean
   /** Value without the option. */
   readonly initial: T
@@ -84,11 +82,10 @@ interface Facts {
   readonly defaultText?: string
   readonly meaning: string
   readonly departure?: string
-  readonly inactive?: boolean
 }
 
 function row<T>(facts: Facts, initial: T, read: (text: string, before: T) => T, repeatable = false): OptionRow<T> {
-  return { value: '', unit: '', defaultText: 'none', departure: '', inactive: false, ...facts, repeatable, initial, read }
+  return { value: '', unit: '', defaultText: 'none', departure: '', ...facts, repeatable, initial, read }
 }
 
 function flag(facts: Facts): OptionRow<boolean> {
@@ -191,8 +188,10 @@ export const OPTION_TABLE = {
     meaning: 'No checksum or segmentation offload: for interfaces that have none. Costs speed.' }),
   fpNoAutoscale: flag({ ...fp, name: 'fp-no-autoscale',
     meaning: 'Do not scale the number of cores with the load, always use --fp-cores-max. tas scale sets it by hand.' }),
-  fpNoHugepages: flag({ ...fp, name: 'fp-no-hugepages', inactive: true,
-    meaning: 'No huge pages for memory shared with applications.' }),
+  fpNoHugepages: flag({ ...fp, name: 'fp-no-hugepages',
+    departure: 'there it is about memory shared with applications, which here has small pages always (decision 0015)',
+    meaning: 'No huge pages for the state of connections. Otherwise it has them if /sys/kernel/mm/transparent_hugepage/shmem_enabled says advise ' +
+      'or more.' }),
   fpVlanStrip: flag({ ...fp, name: 'fp-vlan-strip', departure: UNDOCUMENTED,
     meaning: 'Strip 802.1Q tags from received frames and handle them as untagged, whatever the VLAN. Otherwise frames with a tag ' +
       'are not for TAS.' }),

@@ -21,6 +21,7 @@ import { createCounters, type CountersObject } from './counters.js'
 import { EnvironmentError } from './errors.js'
 import { observeGcPauses } from './gcpauses.js'
 import { openHostKernel, sharedAddressProblem } from './hostkernel.js'
+import { hugePagesText, readShmemEnabled } from './hugepages.js'
 import type { Log } from './log.js'
 import { createMemory, type ServiceMemory } from './memory.js'
 import { nativeSystem } from './nativesystem.js'
@@ -151,7 +152,8 @@ export class Service {
 
   private describe({ ports, counters }: Parts): void {
     const mac = hex(this.mac).replaceAll(/..(?=.)/g, '$&:')
-    this.log.info({ interface: this.options.nic.name, mac, mtu: ports.mtu, counters: counters.name }, 'serving')
+    const hugePages = hugePagesText(this.options.fpNoHugepages, readShmemEnabled())
+    this.log.info({ interface: this.options.nic.name, mac, mtu: ports.mtu, counters: counters.name, hugePages }, 'serving')
   }
 
   private async takeBack(): Promise<void> {
@@ -184,7 +186,8 @@ export class Service {
     const shape = appRegionShape(options, options.fpCoresMax)
     const shared = { state: memory.stateFd, counters: counters.fd, doorbell: memory.doorbellFd, slowWake: slowWake.fd, trace: trace.fd }
     const argument = {
-      workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, countersBytes: COUNTERS_BYTES, port: ports.port,
+      workers: options.fpCoresMax, stateBytes: memory.state.buffer.byteLength, noHugePages: options.fpNoHugepages,
+      countersBytes: COUNTERS_BYTES, port: ports.port,
       localMac: hex(this.mac), mtu: ports.mtu, kinBytes: shape.kinBytes, koutBytes: shape.koutBytes,
       fastEntries: shape.fastEntries,
       pollIntervalUs: options.fpPollIntervalTas, block: !options.fpNoInts, autoscale: isAutoscaled(options), vlanStrip: options.fpVlanStrip,

@@ -63,6 +63,8 @@ export interface WorkerStart {
   /** Control messages about applications that exist already. */
   readonly known: number
   readonly stateBytes: number
+  /** No huge pages for the state region (--fp-no-hugepages). */
+  readonly noHugePages: boolean
   readonly countersBytes: number
   readonly port: WorkerPort
   /** Our MAC address as 12 hexadecimal digits. */
@@ -158,6 +160,7 @@ export function decodeWorkerStart(text: string): WorkerStart {
     restart: fields.flag('restart'),
     known: fields.integer('known', 0),
     stateBytes: fields.integer('stateBytes', 4096),
+    noHugePages: fields.flag('noHugePages'),
     countersBytes: fields.integer('countersBytes', 8),
     port: decodePort(fields.raw('port')),
     localMac: fields.text('localMac', /^[0-9a-f]{12}$/),

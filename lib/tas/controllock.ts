@@ -20,6 +20,11 @@ export class ControlLock {
     if (memory === undefined) this.words[USERS] = 1
   }
 
+  /** How many threads use the application: one word, which only the end of a thread may change from elsewhere. */
+  get users(): Int32Array {
+    return this.words.subarray(USERS, USERS + 1)
+  }
+
   /** Whether other threads use, or have used, the application. */
   get isShared(): boolean {
     return Atomics.load(this.words, USERS) > 1

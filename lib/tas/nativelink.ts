@@ -1,6 +1,6 @@
 /** The link to a TAS service in another process: region and doorbell page mapped, eventfds for the bells. */
 import { randomUUID } from 'node:crypto'
-import { EventFd, FdWatcher, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
+import { EventFd, FdWatcher, HeldFds, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
 import { DOORBELL_PAGE_BYTES } from '../memif/index.js'
 import { ControlLock } from './controllock.js'
 import { codeOf, TasError } from './errors.js'
@@ -36,8 +36,13 @@ function map(shared: SharedTas, lock: ControlLock): ServiceLink {
 }
 
 /** This thread uses the application no longer; with the last one it ends. */
-function leave({ control, regionFd, doorbellFd, slowFd, workerFds }: SharedTas, lock: ControlLock): void {
-  if (lock.leave()) closeAll([control, regionFd, doorbellFd, slowFd, ...workerFds])
+function leave(shared: SharedTas, lock: ControlLock): void {
+  if (lock.leave()) closeAll(descriptors(shared))
+}
+
+/** Those of the application. The service takes the end of the first, which has no other holder, for that of the application. */
+function descriptors({ control, regionFd, doorbellFd, slowFd, workerFds }: SharedTas): number[] {
+  return [control, regionFd, doorbellFd, slowFd, ...workerFds]
 }
 
 class NativeLink implements ServiceLink {
@@ -51,6 +56,8 @@ class NativeLink implements ServiceLink {
   gone = false
   private readonly shared: SharedTas
   private readonly lock: ControlLock
+  /** Whatever way this thread ends, nothing of it stays open. */
+  private readonly held: HeldFds
   private wasShared = false
   private readonly region: ArrayBuffer
   private readonly doorbellPage: ArrayBuffer
@@ -59,6 +66,7 @@ class NativeLink implements ServiceLink {
   constructor(shared: SharedTas, lock: ControlLock, region: ArrayBuffer, doorbellPage: ArrayBuffer) {
     this.shared = shared
     this.lock = lock
+    this.held = new HeldFds(descriptors(shared), lock.users)
     this.application = shared.application
     this.control = shared.control
     this.region = region
@@ -89,13 +97,14 @@ class NativeLink implements ServiceLink {
     return new FdWatcher(this.control, () => {
       this.look()
       if (this.gone) onGone()
-    }, !this.isShared)
+    })
   }
 
   createContext(): ContextLink {
     if (this.gone) throw this.hasEnded()
     const { context, fd } = this.lock.run(() => askContext(this.control, this.shared.socket))
-    return new NativeContext(this, context, new EventFd(fd))
+    this.held.add(fd)
+    return new NativeContext(this, context, new EventFd(fd), this.held)
   }
 
   networks(): Networks {
@@ -115,6 +124,7 @@ class NativeLink implements ServiceLink {
 
   close(): void {
     this.gone = true
+    this.held.drop()
     leave(this.shared, this.lock)
     unmapRegion(this.region)
     unmapRegion(this.doorbellPage)
@@ -130,10 +140,12 @@ class NativeContext implements ContextLink {
   readonly fd: number
   private readonly link: NativeLink
   private readonly bell: EventFd
+  private readonly held: HeldFds
   private readonly fds: Int32Array
 
-  constructor(link: NativeLink, context: number, bell: EventFd) {
+  constructor(link: NativeLink, context: number, bell: EventFd, held: HeldFds) {
     this.link = link
+    this.held = held
     this.context = context
     this.bell = bell
     this.fd = bell.fd
@@ -157,6 +169,7 @@ class NativeContext implements ContextLink {
   }
 
   close(): void {
+    this.held.remove(this.fd)
     this.bell.close()
   }
 }

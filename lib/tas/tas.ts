@@ -71,13 +71,7 @@ export class Tas {
   /** For `join` in other threads of the process: `workerData` and `postMessage` can carry it. Throws TasError ENOTSUP for a TAS in this thread. */
   share(): SharedTas {
     if (this.closed) throw new TasError('EBADF', 'this Tas is closed')
-    const shared = this.link.share()
-    // The end of this thread is no longer that of the application.
-    if (this.watcher !== null) {
-      this.unwatch()
-      this.watchService()
-    }
-    return shared
+    return this.link.share()
   }
 
   /** Which application it is: a Tas of another thread that shares it says the same. */

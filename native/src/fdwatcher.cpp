@@ -22,7 +22,6 @@ struct Watcher {
   napi_async_context context = nullptr;
   napi_async_cleanup_hook_handle hook = nullptr;
   bool closing = false;
-  bool hangsUp = false;
   std::vector<std::max_align_t> memory;  // libuv says at run time how large a handle is
 
   Watcher() : memory(uv_handle_size(kUvPoll) / sizeof(std::max_align_t) + 1) {}
@@ -79,10 +78,7 @@ void closeWatcher(Watcher& watcher) {
 
 // The environment (worker thread or process) ends: it waits until onClosed has removed the hook.
 void onCleanup(napi_async_cleanup_hook_handle, void* data) {
-  Watcher& watcher = *static_cast<Watcher*>(data);
-  // A thread that is terminated runs no JavaScript any more, and its descriptors stay open in the process.
-  if (watcher.hangsUp) shutdown(watcher.fd, SHUT_RDWR);
-  closeWatcher(watcher);
+  closeWatcher(*static_cast<Watcher*>(data));
 }
 
 Watcher& watcherArg(const Napi::CallbackInfo& info) {
@@ -92,7 +88,7 @@ Watcher& watcherArg(const Napi::CallbackInfo& info) {
   return **info[0].As<Handle>().Data();
 }
 
-// watcherCreate(fd, callback, hangsUp): handle
+// watcherCreate(fd, callback): handle
 Napi::Value watcherCreate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const int fd = intArg(info, 0, "fd");
@@ -102,7 +98,6 @@ Napi::Value watcherCreate(const Napi::CallbackInfo& info) {
   auto watcher = std::make_shared<Watcher>();
   watcher->env = env;
   watcher->fd = fd;
-  watcher->hangsUp = info[2].ToBoolean();
   const int err = uv_poll_init(loop, watcher->handle(), fd);
   if (err != 0) throwSystem(env, -err, "uv_poll_init", fdName(fd));
   watcher->handle()->data = new Shared(watcher);

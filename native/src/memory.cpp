@@ -17,6 +17,9 @@ void* mapShared(Napi::Env env, int fd, size_t length, bool writable, const std::
   const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
   void* base = mmap(nullptr, length, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
   if (base == MAP_FAILED) throwSystem(env, errno, "mmap", name);
+  // A region takes memory as it is used and gives it back by the page, also where the machine has huge pages for everybody. A kernel that
+  // does not know this advice has none to forbid.
+  madvise(base, length, MADV_NOHUGEPAGE);
   return base;
 }
 
@@ -107,6 +110,14 @@ void closeFd(const Napi::CallbackInfo& info) {
   if (close(fd) != 0) throwSystem(info.Env(), errno, "close", fdName(fd));
 }
 
+// adviseHugePages(buffer): boolean
+Napi::Value adviseHugePages(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArrayBuffer()) throw Napi::TypeError::New(env, "buffer must be an ArrayBuffer");
+  auto buffer = info[0].As<Napi::ArrayBuffer>();
+  return Napi::Boolean::New(env, madvise(buffer.Data(), buffer.ByteLength(), MADV_HUGEPAGE) == 0);
+}
+
 // punchHole(fd, fromByte, lenBytes)
 void punchHole(const Napi::CallbackInfo& info) {
   const int fd = intArg(info, 0, "fd");
@@ -125,6 +136,7 @@ void initMemory(Napi::Env env, Napi::Object exports) {
   exports.Set("createSharedObject", Napi::Function::New(env, createSharedObject));
   exports.Set("openSharedObject", Napi::Function::New(env, openSharedObject));
   exports.Set("unlinkSharedObject", Napi::Function::New(env, unlinkSharedObject));
+  exports.Set("adviseHugePages", Napi::Function::New(env, adviseHugePages));
   exports.Set("punchHole", Napi::Function::New(env, punchHole));
   exports.Set("closeFd", Napi::Function::New(env, closeFd));
 }

@@ -11,6 +11,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initKernelPoll(env, exports);
   tasjs::initCopy(env, exports);
   tasjs::initFdWatcher(env, exports);
+  tasjs::initHeldFds(env, exports);
   tasjs::initCpu(env, exports);
   tasjs::initInterfaces(env, exports);
   tasjs::initChecksum(env, exports);

@@ -9,6 +9,7 @@ void initWake(Napi::Env env, Napi::Object exports);
 void initKernelPoll(Napi::Env env, Napi::Object exports);
 void initCopy(Napi::Env env, Napi::Object exports);
 void initFdWatcher(Napi::Env env, Napi::Object exports);
+void initHeldFds(Napi::Env env, Napi::Object exports);
 void initCpu(Napi::Env env, Napi::Object exports);
 void initInterfaces(Napi::Env env, Napi::Object exports);
 void initChecksum(Napi::Env env, Napi::Object exports);

@@ -1,6 +1,6 @@
 /** Resets and challenge acknowledgments. */
-import { NO_OPTIONS, segmentLen, TCP_ACK, TCP_RST, TCP_SYN, type TcpOptions } from '../../lib/wire/index.js'
-import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
+import { NO_OPTIONS, segmentLen, seqLt, TCP_ACK, TCP_RST, TCP_SYN, type TcpOptions } from '../../lib/wire/index.js'
+import { FLAG_TIMESTAMPS, TCB_RCV_NXT, TCB_SND_UNA, TCB_TS_RECENT, TO_FAST_FLOW_ACK } from '../../lib/memif/index.js'
 import type { Connection } from './connection.js'
 import { timestampValue } from './handshaketime.js'
 import { sendAck, synWindow } from './negotiate.js'
@@ -24,13 +24,22 @@ export function sendReset(stack: Stack, connection: Connection): void {
   reset(stack, connection, connection.sndNxt, connection.rcvNxt, NO_OPTIONS)
 }
 
-/** The same for a connection whose numbers are in its TCB. */
+/**
+ * The same for a connection whose numbers are in its TCB. A peer takes a RST only with the very number that it waits for (RFC 5961, 3.2). While
+ * something is in flight that is the oldest, if all of it got lost, or the newest: both go out, in the order in which neither is answered.
+ * With one of them a peer that is behind answers with a challenge, which finds nobody where this host's TCP is about to end.
+ */
 export function sendFlowReset(stack: Stack, connection: Connection): void {
   const { flows } = stack
   // RFC 7323, 3.2 wants timestamps in every segment but RST, where they are allowed.
   const hasTimestamps = flows.hasFlag(connection, FLAG_TIMESTAMPS)
   const timestamps = hasTimestamps ? { value: timestampValue(stack.nowUs), echo: flows.word(connection, TCB_TS_RECENT) } : null
-  reset(stack, connection, flows.sndMax(connection), flows.word(connection, TCB_RCV_NXT), { ...NO_OPTIONS, timestamps })
+  const options = { ...NO_OPTIONS, timestamps }
+  const sndUna = flows.word(connection, TCB_SND_UNA)
+  const sndMax = flows.sndMax(connection)
+  const rcvNxt = flows.word(connection, TCB_RCV_NXT)
+  if (seqLt(sndUna, sndMax)) reset(stack, connection, sndUna, rcvNxt, options)
+  reset(stack, connection, sndMax, rcvNxt, options)
 }
 
 function reset(stack: Stack, connection: Connection, seq: number, ack: number, options: TcpOptions): void {

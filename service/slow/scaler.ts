@@ -1,8 +1,10 @@
 /**
- * Uses as many workers as the load needs (scalepolicy.ts), or as many as somebody has said (`tas scale`). It looks at the
- * workers' busy time every LOOK_US while there is something to see: a worker that is busy for long wakes the slow path for it.
+ * Uses as many workers as the load needs (scalepolicy.ts), or as many as somebody has said (`tas scale`), and has groups move between them where
+ * loads are uneven (balance.ts). It looks at the workers' busy time every LOOK_US while there is something to see: a worker that is busy for long
+ * wakes the slow path for it.
  */
 import { workerCounter, workerCounterBase } from '../../lib/memif/index.js'
+import type { Balancer } from './balance.js'
 import { ScalePolicy } from './scalepolicy.js'
 import type { Stats } from './stats.js'
 import type { Steering } from './steering.js'
@@ -37,6 +39,7 @@ export interface ScaleState {
 export class Scaler {
   private readonly counters: Float64Array
   private readonly steering: Steering
+  private readonly balancer: Balancer
   private readonly stats: Stats
   private readonly workers: number
   private readonly policy: ScalePolicy
@@ -48,9 +51,12 @@ export class Scaler {
   private nextUs = Infinity
 
   /** `counters` is the whole counters region. */
-  constructor(counters: Float64Array, steering: Steering, stats: Stats, workers: number, isAuto: boolean, nowUs: number) {
+  constructor(
+    counters: Float64Array, steering: Steering, balancer: Balancer, stats: Stats, workers: number, isAuto: boolean, nowUs: number,
+  ) {
     this.counters = counters
     this.steering = steering
+    this.balancer = balancer
     this.stats = stats
     this.workers = workers
     this.isAuto = isAuto
@@ -75,6 +81,7 @@ export class Scaler {
       const wanted = this.policy.look(nowUs, this.shares, this.steering.active)
       if (wanted !== this.steering.active) this.use(wanted)
     }
+    this.balancer.look(nowUs, this.shown, this.steering.active)
     this.nextUs = busiest >= BUSY_SHARE ? nowUs + LOOK_US : this.steering.active > 1 ? nowUs + QUIET_LOOK_US : Infinity
   }
 
@@ -100,6 +107,7 @@ export class Scaler {
 
   private use(count: number): void {
     this.steering.use(count)
+    this.balancer.reset()
     this.count()
   }
 

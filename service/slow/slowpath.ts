@@ -10,6 +10,7 @@ import { closeListener } from './accept.js'
 import { AppEvent } from './appevent.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
+import { Balancer } from './balance.js'
 import { ChallengeLimit } from './challengelimit.js'
 import { Changeover } from './changeover.js'
 import { checkConfig, type SlowConfig } from './config.js'
@@ -22,6 +23,7 @@ import { onAckMessage, onFlowEvent, onProbeMessage, onRemoved } from './floweven
 import { describeFlow } from './flowdetail.js'
 import { FlowTable } from './flows.js'
 import { Reassembly, REASSEMBLY_LIMITS } from './fragments.js'
+import { GroupLoads } from './grouploads.js'
 import { abortHandshake } from './handshakeend.js'
 import { StateListing } from './listing.js'
 import { type HostKernel, HostKernelGate } from './hostkernel.js'
@@ -112,7 +114,8 @@ export class SlowPath {
     this.apps = this.stack.apps
     this.mac = env.mac
     const { steering, stats } = this.stack
-    this.scaler = new Scaler(env.counters, steering, stats, env.workers.length, env.autoscale ?? false, env.nowUs)
+    const balancer = new Balancer(steering, new GroupLoads(() => this.stack))
+    this.scaler = new Scaler(env.counters, steering, balancer, stats, env.workers.length, env.autoscale ?? false, env.nowUs)
     writeIdentity(env)
     steering.start()
   }
@@ -197,7 +200,15 @@ export class SlowPath {
       for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
       for (const connection of context.app.connections) this.cutOff(connection)
     }
+    for (const connection of stack.connections.each()) this.resetNow(connection)
     this.publish()
+  }
+
+  /** The RST that was to leave once the worker has let go: its answer would come too late. */
+  private resetNow(connection: Connection): void {
+    if (connection.phase !== 'removing' || !connection.resetPeer) return
+    connection.resetPeer = false
+    sendFlowReset(this.stack, connection)
   }
 
   private cutOff(connection: Connection): void {

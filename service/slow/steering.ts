@@ -70,6 +70,11 @@ export class Steering {
     return this.turn
   }
 
+  /** The worker of each group, as a copy. */
+  copyTable(): Uint8Array {
+    return this.table.slice()
+  }
+
   /** Groups of each worker in use. */
   groups(): readonly number[] {
     const counts = new Array<number>(this.active).fill(0)

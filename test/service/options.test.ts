@@ -77,12 +77,6 @@ describe('options: accepted', () => {
     expect(options.notes).toContain('--nic-rx-len: 1,000 rounded up to 1,024, a power of two')
   })
 
-  it('options without effect yet -> a note; those of congestion control all act', () => {
-    const options = parseOptions([...BASE, '--cc-timely-tlow=20', '--fp-no-hugepages', '--cc-const-rate=5', '--tcp-link-bw=40'], {})
-    expect(options.notes).toEqual(['no effect yet: --fp-no-hugepages'])
-    expect(OPTION_KEYS.filter((key) => OPTION_TABLE[key].name.startsWith('cc') && OPTION_TABLE[key].inactive)).toEqual([])
-  })
-
   it('--cc: a dctcp one while --tcp-ecn=off -> a note that cubic takes its place', () => {
     for (const cc of ['dctcp-rate', 'dctcp-win']) {
       expect(parseOptions([...BASE, `--cc=${cc}`, '--tcp-ecn=off'], {}).notes).toEqual([

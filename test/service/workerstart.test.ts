@@ -3,7 +3,7 @@ import { RestartPolicy } from '../../service/restartpolicy.js'
 import { decodeWorkerStart, encodeWorkerStart, type WorkerStart } from '../../service/workerstart.js'
 
 const START: WorkerStart = {
-  worker: 0, workers: 1, restart: false, known: 0, stateBytes: 65536, countersBytes: 9216,
+  worker: 0, workers: 1, restart: false, known: 0, stateBytes: 65536, noHugePages: false, countersBytes: 9216,
   port: { kind: 'af_packet', interface: 'veth0', offload: true, vlan: 0 }, localMac: '020000000001', mtu: 1500,
   kinBytes: 1024, koutBytes: 1024, fastEntries: 64, pollIntervalUs: 50, block: true, autoscale: false, vlanStrip: false, cpu: -1,
 }

@@ -304,4 +304,20 @@ describe('shutdown', () => {
     expect(host.sent().map(({ targetPort, flags }) => [targetPort, flags]).sort()).toEqual(
       [2, 3, 5000].map((port) => [port, TCP_RST | TCP_ACK]))
   })
+
+  it('the worker has not let go yet of connections of an application that has ended, nor of one that waits for accept -> their peers get RST, once', () => {
+    const { host, app } = accepted()
+    shakeHands(host, 2)
+    host.slow.apps.removeApp(app.id)
+    const other = host.addApp()
+    other.context.request(REQ_LISTEN_OPEN, LISTENER, { ports: 81, backlog: 4 })
+    host.send({ seq: 1, flags: TCP_SYN, remotePort: 3, localPort: 81 })
+    const [synAck] = host.sent()
+    host.send({ seq: 2, ack: synAck.seq + 1, flags: TCP_ACK, remotePort: 3, localPort: 81 })
+    host.slow.shutdown(host.nowUs)
+    const resets = host.sent().map(({ targetPort, flags }) => [targetPort, flags])
+    expect(resets.sort()).toEqual([2, 3, 5000].map((port) => [port, TCP_RST | TCP_ACK]))
+    host.work()
+    expect(host.sent()).toEqual([])
+  })
 })

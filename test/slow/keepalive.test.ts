@@ -142,7 +142,7 @@ describe('user timeout', () => {
     const open = outstanding(set(accepted(), OPTION_USER_TIMEOUT, 3000), 5000)
     expect(endsAfter(open, 10_000, 50)).toBe(3000)
     expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: ETIMEDOUT }])
-    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST | TCP_ACK }])
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST | TCP_ACK, seq: open.iss + 1 }, { flags: TCP_RST | TCP_ACK, seq: open.iss + 5001 }])
     expect(open.host.count('userTimeouts')).toBe(1)
     expect(open.host.slow.nextDeadlineUs()).toBe(Infinity)
   })

@@ -1,6 +1,7 @@
 /** Workers' counters in, workers in use out. */
 import { describe, expect, it } from 'vitest'
-import { COUNTERS_BYTES, placeState, slowCounter, StateView, workerCounter, workerCounterBase, writeStateHeader } from '../../lib/memif/index.js'
+import { COUNTERS_BYTES, FLOW_GROUPS, placeState, slowCounter, StateView, workerCounter, workerCounterBase, writeStateHeader } from '../../lib/memif/index.js'
+import { Balancer } from '../../service/slow/balance.js'
 import { Scaler } from '../../service/slow/scaler.js'
 import { Stats } from '../../service/slow/stats.js'
 import { STEERS_BY_STATE, Steering } from '../../service/slow/steering.js'
@@ -21,7 +22,9 @@ class Scene {
     const memory = new SharedArrayBuffer(placeState(shape).totalBytes)
     writeStateHeader(new Int32Array(memory), shape)
     this.steering = new Steering(new StateView(memory), isAuto ? 1 : WORKERS, STEERS_BY_STATE)
-    this.scaler = new Scaler(this.counters, this.steering, new Stats(this.counters), WORKERS, isAuto, this.nowUs)
+    // Groups 0 to 9 alone have connections, each as busy as the other.
+    const groupLoads = { begin: () => undefined, end: () => new Float64Array(FLOW_GROUPS).fill(1, 0, 10) }
+    this.scaler = new Scaler(this.counters, this.steering, new Balancer(this.steering, groupLoads), new Stats(this.counters), WORKERS, isAuto, this.nowUs)
   }
 
   /** A worker that is busy wakes the slow path every two milliseconds. */
@@ -98,6 +101,20 @@ describe('by hand', () => {
     scene.run(5_000 * MS, spread(0))
     expect([scene.active, scene.scaler.deadlineUs]).toEqual([3, Infinity])
   })
+})
+
+it('two workers, one of them with all that is busy -> half of it moves to the other, and stays there', () => {
+  const scene = new Scene()
+  scene.scaler.set(2, scene.nowUs)
+  const table = scene.steering.copyTable().map((_worker, group) => (group < 64 ? 0 : 1))
+  scene.steering.change(table)
+  const busy = (): number[] => [0, 1].map((worker) => 0.1 * scene.steering.copyTable().subarray(0, 10).filter((each) => each === worker).length)
+  scene.run(10_000 * MS, busy)
+  expect(busy()).toEqual([0.5, 0.5])
+  const after = scene.steering.copyTable()
+  scene.run(60_000 * MS, busy)
+  expect(scene.steering.copyTable()).toEqual(after)
+  expect([...after].filter((worker, group) => worker !== table[group])).toHaveLength(5)
 })
 
 it('load as it is shown -> share of the last half second, not above one', () => {

@@ -1,7 +1,7 @@
 /** Both closes, TIME-WAIT, and who gives what back when. */
 import { describe, expect, it } from 'vitest'
 import {
-  CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
+  CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TCB_SND_MAX, TCB_SND_NXT, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
   WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
 } from '../../lib/memif/index.js'
 import { Host, PEER_PORT } from './harness.js'
@@ -126,6 +126,24 @@ describe('ABORT', () => {
       targetPort: REMOTE_PORT }])
     expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 0 }])
     expect([...gauges(open), open.host.count('bufferBytes')]).toEqual([0, 0, 0, 0])
+  })
+
+  it('data in flight -> RST with the oldest and with the newest number: the peer takes only the one it waits for (RFC 5961, 3.2)', () => {
+    const open = opened()
+    for (const word of [TCB_SND_NXT, TCB_SND_MAX]) open.host.setTcb(open.flow, word, (open.iss + 65) | 0)
+    close(open, CLOSE_ABORT)
+    types(open)
+    const names = { ack: PEER_ISS + 1, flags: TCP_RST | TCP_ACK }
+    expect(open.host.sent()).toMatchObject([{ ...names, seq: open.iss + 1 }, { ...names, seq: open.iss + 65 }])
+  })
+})
+
+describe('end of the service', () => {
+  it('data in flight -> RST with both numbers at once, before any worker answers', () => {
+    const open = accepted()
+    for (const word of [TCB_SND_NXT, TCB_SND_MAX]) open.host.setTcb(open.flow, word, (open.iss + 65) | 0)
+    open.host.slow.shutdown(open.host.nowUs)
+    expect(open.host.sent()).toMatchObject([{ seq: open.iss + 1, flags: TCP_RST | TCP_ACK }, { seq: open.iss + 65, flags: TCP_RST | TCP_ACK }])
   })
 })
 

@@ -36,6 +36,7 @@ vi.mock('../../native/index.js', () => ({
   yieldCpu: () => 0,
   EventFd: class { fd: number; constructor(fd: number) { this.fd = fd } wake() {} drain() {} close() { fake.closed.push(this.fd) } },
   FdWatcher: class { ref() {} unref() {} close() {} },
+  HeldFds: class { add() {} remove() {} drop() {} },
 }))
 
 const { Tas, TasError } = await import('../../lib/tas/index.js')

@@ -3,7 +3,7 @@ import { type Connection, TasError } from '../../tas/index.js'
 import {
   UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,
 } from '../errors.js'
-import { type KernelHandle, OWNER, type Request, type SocketName } from '../internals.js'
+import { type KernelHandle, OWNER, type Request, runTicks, type SocketName } from '../internals.js'
 import { isWildcard } from '../routing.js'
 import type { ConnectionSink, Session } from '../session.js'
 import type { Transport } from '../transport.js'
@@ -270,6 +270,8 @@ export class ConnectionHandle extends StreamHandle implements ConnectionSink {
       }
     }
     this.writes.cancel()
+    // As behind each callback of libuv: what was called off is told before the close.
+    runTicks()
     if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
     this.resource.emitDestroy()
   }

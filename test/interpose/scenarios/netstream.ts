@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { collect, pair } from './pair.js'
 import { closed, errorOf, HOST, listen, next, record, runCases } from './runner.js'
 
+/** More than any buffers on the way hold. */
+const UNWRITABLE_BYTES = 1 << 26
+
 await runCases({
   'large data both ways: every byte, counts': async () => {
     const { server, near, far } = await pair()
@@ -151,6 +154,24 @@ await runCases({
     const seen = errorOf(await error)
     await closed(server)
     return [seen, log, near.destroyed]
+  },
+
+  'reset or destroyed while a write waits: its callback comes before close': async () => {
+    const order = async (end: (near: net.Socket, far: net.Socket) => unknown): Promise<string[]> => {
+      const { server, near, far } = await pair({ pauseOnConnect: true })
+      far.on('error', () => undefined)
+      const log: string[] = []
+      record(near, ['error', 'close'], log)
+      near.write(Buffer.alloc(UNWRITABLE_BYTES), () => log.push('callback'))
+      await sleep(50)
+      end(near, far)
+      await next(near, 'close')
+      await sleep(50)
+      far.destroy()
+      await closed(server)
+      return log
+    }
+    return [await order((_near, far) => far.resetAndDestroy()), await order((near) => near.destroy())]
   },
 
   'destroy with unread data: the peer sees a reset': async () => {
