@@ -142,6 +142,8 @@ export class LoopAttachment {
   }
 
   private arm(): void {
+    // What events bring about without the program hearing of it: a buffer changed, a connection that is at another worker.
+    if (this.context.outbox.stuck) this.runFlush()
     this.armed = true
     this.mark.set()
     if (this.context.inbox.hasWorkNow() || this.context.serviceLost) {

@@ -153,12 +153,18 @@ function lookIdle(stack: Stack, connection: Connection): void {
   if (markOf(stack, connection) !== connection.idleMark) return awaitIdle(stack, connection)
   const acked = stack.flows.word(connection, TCB_ACKED_BYTES)
   const isTxUsed = ackedSince(stack, connection, connection.ackedAtTrim) >= USED_BYTES
-  if (isTxUsed && trim(stack, app, connection, TX_BUFFER, initialTx(stack, app, connection))) connection.ackedAtTrim = acked
+  const isTxDone = !isTxUsed || trim(stack, app, connection, TX_BUFFER, initialTx(stack, app, connection))
+  if (isTxUsed && isTxDone) connection.ackedAtTrim = acked
   // Of the same size, since the peer knows the window (RFC 9293, 3.8.6: it must not shrink). It happens once the buffer is empty.
-  if (connection.isRxUsed && trim(stack, app, connection, RX_BUFFER, connection.rxLog2)) connection.isRxUsed = false
+  const isRxDone = !connection.isRxUsed || trim(stack, app, connection, RX_BUFFER, connection.rxLog2)
+  if (isRxDone) connection.isRxUsed = false
+  // No room, an exchange under way, or an application that is behind, perhaps with what thousands of connections want of it at a time.
+  if (!isTxDone || !isRxDone) awaitIdle(stack, connection)
 }
 
+/** Returns whether a buffer without pages is granted, now or before. */
 function trim(stack: Stack, app: App, connection: Connection, side: Side, log2: number): boolean {
+  if (connection[side.move]?.isTrim === true) return true
   if (!grant(stack, app, connection, side, log2, true)) return false
   stack.stats.add('bufferTrims')
   return true

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   EV_CONN_CLOSED, EV_CONN_TX_BUFFER, MOVE_DONE, MOVE_GRANTED, MOVE_NONE, MOVE_RX_BUFFER, MOVE_RX_LOG2, MOVE_RX_STATE, MOVE_SWITCHED,
-  MOVE_TX_BUFFER, MOVE_TX_LOG2, MOVE_TX_STATE, MOVE_WORDS, REQ_CONN_CLOSE, TCB_ACKED_BYTES, TCB_BUFFER, TCB_RCV_NXT, TCB_TX_BUFFER,
+  MOVE_TX_BUFFER, MOVE_TX_LOG2, MOVE_TX_STATE, MOVE_WORDS, REQ_CONN_CLOSE, REQ_LISTEN_OPEN, TCB_ACKED_BYTES, TCB_BUFFER, TCB_RCV_NXT, TCB_TX_BUFFER,
   TO_FAST_FLOW_RX_BUFFER, WHAT_ACTIVE, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
 } from '../../lib/memif/index.js'
 import { IDLE_US } from '../../service/slow/autotune.js'
@@ -169,6 +169,22 @@ describe('idle', () => {
     expect(used(at)).toBe(RX_BUF + TX_BUF)
     at.host.advance(60_000_000)
     expect([at.context.read(), at.host.count('bufferTrims')]).toEqual([[], 1])
+  })
+
+  it('the application is behind with its events -> asked as soon as it has caught up', () => {
+    const at = open()
+    report(at, WHAT_TX_LIMITED)
+    moved(at, MOVE_TX_STATE, WHAT_TX_MOVED)
+    at.context.read()
+    quiet(at)
+    for (let i = 0; i < 20; i++) at.context.request(REQ_LISTEN_OPEN, 100, { ports: 65_536 })
+    at.host.advance(IDLE_US)
+    expect(at.host.count('bufferTrims')).toBe(0)
+    while (at.context.read().length > 0) at.host.poll()
+    at.host.advance(IDLE_US)
+    expect(at.context.read()).toMatchObject([{ type: EV_CONN_TX_BUFFER, sizes: 13 << 8 }])
+    moved(at, MOVE_TX_STATE, WHAT_TX_MOVED)
+    expect([used(at), at.host.slow.nextDeadlineUs()]).toEqual([RX_BUF + TX_BUF, Infinity])
   })
 
   it('little was sent and received -> nothing is done, no timer runs', () => {

@@ -140,3 +140,15 @@ test('transmit: granted while the connection moves -> told by the context that h
   other.flush()
   expect(service.bumps(0, other.id)).toMatchObject([{ txBuffer: FREE / BUFFER_UNIT_BYTES }])
 })
+
+test('transmit: a new buffer while the program sleeps in the event loop -> the worker is told at once, though no event comes of it', async () => {
+  const service = new FakeService({ pollIntervalUs: 0 })
+  const { connection, flow } = service.connect()
+  service.context.attach(() => { throw new Error('no event was to come') })
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(service.bumps()).toEqual([])
+  grant(service, connection.handle, flow, 8)
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(service.bumps().map((bump) => Reflect.get(bump, 'txBuffer') as number)).toEqual([FREE / BUFFER_UNIT_BYTES])
+  service.context.detach()
+})
