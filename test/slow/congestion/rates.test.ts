@@ -261,7 +261,7 @@ describe('timely (SIGCOMM 2015, Algorithm 1)', () => {
     expect(after(30)).toBe(1_005_000)
   })
 
-  it('above Thigh -> rate (1 - beta (1 - Thigh / rtt)) (line 9)', () => {
+  it('--cc-timely-thigh, --cc-timely-beta: above Thigh -> rate (1 - beta (1 - Thigh / rtt)) (line 9)', () => {
     expect(sample(start(), 300)).toBe(1_000_000 * (1 - 0.8 * (1 - 150 / 300)))
     expect(sample(start({ beta: 0.5 }), 300)).toBe(750_000)
     expect(sample(start({ thighUs: 240 }), 300)).toBe(840_000)
