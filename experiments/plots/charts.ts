@@ -88,7 +88,8 @@ export function sharedSpec(title: string, values: readonly object[], legendColum
     data: { values: [...values] },
     config: {
       view: { stroke: '#ccc' }, axis: { gridColor: '#eee', labelFontSize: 11, titleFontSize: 12 },
-      legend: { orient: 'bottom', columns: legendColumns },
+      // Names are never cut off.
+      legend: { orient: 'bottom', columns: legendColumns, labelLimit: 0 },
     },
   }
 }
