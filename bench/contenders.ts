@@ -64,11 +64,6 @@ const SPARE_FILES = 64
 
 interface Command { readonly command: string; readonly args: readonly string[] }
 
-/** Where its processes run, and in which environment. */
-function surroundings({ env = {}, cwd }: ContenderOptions): Pick<ProcessOptions, 'cwd'> & { readonly env: Readonly<Record<string, string>> } {
-  return { env, ...(cwd === undefined ? {} : { cwd }) }
-}
-
 /** The command line that keeps `command` to its CPUs. */
 function bound({ cpus }: ContenderOptions, command: string, args: readonly string[]): Command {
   return cpus === undefined ? { command, args } : { command: 'taskset', args: ['-c', cpus, command, ...args] }
@@ -105,13 +100,12 @@ async function checkIsOn(service: Service, { file }: PlainProgram): Promise<void
 }
 
 async function startOnTas(options: ContenderOptions): Promise<Contender> {
-  const { lab, folder, tasArgs = [], bufferBytes, program } = options
+  const { lab, folder, tasArgs = [], bufferBytes, program, env, cwd } = options
   const bufferArgs = bufferBytes === undefined ? [] : [`--tcp-rxbuf-len=${bufferBytes}`, `--tcp-txbuf-len=${bufferBytes}`]
-  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null, ...surroundings(options) })
+  const service = await startService(lab, { folder, args: [...tasArgs, ...bufferArgs], pinnedTo: options.cpus ?? null, env, cwd })
   const args = program === undefined ? nodeArgs('bench/servers/tas.js', serverArgs(options)) : nodeArgs(program.file, program.args, true)
   // In the namespace of the others: what it has in the kernel beside TAS must not meet ports of this machine.
-  const { env, ...where } = surroundings(options)
-  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), ...where, env: { ...env, ...service.env } })
+  const app = lab.tas.start('server on TAS', { ...bound(options, process.execPath, args), cwd, env: { ...env, ...service.env } })
   const stop = async (): Promise<void> => {
     await app.stop()
     await service.stop()
@@ -126,8 +120,8 @@ async function startOnTas(options: ContenderOptions): Promise<Contender> {
   return { address: TAS_ADDRESS, isOnKernel: false, process: app, service, pids: [...service.pids(), ...processTree(app.pid)], stop }
 }
 
-async function startAlone(options: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
-  const server = options.lab.tas.start(name, { ...command, ...surroundings(options) })
+async function startAlone({ lab, env, cwd }: ContenderOptions, name: string, address: string, command: Command): Promise<Contender> {
+  const server = lab.tas.start(name, { ...command, env, cwd })
   try {
     await server.line(/ready/)
   } catch (error) {

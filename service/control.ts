@@ -24,13 +24,14 @@ import {
 } from '../lib/memif/index.js'
 import { errorCode, errorText } from './errors.js'
 import { RateLimiter, type Log } from './log.js'
+import type { AppOwner } from './slow/app.js'
 import type { Closable, ControlSystem, Credentials, Region, WakeFd } from './system.js'
 import type { TraceMemory } from './trace.js'
 
 /** The slow path's registry of applications. */
 export interface AppRegistry {
   /** Takes an application in and returns its id. Throws Error with `code` if there is no room. */
-  addApp(region: Region, owner: { readonly name: string; readonly pid: number; readonly uid: number }): number
+  addApp(region: Region, owner: AppOwner): number
   /** Gives the application one more context, woken by `wake`. Returns the context id. Throws Error if there is no room. */
   addContext(app: number, wake: Wakeable): number
   /** Resets its connections and closes its listeners. Its region is not touched any more. */

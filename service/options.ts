@@ -196,7 +196,7 @@ function checkRelations(values: OptionValues): void {
 }
 
 /** What is accepted and does not act wholly. */
-function inactiveNotes(values: OptionValues): string[] {
+function notesOf(values: OptionValues): string[] {
   if (!values.cc.startsWith('dctcp-') || values.tcpEcn !== 'off') return []
   return [`--cc: ${values.cc} needs ECN, which --tcp-ecn=off forbids: connections are under cubic`]
 }
@@ -217,6 +217,6 @@ export function parseOptions(argv: readonly string[], env: OptionEnvironment): O
     throw new UsageError(`--kni-name: ${shown(values.kniName)}: is the interface of --nic; want a new name`)
   }
   checkRelations(values)
-  notes.push(...inactiveNotes(values))
+  notes.push(...notesOf(values))
   return { ...values, nic: values.nic, notes }
 }

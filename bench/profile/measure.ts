@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { packageRoot, startLoad, type Cleanup, type Lab, type Load, type LoadResult } from '../../tools/netlab/index.js'
+import { packageRoot, startLoad, type Lab, type Load, type LoadResult } from '../../tools/netlab/index.js'
 import { startContender, type Contender, type PlainProgram, type ServerName } from '../contenders.js'
+import type { Conditions as MeasureConditions } from '../measure.js'
 import { failureOf, withServerCpu } from '../sample.js'
 import { categoryOf, functionOf, type Category, type Role } from './categories.js'
 import { countsBetween, readTotals, workerCountsBetween, type Counts, type Totals, type WorkerCounts } from './counting.js'
@@ -11,15 +12,8 @@ import { mapFile, recordStacks, systemCallsPerSecond } from './perf.js'
 import { Sources } from './sources.js'
 import type { Stack } from './stacks.js'
 
-export interface Conditions {
-  readonly lab: Lab
-  readonly cleanup: Cleanup
-  /** For files, and what Node leaves in its working folder. */
-  readonly folder: string
-  /** Seconds of samples, after `warmup` seconds. */
-  readonly seconds: number
-  readonly warmup: number
-}
+/** `seconds` are those of samples; `folder` is also for what Node leaves in its working folder. */
+export type Conditions = Pick<MeasureConditions, 'lab' | 'cleanup' | 'folder' | 'seconds' | 'warmup'>
 
 /** What is served, and by how many connections it is asked for. */
 export interface Scene {

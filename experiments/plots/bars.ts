@@ -5,8 +5,6 @@ import { drawSpec, sharedSpec } from './charts.js'
 const WIDTH = 280
 const HEIGHT = 380
 const LEGEND_COLUMNS = 2
-/** Of a name in the legend, pixels. */
-const NAME_WIDTH = 320
 
 export interface Part {
   /** Which bar it belongs to. */
@@ -45,8 +43,7 @@ export function barSpec({ title, height, bars, series, parts }: BarChart): TopLe
         x: { field: 'bar', type: 'nominal', title: null, sort: [...bars], axis: { labelAngle: 0 } },
         y: { field: 'value', type: 'quantitative', title: height },
         color: {
-          field: 'series', type: 'nominal', title: null, legend: { labelLimit: NAME_WIDTH },
-          scale: { domain: names, range: series.map(([, colour]) => colour) },
+          field: 'series', type: 'nominal', title: null, scale: { domain: names, range: series.map(([, colour]) => colour) },
         },
         order: { field: 'order', type: 'quantitative' },
       },

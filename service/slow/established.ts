@@ -54,8 +54,7 @@ function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment
   const { tcp } = segment
   if (tcp.payloadLen === 0 || !stack.flows.hasFlag(connection, FLAG_RX_SHUT)) return false
   const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
-  const isInWindow = seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
-  return isNew && isInWindow
+  return isNew && seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
 }
 
 function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {

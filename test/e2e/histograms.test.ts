@@ -1,19 +1,10 @@
 /** A worker under load keeps the time of its passes, which `tas stat` shows. */
 import { expect, test } from 'vitest'
 import { compiled, pause, startLoad, startProcess, TAS_ADDRESS, until } from '../../tools/netlab/index.js'
+import type { Distribution } from '../../tools/stat/distribution.js'
 import { describeHosts } from './harness.js'
 
 const QUIET_MS = 100
-
-interface Distribution {
-  readonly count: number
-  readonly p50: number
-  readonly p90: number
-  readonly p99: number
-  readonly p999: number
-  readonly p9999: number
-  readonly max: number
-}
 
 /** What `tas stat --json` says, as far as it matters here. */
 interface Stat {

@@ -16,9 +16,9 @@ export interface ProcessOptions {
   /** Network namespace to run in; the caller's if left out. */
   readonly namespace?: string
   /** Added to this process's environment. */
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string>> | undefined
   /** Working folder; the caller's if left out. */
-  readonly cwd?: string
+  readonly cwd?: string | undefined
   /** File that standard output and standard error are appended to; without one they are kept as lines. */
   readonly logFile?: string
   /** Opens descriptor 3 as a pipe whose first line says that the process is ready. */
@@ -149,7 +149,7 @@ export function startProcess(name: string, options: ProcessOptions, cleanup?: Cl
   const child = spawn(command, [...prefix, ...(options.args ?? [])], {
     stdio: ioOf(options, log),
     env: { ...process.env, ...options.env },
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    cwd: options.cwd,
     detached: options.detached === true,
     serialization: 'advanced',
   })

@@ -94,9 +94,8 @@ export async function startService(lab: Lab, options: ServiceOptions): Promise<S
   ]
   const cpus = options.pinnedTo ?? null
   const [command, args] = cpus === null ? [process.execPath, tasArgs] : ['taskset', ['-c', cpus, process.execPath, ...tasArgs]]
-  const { env = {}, cwd } = options
-  const shared = { env, ...(cwd === undefined ? {} : { cwd }) }
-  const tas = lab.tas.start('tas', { command, args, logFile, readyFd: true, detached: options.detached === true, ...shared })
+  const { env, cwd } = options
+  const tas = lab.tas.start('tas', { command, args, logFile, readyFd: true, detached: options.detached === true, env, cwd })
   await tas.ready().catch((error: unknown) => { throw withLog(error, logFile) })
   return new Service(socket, logFile, tas)
 }

@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path'
 import { SetupError, step } from './steps.mjs'
 
 /** Tasks that make network namespaces. */
-const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'bench:profile', 'interop']
+const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'bench:loss', 'bench:flood', 'bench:profile', 'interop']
 
 /**
  * What is needed for what, and the package that brings it, by package manager.
