@@ -23,9 +23,9 @@ import { takeProbeLoss } from '../mtuprobe.js'
 import type { Stack } from '../stack.js'
 import { Timer } from '../timers.js'
 import { traceConnection, traceLoss, traceTimer } from '../tracing.js'
-import { beginReduction, reductionBudget } from './prr.js'
+import { beginDisorder, beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
-import { LOST, SACKED, type Delivery } from './scoreboard.js'
+import { type Delivery, LOST, SACKED } from './scoreboard.js'
 import { Recovery, type Undo } from './state.js'
 
 /** Recoveries without needless retransmissions after which the reordering window is small again (RFC 8985, 6.2 step 4). */
@@ -51,7 +51,7 @@ export function onAckReport(stack: Stack, connection: Connection, report: AckRep
   if (seqLt(report.ack, una)) return false
   const recovery = connection.recovery ?? begin(stack, connection)
   const before = recovery.board.una
-  const delivery: Delivery = { bytes: 0, reordered: false, lastOriginal: null, lastResentUs: 0 }
+  const delivery = recovery.board.delivery()
   const dsackBytes = readBlocks(stack, connection, recovery, report, delivery)
   if (!stack.flows.hasFlag(connection, FLAG_SACK)) countDuplicates(recovery, report, before, mssOf(stack, connection))
   takeIn(connection, recovery, delivery)
@@ -66,9 +66,16 @@ export function onAckReport(stack: Stack, connection: Connection, report: AckRep
 function begin(stack: Stack, connection: Connection): Recovery {
   const recovery = new Recovery(stack.flows.word(connection, TCB_SND_UNA))
   connection.recovery = recovery
+  becomeDisorder(stack, connection, recovery)
   stack.flows.setWord(connection, TCB_SND_LIMIT, seqAdd(recovery.board.una, connection.cwnd))
   setSteered(stack, connection, true)
   return recovery
+}
+
+/** Nothing is lost as far as is known. What arrives from here on counts for the reduction, should there be one. */
+function becomeDisorder(stack: Stack, connection: Connection, recovery: Recovery): void {
+  recovery.state = 'disorder'
+  beginDisorder(recovery, stack.flows.sndMax(connection))
 }
 
 function setSteered(stack: Stack, connection: Connection, isSteered: boolean): void {
@@ -137,11 +144,12 @@ function undo(stack: Stack, connection: Connection, recovery: Recovery): void {
   undoReduction(stack, connection, recovery.undo.cwnd, recovery.undo.ssthresh)
   stack.stats.add('recoveriesUndone')
   traceLoss(stack, connection, TRACE_LOSS_UNDONE)
-  connection.reorderSeen = true
+  // A timeout without reason shows that acknowledgments were late or lost, not that data changed places.
+  if (recovery.state === 'recovery') connection.reorderSeen = true
   recovery.undo = null
   recovery.resentBytes = 0
   recovery.board.forgive(stack.nowUs)
-  recovery.state = 'disorder'
+  becomeDisorder(stack, connection, recovery)
 }
 
 /** RFC 8985, 7.4.2, TLP_process_ack: did the probe repair a loss? */
@@ -152,7 +160,7 @@ function onProbeAnswer(
   const wasNeedless = dsackBytes > 0 || (report.duplicates > 0 && report.edges.length === 0)
   if (!wasNeedless && report.ack === recovery.point) return
   if (!wasNeedless) lossReduces(stack, connection)
-  recovery.state = 'disorder'
+  becomeDisorder(stack, connection, recovery)
 }
 
 /** Recovery ends when everything sent before it is acknowledged; disorder when nothing is missing. */
@@ -162,7 +170,7 @@ function finishIfDone(stack: Stack, connection: Connection, recovery: Recovery, 
     if (seqLt(ack, recovery.point)) return
     if (state === 'recovery') connection.cwnd = connection.ssthresh
     forgetReordering(connection)
-    recovery.state = 'disorder'
+    becomeDisorder(stack, connection, recovery)
     recovery.undo = null
     recovery.resentBytes = 0
     recovery.dsackBytes = 0
@@ -224,7 +232,7 @@ function enterRecovery(stack: Stack, connection: Connection, recovery: Recovery)
   recovery.point = sndMax
   recovery.resentBytes = 0
   recovery.dsackBytes = 0
-  beginReduction(recovery, seqDiff(sndMax, recovery.board.una), sndMax)
+  beginReduction(recovery, seqDiff(sndMax, recovery.board.una))
   lossReduces(stack, connection)
   stack.stats.add('fastRecoveries')
   traceLoss(stack, connection, TRACE_LOSS_RECOVERY)
@@ -236,7 +244,7 @@ export function onRetransmissionTimeout(stack: Stack, connection: Connection, is
   if (recovery.undo === null && isFirst) recovery.undo = undoable(stack, connection)
   // Reports may have been lost; the TCB knows.
   const una = stack.flows.word(connection, TCB_SND_UNA)
-  recovery.board.advance(una, { bytes: 0, reordered: false, lastOriginal: null, lastResentUs: 0 })
+  recovery.board.advance(una, recovery.board.delivery())
   const [first] = recovery.board.runs
   if (first !== undefined && first.kind === SACKED) recovery.board.renege()
   loseAll(recovery, stack.flows.sndMax(connection))
@@ -288,6 +296,7 @@ function send(stack: Stack, connection: Connection, recovery: Recovery, delivere
   const sndMax = stack.flows.sndMax(connection)
   const pipe = pipeBytes(stack, connection, recovery)
   let budget = connection.cwnd - pipe
+  recovery.prrDelivered += deliveredBytes
   if (recovery.state === 'recovery') {
     budget = reductionBudget(recovery, deliveredBytes, pipe, connection.ssthresh, sndMax, mss)
     // The first segment goes at once, whatever the window says (RFC 5681, 3.2 step 3).

@@ -24,7 +24,9 @@ export interface Run {
   start: number
   end: number
   kind: RunKind
-  /** HOLE: when it was first seen to be one. RESENT: when it was sent again. */
+  /** It has been sent again at some time: what of it arrives says nothing of the order in which the network delivers. */
+  wasResent: boolean
+  /** HOLE: when it was first seen to be one. Sent again: when that was. */
   atUs: number
   /** RESENT: SND.MAX when it was sent again: what was first sent later has higher numbers. */
   mark: number
@@ -37,7 +39,9 @@ const RUNS_MAX = 1024
 export interface Delivery {
   /** Sequence numbers that were not known to have arrived before. */
   bytes: number
-  /** Some of them had been sent only once and lay below what had arrived before: the network reorders. */
+  /** The highest number that was known to have arrived before. */
+  readonly highestBefore: number
+  /** Some had been sent only once and lay below that: the network reorders (RFC 8985, 6.2 step 3). */
   reordered: boolean
   /** Highest number that had been sent only once, or null: SND.NXT order is sending order. */
   lastOriginal: number | null
@@ -49,10 +53,18 @@ export class Scoreboard {
   /** Lowest number not acknowledged. */
   una: number
   readonly runs: Run[] = []
+  /** The highest number that is known to have arrived (RACK.fack of RFC 8985). */
+  private highest: number
   private readonly lengths = [0, 0, 0, 0]
 
   constructor(una: number) {
     this.una = una
+    this.highest = una
+  }
+
+  /** What the next acknowledgment is to be entered into. */
+  delivery(): Delivery {
+    return { bytes: 0, highestBefore: this.highest, reordered: false, lastOriginal: null, lastResentUs: 0 }
   }
 
   /** Sequence numbers of a kind. */
@@ -81,6 +93,7 @@ export class Scoreboard {
       first.start = ack
     }
     this.una = ack
+    if (seqLt(this.highest, ack)) this.highest = ack
   }
 
   /** The run leaves the scoreboard, acknowledged. */
@@ -92,12 +105,13 @@ export class Scoreboard {
 
   private credit(run: Run, bytes: number, delivery: Delivery): void {
     delivery.bytes += bytes
-    if (run.kind === RESENT) delivery.lastResentUs = Math.max(delivery.lastResentUs, run.atUs)
-    else {
-      // A hole that fills without our doing, and what we took for lost: it was only late.
-      delivery.reordered = true
-      if (delivery.lastOriginal === null || seqLt(delivery.lastOriginal, run.end)) delivery.lastOriginal = run.end
+    if (run.wasResent) {
+      delivery.lastResentUs = Math.max(delivery.lastResentUs, run.atUs)
+      return
     }
+    // Acknowledgments are lost, too: what they show for the first time is not late.
+    if (seqLt(run.start, delivery.highestBefore)) delivery.reordered = true
+    if (delivery.lastOriginal === null || seqLt(delivery.lastOriginal, run.end)) delivery.lastOriginal = run.end
   }
 
   /** A SACK block within (una, SND.MAX]. Returns false if there is no room for it. */
@@ -105,10 +119,11 @@ export class Scoreboard {
     if (this.runs.length >= RUNS_MAX) return false
     const from = seqLt(start, this.una) ? this.una : start
     const top = this.top
+    if (seqLt(this.highest, end)) this.highest = end
     if (seqLt(top, end)) {
       const fresh = seqLt(top, from) ? from : top
-      if (seqLt(top, fresh)) this.append({ start: top, end: fresh, kind: HOLE, atUs: nowUs, mark: 0 })
-      this.append({ start: fresh, end, kind: SACKED, atUs: 0, mark: 0 })
+      if (seqLt(top, fresh)) this.append(hole(top, fresh, nowUs))
+      this.append({ ...hole(fresh, end, 0), kind: SACKED })
       delivery.bytes += seqDiff(end, fresh)
       delivery.lastOriginal = end
     }
@@ -122,14 +137,14 @@ export class Scoreboard {
 
   /** Everything not acknowledged below `sndMax` is lost (RFC 6675, 5.1; RFC 6298, 5.4). */
   loseAll(sndMax: number): void {
-    if (seqLt(this.top, sndMax)) this.append({ start: this.top, end: sndMax, kind: LOST, atUs: 0, mark: 0 })
+    if (seqLt(this.top, sndMax)) this.append({ ...hole(this.top, sndMax, 0), kind: LOST })
     for (const run of this.runs) if (run.kind !== SACKED) this.become(run, LOST)
     this.merge()
   }
 
   /** [start, end) is lost, as far as it is neither acknowledged nor lost already. May reach beyond `top`. */
   lose(start: number, end: number): void {
-    if (seqLt(this.top, end)) this.append({ start: this.top, end, kind: HOLE, atUs: 0, mark: 0 })
+    if (seqLt(this.top, end)) this.append(hole(this.top, end, 0))
     this.paint(start, end, (run) => {
       if (run.kind !== SACKED) this.become(run, LOST)
     })
@@ -140,6 +155,7 @@ export class Scoreboard {
     this.paint(start, end, (run) => {
       if (run.kind !== LOST) return
       this.become(run, RESENT)
+      run.wasResent = true
       run.atUs = nowUs
       run.mark = mark
     })
@@ -216,14 +232,23 @@ export class Scoreboard {
     for (let i = 1; i < this.runs.length; i++) {
       const last = this.runs[kept]
       const run = this.runs[i]
-      if (isOneRun(last, run)) last.end = run.end
-      else this.runs[++kept] = run
+      if (isOneRun(last, run)) {
+        last.end = run.end
+        last.atUs = Math.min(last.atUs, run.atUs)
+      } else {
+        this.runs[++kept] = run
+      }
     }
     if (this.runs.length > 0) this.runs.length = kept + 1
   }
 }
 
+function hole(start: number, end: number, atUs: number): Run {
+  return { start, end, kind: HOLE, wasResent: false, atUs, mark: 0 }
+}
+
 function isOneRun(a: Run, b: Run): boolean {
   if (a.kind !== b.kind) return false
-  return a.kind === SACKED || a.kind === LOST || (a.atUs === b.atUs && a.mark === b.mark)
+  if (a.kind === SACKED) return true
+  return a.wasResent === b.wasResent && (a.kind === LOST || (a.atUs === b.atUs && a.mark === b.mark))
 }
