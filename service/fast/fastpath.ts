@@ -267,9 +267,9 @@ export class FastPath {
     this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 
-  /** One more duplicate acknowledgment, for a segment behind a gap: the peer counts them to three (RFC 5681, 4.2). */
+  /** One more acknowledgment, for a segment behind a gap. */
   listDuplicateAck(flow: number, tcb: number): void {
-    if (this.ackCount[flow] < 3) this.ackCount[flow]++
+    this.ackCount[flow]++
     this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 

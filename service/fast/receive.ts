@@ -296,8 +296,18 @@ export class Receiver {
     if ((words[tcb + TCB_FLAGS] & FLAG_GAP) !== 0) this.closeGap(flow, tcb, end)
     // RFC 5681, 4.2: at least every second full-sized segment. The peer's may be smaller than ours, which only a super-segment shows.
     const unacked = (words[tcb + TCB_RCV_NXT] - fast.lastAck[flow]) | 0
-    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16] || (gso !== 0 && len >= 2 * gso)) fast.listAck(flow, tcb)
+    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16] || (gso !== 0 && len >= 2 * gso)) this.second(flow, tcb)
     fast.listArrival(flow, tcb)
+  }
+
+  /**
+   * A second full-sized segment has come. One acknowledgment at the end of the pass does for all that the pass brings; but where data is lost so are
+   * acknowledgments, and one that stands for a whole window costs a timeout: for a while after a gap each second segment has its own.
+   */
+  private second(flow: number, tcb: number): void {
+    const { fast } = this
+    if ((fast.words[tcb + TCB_FLAGS] & FLAG_GAP) === 0 || fast.emitter.room === 0) fast.listAck(flow, tcb)
+    else fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
   }
 
   /** RCV.NXT reached `end`: what waited behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once, and for a while (emit.ts). */
@@ -324,10 +334,12 @@ export class Receiver {
     this.listDuplicate(flow, tcb)
   }
 
-  /** With SACK one acknowledgment stands for all segments of a pass, if its blocks can name them all; without, the peer counts. */
+  /** The peer counts to three (RFC 5681, 4.2). With SACK two stand for all segments of a pass, if their blocks can name them all: one may be lost. */
   private listDuplicate(flow: number, tcb: number): void {
-    if ((this.fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0) this.fast.listDuplicateAck(flow, tcb)
-    else this.listReports(flow, tcb)
+    const { fast } = this
+    const most = (fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0 ? 3 : 2
+    if (fast.ackCount[flow] < most) fast.listDuplicateAck(flow, tcb)
+    if (most === 2) this.listReports(flow, tcb)
   }
 
   /** Lists as many acknowledgments as it takes to report what has changed behind gaps. */

@@ -22,6 +22,17 @@ describe('gaps (RFC 9293, 3.10.7.4, seventh)', () => {
     }
   })
 
+  it('closed again -> of the full segments of a pass every second is acknowledged by itself; without a gap before, all by one', () => {
+    for (const hadGap of [true, false]) {
+      const h = new FastHarness()
+      h.addFlow({ rxLog2: 16, mss: 100 })
+      h.receive(...(hadGap ? [part(100, 100), part(0, 100)] : [part(0, 200)]))
+      h.sent()
+      h.receive(...[2, 3, 4, 5, 6].map((nth) => part(nth * 100, 100)))
+      expect(h.sent().map(({ ack }) => ack - IRS1)).toEqual(hadGap ? [400, 600, 700] : [700])
+    }
+  })
+
   it(`${INTERVALS_MAX} gaps -> all kept; one more -> dropped and counted; the stream arrives whole`, () => {
     const h = new FastHarness()
     const flow = h.addFlow()
