@@ -18,14 +18,17 @@ const SERVERS = ['tas', 'cEpoll'] as const
 const CALL_BYTES = 65_536
 const FRAME_BYTES = 1514
 /** Round trips that a figure must rest on: over one connection, or as many at once as that takes. */
-const ROUND_TRIPS = 300
-const CONNECTIONS_MAX = 8
+const ROUND_TRIPS = 1000
+const CONNECTIONS_MAX = 32
+/** From this loss on, on paths so short, timeouts of 200 ms decide, a handful in some seconds: these cells take longer. */
+const TIMEOUTS_DECIDE = { loss: 0.03, rttUs: 1_000, times: 3 } as const
 
 const HELP = `usage: npm run bench:loss -- [options]
 
 Bulk transfer between TAS and a Linux peer, and between two Linux kernels, through the link emulator, in both directions. Linux uses
 ${CONGESTION_CONTROL}. Loss is at random and in both directions; the queue holds one bandwidth-delay product, 100 packets at least. Where the
-measured time has less than ${ROUND_TRIPS} round trips, several connections at once, ${CONNECTIONS_MAX} at most, make up for it.
+measured time has less than ${ROUND_TRIPS} round trips, several connections at once, ${CONNECTIONS_MAX} at most, make up for it. Where timeouts decide
+(loss of ${TIMEOUTS_DECIDE.loss * 100} % and more within ${TIMEOUTS_DECIDE.rttUs / 1000} ms) it takes ${TIMEOUTS_DECIDE.times} times as long.
 
   --rates LIST   (100mbit,1gbit)     --rtts LIST   (0.2ms,10ms,100ms)     --losses LIST  (0%,0.1%,1%,3%,5%)
   --runs N       (3)                 --seconds S   measured time (4)      --warmup S     before it (2)
@@ -91,6 +94,11 @@ function cellsOf({ rates, rtts, losses }: LossBench): Cell[] {
   return rates.flatMap((rate) => rtts.flatMap((rtt) => losses.map((loss) => ({ rate, rtt, loss }))))
 }
 
+function secondsFor({ rtt, loss }: Cell, seconds: number): number {
+  const isLonger = readProbability(loss) >= TIMEOUTS_DECIDE.loss && readTime(rtt) < TIMEOUTS_DECIDE.rttUs
+  return isLonger ? seconds * TIMEOUTS_DECIDE.times : seconds
+}
+
 function connectionsFor({ rtt }: Cell, seconds: number): number {
   return Math.min(Math.ceil((ROUND_TRIPS * readTime(rtt)) / (seconds * 1e6)), CONNECTIONS_MAX)
 }
@@ -98,7 +106,8 @@ function connectionsFor({ rtt }: Cell, seconds: number): number {
 /** Mbit/s of payload; NaN if the load had errors. */
 async function goodput(lab: EmulatedLab, contender: Contender, cell: Cell, direction: Direction, bench: LossBench): Promise<number> {
   const { address, pids } = contender
-  const { seconds, warmup } = bench
+  const seconds = secondsFor(cell, bench.seconds)
+  const { warmup } = bench
   const mode = direction === 'send' ? 'bulk-in' : 'bulk-out'
   const load = { mode, address, size: CALL_BYTES, connections: connectionsFor(cell, seconds), seconds, warmup, congestion: CONGESTION_CONTROL } as const
   const { load: result } = await measure(lab.peer, load, pids)
@@ -149,8 +158,9 @@ async function benchAll(bench: LossBench, cleanup: Cleanup): Promise<LossRow[]> 
 
 function conditions({ runs, seconds, warmup }: LossBench): string {
   return `${new Date().toISOString().slice(0, 10)}, ${machineText()} for both ends and the emulator, ${CONGESTION_CONTROL} on both sides of Linux; `
-    + `queue one bandwidth-delay product, 100 packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s, one connection, or up to `
-    + `${CONNECTIONS_MAX} at once for ${ROUND_TRIPS} round trips; ${CALL_BYTES} byte calls.`
+    + `queue one bandwidth-delay product, 100 packets at least; medians of ${runs} runs of ${seconds} s after ${warmup} s `
+    + `(${seconds * TIMEOUTS_DECIDE.times} s where timeouts decide), one connection, or up to ${CONNECTIONS_MAX} at once for ${ROUND_TRIPS} round trips; `
+    + `${CALL_BYTES} byte calls.`
 }
 
 await runProgram('bench:loss', async () => {
