@@ -15,7 +15,7 @@ import { ETIMEDOUT } from './errno.js'
 import { awaitsRate, heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
 import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
-import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
+import { onRetransmissionTimeout, resendOnce, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
@@ -76,22 +76,34 @@ export function backedOffUs(stack: Stack, connection: Connection): number {
   return Math.min(rtoUs(stack, connection) * 2 ** connection.backoff, stack.config.cc.maxRtoUs)
 }
 
-/** Probe timeout (RFC 8985, 7.2), Infinity where no probe may be sent. */
-function probeTimeoutUs(stack: Stack, connection: Connection): number {
+/**
+ * When a probe is due (RFC 8985, 7.2), Infinity where none may be sent. Beyond the RFC in fast recovery too: where the window is small, nothing may be
+ * under way beside a retransmission whose arrival would show that it is lost.
+ */
+function probeDueUs(stack: Stack, connection: Connection): number {
   const srtt = srttUs(stack, connection)
-  const isOpen = connection.recovery === null && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
+  const { recovery } = connection
+  const mayProbe = recovery === null || recovery.state === 'disorder' || recovery.state === 'recovery'
+  const isOpen = mayProbe && connection.backoff === 0 && !connection.hasProbed && !connection.isProbing
   const flightBytes = inFlight(stack, connection)
   if (!isOpen || srtt === 0 || flightBytes === 0 || !stack.flows.hasFlag(connection, FLAG_SACK)) return Infinity
-  const delayUs = flightBytes <= mssOf(stack, connection) ? DELAYED_ACK_US : 0
-  return Math.max(2 * srtt, PROBE_TIMEOUT_MIN_US) + delayUs
+  const delayUs = recovery === null && flightBytes <= mssOf(stack, connection) ? DELAYED_ACK_US : 0
+  const beganUs = Math.max(startUs(stack, connection), recovery?.resentUs ?? 0)
+  return beganUs + Math.max(2 * srtt, PROBE_TIMEOUT_MIN_US) + delayUs
+}
+
+/** In disorder time, or the next acknowledgment, decides before a probe could (recovery.ts). */
+function probeLoss(stack: Stack, connection: Connection): void {
+  const { recovery } = connection
+  if (recovery === null) sendProbe(stack, connection)
+  else if (recovery.state !== 'recovery' || !resendOnce(stack, connection, recovery)) return
+  connection.hasProbed = true
 }
 
 function lookLater(stack: Stack, connection: Connection): void {
-  const beganUs = startUs(stack, connection)
-  const timeoutUs = beganUs + backedOffUs(stack, connection)
-  const probeUs = beganUs + probeTimeoutUs(stack, connection)
+  const timeoutUs = startUs(stack, connection) + backedOffUs(stack, connection)
   const endUs = userTimeoutEndUs(connection, connection.unackedUs)
-  const dueUs = Math.max(Math.min(timeoutUs, probeUs, endUs), stack.nowUs + GRANULARITY_US)
+  const dueUs = Math.max(Math.min(timeoutUs, probeDueUs(stack, connection), endUs), stack.nowUs + GRANULARITY_US)
   if (connection.timer) stack.timers.set(connection.timer, dueUs)
 }
 
@@ -123,10 +135,7 @@ function look(stack: Stack, connection: Connection): void {
   }
   const waitedUs = stack.nowUs - startUs(stack, connection)
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
-  else if (waitedUs >= probeTimeoutUs(stack, connection)) {
-    connection.hasProbed = true
-    sendProbe(stack, connection)
-  }
+  else if (stack.nowUs >= probeDueUs(stack, connection)) probeLoss(stack, connection)
   if (connection.phase === 'worker') lookLater(stack, connection)
 }
 

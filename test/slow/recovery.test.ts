@@ -233,6 +233,40 @@ describe('without SACK (RFC 6582)', () => {
   })
 })
 
+describe('lost retransmission', () => {
+  /** In recovery; all but the first of `segments`, which has been sent again, has arrived. */
+  const recovering = (segments: number): Sender => {
+    const sender = new Sender(segments)
+    sender.open.host.report(sender.open.flow, sender.open.gen, WHAT_ACTIVE)
+    sender.ack(0, [[1, segments]])
+    expect(sender.resent()).toEqual([[0, 1]])
+    return sender
+  }
+
+  it('nothing else is under way and nothing comes for two round trips -> once more, without a timeout', () => {
+    const sender = recovering(5).advance(2 * RTT_US - 1)
+    expect(sender.resent()).toEqual([])
+    expect(sender.advance(1).resent()).toEqual([[0, 1]])
+    sender.ack(5)
+    expect([sender.isSteered, sender.cwnd, sender.open.host.count('rtoTimeouts')]).toEqual([false, 7, 0])
+  })
+
+  it('the second is lost as well -> a timeout', () => {
+    const sender = recovering(5).advance(2 * RTT_US)
+    expect(sender.resent()).toEqual([[0, 1]])
+    sender.advance(100_000)
+    expect(sender.resent()).toEqual([])
+    sender.advance(100_000)
+    expect([sender.resent(), sender.open.host.count('rtoTimeouts')]).toEqual([[[0, 1]], 1])
+  })
+
+  it('both had arrived, as a D-SACK says of one -> the window stays reduced', () => {
+    const sender = recovering(5).advance(2 * RTT_US)
+    sender.ack(5, [[0, 1]])
+    expect([sender.isSteered, sender.isReorderingSeen, sender.open.host.count('recoveriesUndone')]).toEqual([false, false, 0])
+  })
+})
+
 describe('lost tail', () => {
   const report = ({ open }: Sender): void => open.host.report(open.flow, open.gen, WHAT_ACTIVE)
 

@@ -25,7 +25,7 @@ import { Timer } from '../timers.js'
 import { traceConnection, traceLoss, traceTimer } from '../tracing.js'
 import { beginDisorder, beginReduction, reductionBudget } from './prr.js'
 import { detectLosses, DUPLICATE_THRESHOLD } from './rack.js'
-import { type Delivery, LOST, SACKED } from './scoreboard.js'
+import { type Delivery, LOST, RESENT, SACKED } from './scoreboard.js'
 import { Recovery, type Undo } from './state.js'
 
 /** Recoveries without needless retransmissions after which the reordering window is small again (RFC 8985, 6.2 step 4). */
@@ -282,6 +282,22 @@ export function sendProbe(stack: Stack, connection: Connection): void {
   resend(stack, connection, seqAdd(sndMax, -len), len)
 }
 
+/**
+ * The first segment that was sent again goes once more: it, or its acknowledgment, seems to be lost. Returns false if nothing is being sent again,
+ * since what is lost waits for room in the window.
+ */
+export function resendOnce(stack: Stack, connection: Connection, recovery: Recovery): boolean {
+  const { board } = recovery
+  const run = board.runs.find(({ kind }) => kind === RESENT)
+  if (run === undefined) return false
+  const { start } = run
+  const len = Math.min(seqDiff(run.end, start), mssOf(stack, connection))
+  stack.stats.add('tailLossProbes')
+  traceLoss(stack, connection, TRACE_LOSS_PROBE)
+  board.lose(start, seqAdd(start, len))
+  return resendRun(stack, connection, recovery, start, len)
+}
+
 /** Bytes in the network (RFC 6675, 4, pipe). */
 function pipeBytes(stack: Stack, connection: Connection, recovery: Recovery): number {
   const { board } = recovery
@@ -315,14 +331,20 @@ function sendLost(stack: Stack, connection: Connection, recovery: Recovery, budg
     const whole = seqDiff(run.end, run.start)
     const len = left >= whole ? whole : left - (left % mss)
     if (len <= 0) break
-    const { start } = run
-    if (!resend(stack, connection, start, len)) return 0
-    recovery.board.resent(start, seqAdd(start, len), stack.nowUs, stack.flows.word(connection, TCB_SND_MAX))
-    recovery.resentBytes += len
-    recovery.prrResent += len
+    if (!resendRun(stack, connection, recovery, run.start, len)) return 0
     left -= len
   }
   return recovery.board.bytes(LOST) > 0 ? 0 : left
+}
+
+/** Sends what is lost again, from `start` on. Returns false if the worker takes no orders now. */
+function resendRun(stack: Stack, connection: Connection, recovery: Recovery, start: number, len: number): boolean {
+  if (!resend(stack, connection, start, len)) return false
+  recovery.board.resent(start, seqAdd(start, len), stack.nowUs, stack.flows.word(connection, TCB_SND_MAX))
+  recovery.resentUs = stack.nowUs
+  recovery.resentBytes += len
+  recovery.prrResent += len
+  return true
 }
 
 function resend(stack: Stack, connection: Connection, seq: number, len: number): boolean {

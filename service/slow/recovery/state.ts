@@ -31,6 +31,8 @@ export class Recovery {
   /** Bytes sent again since recovery began, and those of them that the peer had twice (RFC 2883). */
   resentBytes = 0
   dsackBytes = 0
+  /** When something was sent again last. */
+  resentUs = 0
   /** Proportional rate reduction (RFC 6937, 3): flight size as it begins; since the disorder before it: delivered, sent again, SND.MAX then. */
   prrFlight = 0
   prrDelivered = 0
