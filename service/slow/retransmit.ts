@@ -15,7 +15,7 @@ import { ETIMEDOUT } from './errno.js'
 import { awaitsRate, heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
 import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
-import { onRetransmissionTimeout, resendOnce, sendProbe } from './recovery/recovery.js'
+import { onRetransmissionTimeout, probeRecovery, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
@@ -48,12 +48,16 @@ export function watch(stack: Stack, connection: Connection): void {
   lookLater(stack, connection)
 }
 
-/** An acknowledgment has brought something new: the timer begins again without back-off (RFC 6298, 5.3 and 5.7). */
+/**
+ * An acknowledgment has brought something new: the timer begins again without back-off (RFC 6298, 5.3 and 5.7), and there may be another probe. Mostly it is
+ * early enough to see that when the timer expires; but not if that is at the timeout.
+ */
 export function onProgress(stack: Stack, connection: Connection): void {
+  const { backoff, hasProbed, recovery } = connection
   connection.progressUs = stack.nowUs
-  if (connection.backoff === 0) return
   connection.backoff = 0
-  if (connection.isWatched) lookLater(stack, connection)
+  connection.hasProbed = false
+  if (connection.isWatched && (backoff > 0 || hasProbed || recovery !== null)) lookLater(stack, connection)
 }
 
 /** The user timeout has another value than `beforeMs`. Where there was none it counts from now. */
@@ -96,7 +100,8 @@ function probeDueUs(stack: Stack, connection: Connection): number {
 function probeLoss(stack: Stack, connection: Connection): void {
   const { recovery } = connection
   if (recovery === null) sendProbe(stack, connection)
-  else if (recovery.state !== 'recovery' || !resendOnce(stack, connection, recovery)) return
+  else if (recovery.state === 'recovery') probeRecovery(stack, connection, recovery)
+  else return
   connection.hasProbed = true
 }
 

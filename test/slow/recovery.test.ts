@@ -260,6 +260,17 @@ describe('lost retransmission', () => {
     expect([sender.resent(), sender.open.host.count('rtoTimeouts')]).toEqual([[[0, 1]], 1])
   })
 
+  it('it has arrived, and nothing is known of what is behind it -> the last segment once more (RFC 8985, 7.3)', () => {
+    const sender = recovering(5)
+    sender.sendNew(3)
+    sender.ack(5).ack(5, [[6, 7]])
+    sender.advance(RTT_US / 4).resent()
+    sender.ack(7).sendNew(2)
+    expect([sender.advance(3 * RTT_US).resent(), sender.open.host.count('rtoTimeouts')]).toEqual([[[9, 10]], 0])
+    sender.ack(8, [[9, 10]])
+    expect(sender.resent()).toEqual([[8, 9]])
+  })
+
   it('both had arrived, as a D-SACK says of one -> the window stays reduced', () => {
     const sender = recovering(5).advance(2 * RTT_US)
     sender.ack(5, [[0, 1]])

@@ -282,20 +282,18 @@ export function sendProbe(stack: Stack, connection: Connection): void {
   resend(stack, connection, seqAdd(sndMax, -len), len)
 }
 
-/**
- * The first segment that was sent again goes once more: it, or its acknowledgment, seems to be lost. Returns false if nothing is being sent again,
- * since what is lost waits for room in the window.
- */
-export function resendOnce(stack: Stack, connection: Connection, recovery: Recovery): boolean {
+/** Nothing more comes of what is under way: the first segment known to be lost goes (once more), or the last of all where none is known. */
+export function probeRecovery(stack: Stack, connection: Connection, recovery: Recovery): void {
   const { board } = recovery
-  const run = board.runs.find(({ kind }) => kind === RESENT)
-  if (run === undefined) return false
-  const { start } = run
-  const len = Math.min(seqDiff(run.end, start), mssOf(stack, connection))
+  const mss = mssOf(stack, connection)
+  const sndMax = stack.flows.sndMax(connection)
+  const lost = board.runs.find(({ kind }) => kind === LOST || kind === RESENT)
+  const start = lost?.start ?? seqAdd(sndMax, -Math.min(seqDiff(sndMax, board.una), mss))
+  const len = Math.min(seqDiff(lost?.end ?? sndMax, start), mss)
   stack.stats.add('tailLossProbes')
   traceLoss(stack, connection, TRACE_LOSS_PROBE)
   board.lose(start, seqAdd(start, len))
-  return resendRun(stack, connection, recovery, start, len)
+  resendRun(stack, connection, recovery, start, len)
 }
 
 /** Bytes in the network (RFC 6675, 4, pipe). */
