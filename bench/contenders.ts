@@ -55,7 +55,7 @@ export interface ContenderOptions extends Pick<ProcessOptions, 'env' | 'cwd'> {
   readonly connections?: number
   /** Initial length of each buffer of a connection on TAS; the default without. */
   readonly bufferBytes?: number
-  /** Runs in place of the benchmark's own server: on TAS by interposition, otherwise as it is. */
+  /** Runs in place of the benchmark's own server: on either TAS by interposition, otherwise as it is. */
   readonly program?: PlainProgram
 }
 
@@ -133,11 +133,25 @@ async function startAlone({ lab, env, cwd }: ContenderOptions, name: string, add
 }
 
 function startEmbedded(options: ContenderOptions): Promise<Contender> {
-  const { lab, bufferBytes } = options
+  const { lab, bufferBytes, program } = options
+  if (program !== undefined) return startOnOwnTas(options, program)
   const bufferArgs = bufferBytes === undefined ? [] : ['--buffer-bytes', String(bufferBytes)]
   const tasArgs = ['--nic', lab.tas.interface, '--ip-addr', `${TAS_ADDRESS}/${PREFIX_LENGTH}`, ...bufferArgs]
   const args = nodeArgs('bench/servers/tas.js', [...tasArgs, ...serverArgs(options)])
   return startAlone(options, 'server with TAS embedded', TAS_ADDRESS, bound(options, process.execPath, args))
+}
+
+/** A program that knows nothing of TAS, with one of its own. Throws Error unless it has it: without one it would go on with the kernel's TCP. */
+async function startOnOwnTas(options: ContenderOptions, program: PlainProgram): Promise<Contender> {
+  const { lab, env } = options
+  const nic = lab.tas.interface
+  const withTas = { ...env, TASJS_INTERPOSE_EMBEDDED: `--nic=${nic} --ip-addr=${TAS_ADDRESS}/${PREFIX_LENGTH}` }
+  const command = bound(options, process.execPath, nodeArgs(program.file, program.args, true))
+  const contender = await startAlone({ ...options, env: withTas }, 'server with TAS embedded', TAS_ADDRESS, command)
+  const names = await lab.tas.run('cat', ['/proc/net/unix'])
+  if (names.includes(`tasjs/${nic}/0/${TAS_ADDRESS}`)) return contender
+  await contender.stop()
+  throw new Error(`${program.file} is not on TAS`)
 }
 
 function startEpoll(options: ContenderOptions): Promise<Contender> {

@@ -58,7 +58,7 @@ Exit code: 1 if measurements failed, whether targets are met or not makes no dif
   --only A,B,...   scenarios (all): ${NAMES.slice(0, 12).join(', ')},
                    ${NAMES.slice(12).join(', ')}
   --contenders A,B,...
-                   ${SERVERS.join(', ')} (all); an interposed program counts as tas, on plain Node as nodeNet
+                   ${SERVERS.join(', ')} (all); an interposed program counts as tas or tasEmbedded, on plain Node as nodeNet
   --json FILE      where the results go (bench/results/latest.json)
   --readme         write the table into README.md
   --help           this text

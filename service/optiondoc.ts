@@ -10,6 +10,7 @@ tas state [--socket=PATH] [--json] [--flow=FLOW] [--watch]
 tas trace [--socket=PATH] [--json | --pcapng=FILE] [--kind=KINDS] [--flow=FLOW]
 tas scale [--socket=PATH] [--json] [WORKERS|auto]
 tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...
+tas run --nic=NAME --ip-addr=ADDR/PREFIXLEN [OPTION]... [--] COMMAND [ARGUMENT]...
 \`\`\`
 
 Values are given as \`--name=value\` or \`--name value\`. Names, units and defaults are those of the original TAS (user guide, chapter 1.2)

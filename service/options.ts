@@ -58,7 +58,8 @@ function makeCommand(): Command {
     + '\n       tas state [--socket=PATH] [--json] [--flow=FLOW] [--watch]'
     + '\n       tas trace [--socket=PATH] [--json | --pcapng=FILE] [--kind=KINDS] [--flow=FLOW]'
     + '\n       tas scale [--socket=PATH] [--json] [WORKERS|auto]'
-    + '\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...')
+    + '\n       tas run [--socket=PATH] [--] COMMAND [ARGUMENT]...'
+    + '\n       tas run --nic=NAME --ip-addr=ADDR/PREFIXLEN [OPTION]... [--] COMMAND [ARGUMENT]...')
   for (const section of SECTIONS) {
     for (const key of OPTION_KEYS) if (OPTION_TABLE[key].section === section) command.addOption(commanderOption(key))
   }

@@ -39,13 +39,14 @@ const TIMER_SLACK_NS = 1
 export async function createEmbedded(options: EmbeddedOptions): Promise<Tas> {
   try {
     const checked = readOptions(options)
-    return open(checked, await loadModule(checked.cc))
+    return openEmbedded(checked, await loadModule(checked.cc))
   } catch (error) {
     throw typedError(error)
   }
 }
 
-function typedError(error: unknown): unknown {
+/** What the library throws for `error`: a TasError for what the user can change. */
+export function typedError(error: unknown): unknown {
   if (error instanceof UsageError) return new TasError('EINVAL', error.message, { cause: error })
   if (error instanceof EnvironmentError) return new TasError(errorCode(error.cause) || 'EINVAL', error.message, { cause: error })
   return error
@@ -60,7 +61,8 @@ function writeLine(line: string): void {
   }
 }
 
-function open(options: Options, congestionModule: Algorithm | null): Tas {
+/** Opens everything. Throws UsageError and EnvironmentError. */
+export function openEmbedded(options: Options, congestionModule: Algorithm | null): Tas {
   const log = createLog(options, { write: writeLine })
   const undo = new UndoStack()
   try {
@@ -127,7 +129,8 @@ function unmap(regions: Regions, index: number, region: CreatedRegion): void {
   unmapRegion(region.buffer)
 }
 
-function networksOf({ ipAddr, ipRoute }: Options): Networks {
+/** What a TAS with these options reaches. */
+export function networksOf({ ipAddr, ipRoute }: Pick<Options, 'ipAddr' | 'ipRoute'>): Networks {
   const network = ({ address, prefix }: { readonly address: number; readonly prefix: number }): Network => ({ ip: address | 0, prefix })
   return { addresses: ipAddr.map(network), routes: ipRoute.map(network) }
 }

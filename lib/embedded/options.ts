@@ -1,6 +1,6 @@
 /** Options of an embedded TAS: those of the command line of `tas` that mean something without a service. */
 import { UsageError } from '../../service/errors.js'
-import { parseOptions, type Options } from '../../service/options.js'
+import { informationAsked, parseOptions, type Options } from '../../service/options.js'
 import { OPTION_KEYS, OPTION_TABLE, type OptionKey, type OptionValues } from '../../service/optiontable.js'
 
 /** Options that are about the service, its processes or its socket. */
@@ -23,6 +23,9 @@ export type EmbeddedOptions = {
 /** Warnings and errors only, unless the program wants more: stderr is the program's. */
 const DEFAULT_LOG_LEVEL = 'warn'
 
+/** Names of the command line that mean nothing here. */
+const REFUSED = new Set(SERVICE_OPTIONS.map((key) => `--${OPTION_TABLE[key].name}`))
+
 function isOptionKey(key: string): key is OptionKey {
   return OPTION_KEYS.some((known) => known === key)
 }
@@ -30,7 +33,7 @@ function isOptionKey(key: string): key is OptionKey {
 /** The command line that says the same. Names that are not known are left to its parser, which suggests others. */
 function argumentsFor(key: string, value: unknown): string[] {
   const name = `--${isOptionKey(key) ? OPTION_TABLE[key].name : key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-  if (SERVICE_OPTIONS.some((option) => option === key)) throw new UsageError(`${name}: is an option of the service; an embedded TAS has none`)
+  if (REFUSED.has(name)) throw refusal(name)
   if (isOptionKey(key) && OPTION_TABLE[key].value === '') {
     if (typeof value !== 'boolean') throw new UsageError(`${name}: want true or false`)
     return value ? [name] : []
@@ -42,10 +45,22 @@ function argumentsFor(key: string, value: unknown): string[] {
   })
 }
 
-/** Checks `given` as the command line of `tas` is checked. Throws UsageError that names the option as that does. */
+function refusal(name: string): UsageError {
+  return new UsageError(`${name}: is an option of the service; an embedded TAS has none`)
+}
+
+/** Checks a command line as that of `tas` is checked. Throws UsageError that names the option as that does. */
+export function readArguments(argv: readonly string[]): Options {
+  const asked = informationAsked(argv)
+  if (asked !== null) throw new UsageError(`--${asked}: is no option of an embedded TAS; docs/options.md lists them`)
+  const refused = argv.map((argument) => argument.split('=', 1)[0]).find((name) => REFUSED.has(name))
+  if (refused !== undefined) throw refusal(refused)
+  return parseOptions([`--log-level=${DEFAULT_LOG_LEVEL}`, ...argv], {})
+}
+
+/** Checks `given` in the same way. Throws UsageError. */
 export function readOptions(given: EmbeddedOptions): Options {
-  const argv = Object.entries({ logLevel: DEFAULT_LOG_LEVEL, ...given })
+  return readArguments(Object.entries(given)
     .filter(([, value]) => value !== undefined)
-    .flatMap(([key, value]) => argumentsFor(key, value))
-  return parseOptions(argv, {})
+    .flatMap(([key, value]) => argumentsFor(key, value)))
 }

@@ -11,17 +11,18 @@ import { hookSocketConnect } from './hooks/socketconnect.js'
 import { hookTcpConnect } from './hooks/tcp.js'
 import { hookTls } from './hooks/tls.js'
 import { missingInternal } from './internals.js'
-import { readSettings, SettingError, type Settings } from './settings.js'
+import { readSettings, SettingError } from './settings.js'
+import { sourceOf } from './source.js'
 import { Transport } from './transport.js'
 
 /** Exit code for what the user has to change: as that of `tas`. */
 const EXIT_USAGE = 2
 const INSTALLED = Symbol.for('tasjs.interpose')
 
-/** The settings; a program with wrong ones does not start. */
-function settings(): Settings {
+/** What `read` returns; a program with wrong settings does not start. */
+function checked<T>(read: () => T): T {
   try {
-    return readSettings(process.env)
+    return read()
   } catch (error) {
     if (!(error instanceof SettingError)) throw error
     complain(error.message)
@@ -29,14 +30,15 @@ function settings(): Settings {
   }
 }
 
-function install(chosen: Settings): void {
+function install(): void {
+  const chosen = checked(() => readSettings(process.env))
   if (missingInternal !== null) {
     const end = chosen.whenMissing === 'stop' ? 'the program is not started' : 'the program uses the kernel\'s TCP'
     complain(`Node ${process.version} lacks what is needed (${missingInternal}): ${end}`)
     if (chosen.whenMissing === 'stop') process.exit(EXIT_USAGE)
     return
   }
-  const transport = new Transport(chosen)
+  const transport = new Transport(chosen, checked(() => sourceOf(chosen)))
   hookInstanceOf()
   hookSocketConnect(transport)
   hookTcpConnect(transport)
@@ -49,5 +51,5 @@ function install(chosen: Settings): void {
 // --import and NODE_OPTIONS may both name it.
 if (!Reflect.has(process, INSTALLED)) {
   Reflect.set(process, INSTALLED, true)
-  install(settings())
+  install()
 }

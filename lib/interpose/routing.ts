@@ -17,14 +17,21 @@ function has(networks: readonly { readonly ip: number; readonly prefix: number }
   return networks.some((network) => ((network.ip ^ ip) & maskOf(network.prefix)) === 0)
 }
 
+/** The thread's TAS, as far as routes depend on it. Asked only where no rule fits. */
+export interface Reach {
+  /** What it reaches; null while there is none. May have to connect to a service, but makes no TAS. */
+  networks(): Networks | null
+  /** Whether there is one, or was. Makes the program's own if that has not been tried. */
+  isThere(): boolean
+}
+
 export class Router {
   private readonly settings: Settings
-  /** Asked only where no rule fits: it may have to connect to the service. Null while there is none. */
-  private readonly networks: () => Networks | null
+  private readonly tas: Reach
 
-  constructor(settings: Settings, networks: () => Networks | null) {
+  constructor(settings: Settings, tas: Reach) {
     this.settings = settings
-    this.networks = networks
+    this.tas = tas
   }
 
   /**
@@ -40,12 +47,12 @@ export class Router {
 
   /** Whether `connects` may say yes for a name that is not resolved yet. */
   mayConnect(): boolean {
-    return this.settings.connect.some((rule) => rule.isTas) || this.networks() !== null
+    return this.settings.connect.some((rule) => rule.isTas) || this.tas.networks() !== null
   }
 
   /** Whether a listener on `address`, '' for every address, and `port` is TAS's. */
   listens(address: string, port: number): boolean {
-    if (address === '' || isWildcard(address)) return decide(this.settings.listen, 0, port) ?? this.networks() !== null
+    if (address === '' || isWildcard(address)) return decide(this.settings.listen, 0, port) ?? this.tas.networks() !== null
     const ip = wordOf(address)
     if (ip === null || isHostOnly(ip)) return false
     return decide(this.settings.listen, ip, port) ?? this.isOwn(address)
@@ -54,11 +61,11 @@ export class Router {
   /** Whether `address` is one of TAS's own. */
   isOwn(address: string): boolean {
     const ip = wordOf(address)
-    return ip !== null && (this.networks()?.addresses.some((own) => own.ip === ip) ?? false)
+    return ip !== null && (this.tas.networks()?.addresses.some((own) => own.ip === ip) ?? false)
   }
 
   private reaches(ip: number): boolean {
-    const networks = this.networks()
-    return networks !== null && (has(networks.addresses, ip) || has(networks.routes, ip))
+    const networks = this.tas.networks()
+    return networks !== null && (has(networks.addresses, ip) || has(networks.routes, ip)) && this.tas.isThere()
   }
 }

@@ -1,7 +1,7 @@
-/** One connection to a TAS service: a context on the event loop, and who hears its events. */
+/** One connection to a TAS, a service or the program's own: a context on the event loop, and who hears its events. */
 import {
   type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents,
-  type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, Tas, type TasEvent,
+  type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, type Tas, type TasEvent,
 } from '../tas/index.js'
 import { runTicks } from './internals.js'
 
@@ -40,9 +40,9 @@ export class Session {
   private isEnded = false
   private isReplaced = false
 
-  /** Connects to the service. Throws TasError if that fails. The process is not kept alive until `ref`. */
-  constructor() {
-    this.tas = Tas.connect()
+  /** Takes `tas` over. Throws TasError if it gives no context. The process is not kept alive until `ref`. */
+  constructor(tas: Tas) {
+    this.tas = tas
     this.context = this.tas.createContext()
     this.context.attach((event) => this.take(event), { ref: false })
   }

@@ -12,12 +12,19 @@ export interface Settings {
   readonly listen: readonly Rule[]
   readonly kernelListen: KernelListen
   readonly whenMissing: WhenMissing
+  /** Options of the program's own TAS (docs/embedded.md), as on a command line and not checked yet; null: it uses a service. */
+  readonly embedded: readonly string[] | null
 }
 
 /** A setting that cannot be; the message names it and says what is wanted. */
 export class SettingError extends Error {}
 
 type Values = Readonly<Record<string, string | undefined>>
+/** A setting as it is given: a text, or in the file a list of texts. */
+type Given = string | readonly string[]
+
+/** The environment variable of `Settings.embedded`. */
+export const EMBEDDED_VARIABLE = 'TASJS_INTERPOSE_EMBEDDED'
 
 /** Each setting: its environment variable, and its name in the file. */
 const NAMES = {
@@ -25,23 +32,24 @@ const NAMES = {
   listen: 'TASJS_INTERPOSE_LISTEN',
   kernelListen: 'TASJS_INTERPOSE_KERNEL_LISTEN',
   missing: 'TASJS_INTERPOSE_MISSING',
+  embedded: EMBEDDED_VARIABLE,
 } as const
 type SettingName = keyof typeof NAMES
 
-/** Path of the file, a JSON object of settings: text, or lists of rules. */
+/** Path of the file, a JSON object of settings: texts, or lists of rules and options. */
 export const CONFIG_VARIABLE = 'TASJS_INTERPOSE_CONFIG'
 
 function isName(name: string): name is SettingName {
   return Object.hasOwn(NAMES, name)
 }
 
-function textOf(name: string, value: unknown): string {
+function givenOf(name: string, value: unknown): Given {
   if (typeof value === 'string') return value
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(',')
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
   throw new SettingError(`${name}: want a text or a list of texts`)
 }
 
-function readConfig(path: string): Map<SettingName, string> {
+function readConfig(path: string): Map<SettingName, Given> {
   const where = `${CONFIG_VARIABLE}: ${path}`
   let content: unknown
   try {
@@ -50,10 +58,10 @@ function readConfig(path: string): Map<SettingName, string> {
     throw new SettingError(`${where}: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) throw new SettingError(`${where}: want a JSON object`)
-  const values = new Map<SettingName, string>()
+  const values = new Map<SettingName, Given>()
   for (const [name, value] of Object.entries(content)) {
     if (!isName(name)) throw new SettingError(`${where}: "${name}" is no setting; there are ${Object.keys(NAMES).join(', ')}`)
-    values.set(name, textOf(`${where}: ${name}`, value))
+    values.set(name, givenOf(`${where}: ${name}`, value))
   }
   return values
 }
@@ -66,6 +74,13 @@ function rulesOf(name: string, text: string): Rule[] {
   }
 }
 
+/** Every option begins with "--", so that values may have spaces in them. */
+function argumentsOf(given: Given): readonly string[] | null {
+  const parts = typeof given === 'string' ? given.split(/\s+(?=--)/) : given
+  const args = parts.map((part) => part.trim()).filter((part) => part !== '')
+  return args.length === 0 ? null : args
+}
+
 function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {
   const chosen = choices.find((choice) => choice === value)
   if (chosen !== undefined) return chosen
@@ -76,11 +91,13 @@ function oneOf<T extends string>(name: string, value: string, choices: readonly 
 export function readSettings(env: Values): Settings {
   const path = env[CONFIG_VARIABLE] ?? ''
   const config = path === '' ? null : readConfig(path)
-  const valueOf = (name: SettingName, fallback: string): string => env[NAMES[name]] || (config?.get(name) ?? fallback)
+  const given = (name: SettingName): Given => env[NAMES[name]] || (config?.get(name) ?? '')
+  const valueOf = (name: SettingName, fallback: string): string => [given(name)].flat().join(',') || fallback
   return {
     connect: rulesOf(NAMES.connect, valueOf('connect', '')),
     listen: rulesOf(NAMES.listen, valueOf('listen', '')),
     kernelListen: oneOf(NAMES.kernelListen, valueOf('kernelListen', 'loopback'), ['loopback', 'all', 'none']),
     whenMissing: oneOf(NAMES.missing, valueOf('missing', 'kernel'), ['kernel', 'stop']),
+    embedded: argumentsOf(given('embedded')),
   }
 }

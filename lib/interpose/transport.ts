@@ -2,9 +2,11 @@
 import { AsyncResource } from 'node:async_hooks'
 import { type Networks, TasError } from '../tas/index.js'
 import { Claims } from './claims.js'
+import { UV_EINVAL } from './errors.js'
 import { Router } from './routing.js'
 import { Session } from './session.js'
 import type { Settings } from './settings.js'
+import type { TasSource } from './source.js'
 
 /** After how long to try again to reach a service that was not there, milliseconds. */
 const RETRY_MS = 1_000
@@ -23,30 +25,41 @@ export class Transport {
   readonly claims = new Claims()
   /** Without any store of AsyncLocalStorage: what an accepted connection belongs to, as in the kernel's case. */
   readonly root = new AsyncResource('TASJS')
+  private readonly source: TasSource
   private current: Session | null = null
   private known: Networks | null = null
+  /** Why there was no TAS when it was last looked for. */
+  private absence: TasError | null = null
   private triedMs = -Infinity
   private holds = 0
   private isWarned = false
   private readonly waiting = new Set<Waiting>()
   private timer: NodeJS.Timeout | null = null
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, source: TasSource) {
     this.settings = settings
-    this.router = new Router(settings, () => this.networks())
+    this.source = source
+    this.router = new Router(settings, { networks: () => this.networks(), isThere: () => this.isThere() })
     process.on('exit', () => this.current?.drain(DRAIN_LIMIT_MS, DRAIN_GRACE_MS))
   }
 
-  /** The session with the service, or null if there is none now. */
+  /** The session with TAS, or null if there is none now. */
   session(): Session | null {
     if (this.current !== null && !this.current.isGone) return this.current
     const nowMs = performance.now()
-    if (nowMs - this.triedMs < RETRY_MS) return null
+    if (nowMs - this.triedMs < RETRY_MS || this.refusal !== 0) return null
     this.triedMs = nowMs
     this.current?.dispose()
     this.current = null
     this.current = this.root.runInAsyncScope(() => this.open())
     return this.current
+  }
+
+  /** Why this process will never have a TAS, a negative errno number; 0 if it has one or may have. */
+  get refusal(): number {
+    const { absence } = this
+    if (absence === null || this.known !== null || this.source.isAwaited) return 0
+    return -absence.errno || UV_EINVAL
   }
 
   /** Keeps the process alive until as many `release`. */
@@ -73,20 +86,25 @@ export class Transport {
     if (this.waiting.delete(waiting) && this.waiting.size === 0) this.stopLooking()
   }
 
-  /** What the service reaches, or reached when it was last there; null if it never was. */
+  /** What TAS reaches, or reached when it was last there; null for a service that never was. */
   private networks(): Networks | null {
+    return this.source.networks ?? (this.isThere() ? this.known : null)
+  }
+
+  private isThere(): boolean {
     if (this.known === null) this.session()
-    return this.known
+    return this.known !== null
   }
 
   private open(): Session | null {
     try {
-      const session = new Session()
+      const session = new Session(this.source.open())
       this.known = session.networks()
       if (this.holds > 0) session.ref()
       return session
     } catch (error) {
       if (!(error instanceof TasError)) throw error
+      this.absence = error
       this.warn(error)
       return null
     }
@@ -95,7 +113,8 @@ export class Transport {
   private warn(error: TasError): void {
     if (this.isWarned || this.known !== null) return
     this.isWarned = true
-    process.emitWarning(`tasjs/interpose: ${error.message}. Until then only the kernel's TCP is used`, { code: 'TASJS_NO_SERVICE' })
+    const { code, consequence } = this.source.absence
+    process.emitWarning(`tasjs/interpose: ${error.message}. ${consequence}`, { code })
   }
 
   private look(): void {

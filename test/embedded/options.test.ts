@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { readOptions, type EmbeddedOptions } from '../../lib/embedded/options.js'
+import { readArguments, readOptions, type EmbeddedOptions } from '../../lib/embedded/options.js'
+import { prepareEmbedded } from '../../lib/embedded/prepared.js'
 
 const LEAST: EmbeddedOptions = { nic: 'eth0', ipAddr: '10.0.0.1/24' }
 
@@ -42,5 +43,38 @@ describe('options of an embedded TAS', () => {
     [{ vlan: 5, fpVlanStrip: true }, '--fp-vlan-strip: takes frames of all VLANs'],
   ])('%o -> one line that names the option', (given, message) => {
     expect(() => readOptions(untyped(given))).toThrow(expect.objectContaining({ name: 'UsageError', message: expect.stringContaining(message) }))
+  })
+})
+
+describe('options of an embedded TAS as a command line', () => {
+  const LINE = ['--nic=eth0', '--ip-addr=10.0.0.1/24']
+
+  it('the same as options of a program', () => {
+    expect(readArguments(LINE)).toEqual(readOptions(LEAST))
+    expect(readArguments([...LINE, '--log-level=debug', '--fp-no-xsumoffload'])).toMatchObject({ logLevel: 'debug', fpNoXsumoffload: true })
+  })
+
+  it.each([
+    [['--nic=eth0'], '--ip-addr: is missing'],
+    [['--nic', 'eth0', '--ip-addr'], '--ip-addr: value is missing'],
+    [[...LINE, '--ip-tll=3'], '--ip-tll: unknown option; did you mean --ip-ttl?'],
+    [[...LINE, 'nic=eth1'], 'unexpected argument: all options start with --'],
+    [[...LINE, '--socket=/run/tas.sock'], '--socket: is an option of the service'],
+    [[...LINE, '--fp-no-ints'], '--fp-no-ints: is an option of the service'],
+    [[...LINE, '--version'], '--version: is no option of an embedded TAS'],
+  ])('%j -> one line that names the option', (argv, message) => {
+    expect(() => readArguments(argv)).toThrow(expect.objectContaining({ name: 'UsageError', message: expect.stringContaining(message) }))
+  })
+})
+
+describe('a prepared TAS', () => {
+  it('checked options -> what it will reach, and nothing is made', () => {
+    const { networks } = prepareEmbedded(['--nic=none0', '--ip-addr=10.0.0.1/24', '--ip-route=11.0.0.0/8,10.0.0.254'])
+    expect(networks).toEqual({ addresses: [{ ip: 0x0a000001, prefix: 24 }], routes: [{ ip: 0x0b000000, prefix: 8 }] })
+  })
+
+  it('an option that cannot be, a module that is not there -> TasError EINVAL', () => {
+    expect(() => prepareEmbedded(['--nic=eth0'])).toThrow(expect.objectContaining({ code: 'EINVAL' }))
+    expect(() => prepareEmbedded(['--nic=eth0', '--ip-addr=10.0.0.1/24', '--cc=./nowhere.mjs'])).toThrow(/EINVAL: --cc: ".\/nowhere.mjs": cannot be/)
   })
 })

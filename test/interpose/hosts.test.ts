@@ -1,43 +1,48 @@
 /** Programs on TAS and plain ones on another host, over the wire; and what happens when TAS ends and comes back. */
 import { expect, it } from 'vitest'
-import { KERNEL_ADDRESS, PEER_ADDRESS, startService, TAS_ADDRESS, type Namespace, type Service } from '../../tools/netlab/index.js'
+import { KERNEL_ADDRESS, PEER_ADDRESS, startService, TAS_ADDRESS, type Namespace } from '../../tools/netlab/index.js'
 import { describeHosts } from '../e2e/harness.js'
-import { INTERPOSE, resultsOf, runProgram, scenario, startProgram } from './programs.js'
+import { EMBEDDED_ADDRESS, embeddedTas, INTERPOSE, resultsOf, runProgram, scenario, startProgram, type OnTas } from './programs.js'
 
 interface Side {
   readonly namespace: Namespace
   readonly address: string
   /** Null for plain Node. */
-  readonly service: Service | null
+  readonly onTas: OnTas | null
 }
 
 describeHosts('programs on two hosts', {}, (hosts) => {
-  const sides = (): { onTas: Side; plain: Side; peer: Side } => {
+  const sides = (): { onService: Side; onOwn: Side; plain: Side; peer: Side } => {
     const { lab, service } = hosts()
     return {
-      onTas: { namespace: lab.tas, address: TAS_ADDRESS, service },
-      plain: { namespace: lab.tas, address: KERNEL_ADDRESS, service: null },
-      peer: { namespace: lab.peer, address: PEER_ADDRESS, service: null },
+      onService: { namespace: lab.tas, address: TAS_ADDRESS, onTas: service },
+      onOwn: { namespace: lab.tas, address: EMBEDDED_ADDRESS, onTas: embeddedTas(lab) },
+      plain: { namespace: lab.tas, address: KERNEL_ADDRESS, onTas: null },
+      peer: { namespace: lab.peer, address: PEER_ADDRESS, onTas: null },
     }
   }
 
   const seen = async (server: Side, client: Side): Promise<unknown> => {
-    const program = startProgram(server.namespace, hosts().cleanup, scenario('service'), {}, server.service)
+    const program = startProgram(server.namespace, hosts().cleanup, scenario('service'), {}, server.onTas)
     const ports = await program.line(/^\[/)
     const env = { HOST: server.address, PORTS: ports }
-    const results = resultsOf(await runProgram(client.namespace, scenario('client'), { env }, client.service))
+    const results = resultsOf(await runProgram(client.namespace, scenario('client'), { env }, client.onTas))
     await program.stop()
     return [...results.values()]
   }
 
-  it('server on TAS, plain client elsewhere -> as from a plain server', async () => {
-    const { onTas, plain, peer } = sides()
-    expect(await seen(onTas, peer)).toEqual(await seen(plain, peer))
+  it('server on TAS, a service or its own, plain client elsewhere -> as from a plain server', async () => {
+    const { onService, onOwn, plain, peer } = sides()
+    const expected = await seen(plain, peer)
+    expect(await seen(onService, peer)).toEqual(expected)
+    expect(await seen(onOwn, peer), 'its own').toEqual(expected)
   })
 
-  it('client on TAS, plain server elsewhere -> as for a plain client', async () => {
-    const { onTas, plain, peer } = sides()
-    expect(await seen(peer, onTas)).toEqual(await seen(peer, plain))
+  it('client on TAS, a service or its own, plain server elsewhere -> as for a plain client', async () => {
+    const { onService, onOwn, plain, peer } = sides()
+    const expected = await seen(peer, plain)
+    expect(await seen(peer, onService)).toEqual(expected)
+    expect(await seen(peer, onOwn), 'its own').toEqual(expected)
   })
 
   it('TAS ends and comes back -> errors of a dead network, then everything as before', async () => {

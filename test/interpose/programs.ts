@@ -1,13 +1,26 @@
 /** Runs programs of this folder on plain Node and on TAS, in the namespaces of a lab. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { compiled, packageRoot, type Namespace, type Process, type Service } from '../../tools/netlab/index.js'
+import { compiled, type Lab, packageRoot, PREFIX_LENGTH, type Namespace, type Process } from '../../tools/netlab/index.js'
 import type { Cleanup } from '../../tools/netlab/index.js'
 import { startProcess } from '../../tools/netlab/index.js'
 import type { CaseResult } from './scenarios/runner.js'
 
 /** What is given to `--import`. */
 export const INTERPOSE = compiled('lib/interpose/index.js')
+
+/** The TAS that a program is put on: a Service, or one of its own. */
+export interface OnTas {
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Address of programs with a TAS of their own: it is beside that of a service on the same interface. */
+export const EMBEDDED_ADDRESS = '10.77.0.4'
+
+/** What puts a program on a TAS of its own, with `address`, on TAS's end of the link. */
+export function embeddedTas({ tas }: Lab, address = EMBEDDED_ADDRESS): OnTas {
+  return { env: { TASJS_INTERPOSE_EMBEDDED: `--nic=${tas.interface} --ip-addr=${address}/${PREFIX_LENGTH}` } }
+}
 
 /** A Node to run programs with. */
 export interface NodeBinary {
@@ -38,21 +51,35 @@ function environment(env: Readonly<Record<string, string>>): string[] {
   return Object.entries(env).map(([name, value]) => `${name}=${value}`)
 }
 
-/** Runs a program to its end in `namespace`; returns what it prints. Throws Error if it fails. With `service` it runs on TAS. */
-export function runProgram(namespace: Namespace, file: string, options: ProgramOptions = {}, service: Service | null = null): Promise<string> {
-  const preload = service === null ? [] : ['--import', INTERPOSE]
-  const env = environment({ ...service?.env, ...options.env })
+/** Runs a program to its end in `namespace`; returns what it prints. Throws Error if it fails. With `onTas` null it runs on plain Node. */
+export function runProgram(namespace: Namespace, file: string, options: ProgramOptions = {}, onTas: OnTas | null = null): Promise<string> {
+  const preload = onTas === null ? [] : ['--import', INTERPOSE]
+  const env = environment({ ...onTas?.env, ...options.env })
   return namespace.run('env', [...env, options.node ?? process.execPath, ...preload, file, ...(options.args ?? [])], 180_000)
+}
+
+/** How a program has ended, and what it has printed. */
+export interface Ended {
+  readonly code: number | null
+  readonly lines: readonly string[]
+  readonly errorLines: readonly string[]
+}
+
+/** Runs `command` to its end, whatever that is. */
+export async function endOf(namespace: Namespace, command: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+  const program = namespace.start('program', { command, args, env })
+  const { code } = await program.exited
+  return { code, lines: program.lines, errorLines: program.errorLines }
 }
 
 /** Starts a program that stays. */
 export function startProgram(
-  namespace: Namespace, cleanup: Cleanup, file: string, options: ProgramOptions = {}, service: Service | null = null,
+  namespace: Namespace, cleanup: Cleanup, file: string, options: ProgramOptions = {}, onTas: OnTas | null = null,
 ): Process {
-  const preload = service === null ? [] : ['--import', INTERPOSE]
+  const preload = onTas === null ? [] : ['--import', INTERPOSE]
   return startProcess(file, {
     command: options.node ?? process.execPath, args: [...preload, file, ...(options.args ?? [])], namespace: namespace.name,
-    env: { ...service?.env, ...options.env },
+    env: { ...onTas?.env, ...options.env },
   }, cleanup)
 }
 

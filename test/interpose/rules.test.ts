@@ -45,13 +45,20 @@ describe('settings', () => {
   }
 
   it('nothing set -> defaults', () => {
-    expect(readSettings({})).toEqual({ connect: [], listen: [], kernelListen: 'loopback', whenMissing: 'kernel' })
+    expect(readSettings({})).toEqual({ connect: [], listen: [], kernelListen: 'loopback', whenMissing: 'kernel', embedded: null })
   })
 
   it('file and environment -> the environment first', () => {
     const path = file(JSON.stringify({ connect: ['kernel *:1', 'tas *:2'], kernelListen: 'all', missing: 'stop' }))
     const settings = readSettings({ TASJS_INTERPOSE_CONFIG: path, TASJS_INTERPOSE_KERNEL_LISTEN: 'none' })
     expect([settings.connect.length, settings.kernelListen, settings.whenMissing]).toEqual([2, 'none', 'stop'])
+  })
+
+  it('options of an embedded TAS: spaces between them or a list -> arguments; nothing -> none', () => {
+    const args = ['--nic=eth0', '--ip-addr=10.0.0.1/24', '--cc=./my own.js']
+    expect(readSettings({ TASJS_INTERPOSE_EMBEDDED: `  ${args.join(' \n ')} ` }).embedded).toEqual(args)
+    expect(readSettings({ TASJS_INTERPOSE_CONFIG: file(JSON.stringify({ embedded: args })) }).embedded).toEqual(args)
+    expect(readSettings({ TASJS_INTERPOSE_EMBEDDED: ' ' }).embedded).toBeNull()
   })
 
   it.each([
@@ -71,7 +78,9 @@ describe('settings', () => {
 
 describe('router', () => {
   const networks: Networks = { addresses: [{ ip: TEN + 1, prefix: 24 }], routes: [{ ip: 0x0b000000, prefix: 8 }] }
-  const router = (env = {}, reached: Networks | null = networks): Router => new Router(readSettings(env), () => reached)
+  const router = (env = {}, reached: Networks | null = networks): Router => {
+    return new Router(readSettings(env), { networks: () => reached, isThere: () => reached !== null })
+  }
 
   it.each([
     ['10.0.0.1', true], ['10.0.0.77', true], ['::ffff:10.0.0.77', true], ['11.1.2.3', true], ['10.0.1.1', false], ['127.0.0.1', false],
@@ -90,6 +99,20 @@ describe('router', () => {
       listens: router({ TASJS_INTERPOSE_LISTEN: 'kernel *:22' }) }
     expect([connects.connects('10.0.0.9', 1), connects.connects('12.1.1.1', 80), connects.connects('12.1.1.1', 81)]).toEqual([false, true, false])
     expect([listens.listens('', 22), listens.listens('10.0.0.1', 22), listens.listens('', 23)]).toEqual([false, false, true])
+  })
+
+  it('a TAS that is made when it is first needed -> made for what it serves alone', () => {
+    let made = 0
+    const lazy = new Router(readSettings({}), { networks: () => networks, isThere: () => ++made > 0 })
+    expect([lazy.connects('10.0.1.1', 80), lazy.connects('127.0.0.1', 80), lazy.mayConnect(), lazy.listens('10.0.0.2', 80)])
+      .toEqual([false, false, true, false])
+    expect(made).toBe(0)
+    expect([lazy.connects('10.0.0.77', 80), made]).toEqual([true, 1])
+  })
+
+  it('a TAS that cannot be made -> connections are the kernel\'s', () => {
+    const never = new Router(readSettings({}), { networks: () => networks, isThere: () => false })
+    expect([never.connects('10.0.0.77', 80), never.connects('11.1.2.3', 80)]).toEqual([false, false])
   })
 
   it('local address: one of TAS -> TAS; another -> kernel', () => {

@@ -1,42 +1,39 @@
 /** How programs get onto TAS: `tas run`, --import, --require, NODE_OPTIONS; and what stands against it. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { compiled, TAS_ADDRESS } from '../../tools/netlab/index.js'
 import { parseRunOptions } from '../../tools/run/options.js'
 import { describeHosts, type Hosts } from '../e2e/harness.js'
-import { INTERPOSE, nodes, scenario, startProgram } from './programs.js'
+import { type Ended, endOf, INTERPOSE, nodes, scenario, startProgram } from './programs.js'
 
 const TAS = compiled('service/main.js')
 /** A case that only a program on TAS can pass: the kernel has nobody at HOST. */
 const CASE = 'names of both ends'
 
-interface Ended {
-  readonly code: number | null
-  readonly lines: readonly string[]
-  readonly errorLines: readonly string[]
-}
-
-async function end({ lab, service }: Hosts, args: readonly string[], env: Record<string, string> = {}, node = process.execPath): Promise<Ended> {
-  const program = lab.tas.start('program', { command: node, args, env: { HOST: TAS_ADDRESS, ...service.env, ...env } })
-  const { code } = await program.exited
-  return { code, lines: program.lines, errorLines: program.errorLines }
+function end({ lab, service }: Hosts, args: readonly string[], env: Record<string, string> = {}, node = process.execPath): Promise<Ended> {
+  return endOf(lab.tas, node, args, { HOST: TAS_ADDRESS, ...service.env, ...env })
 }
 
 describe('tas run: options', () => {
   it.each([
-    [['node', 'app.js', '--help'], { socket: null, command: 'node', args: ['app.js', '--help'] }],
-    [['--socket=/x', '--', '-app', '--'], { socket: '/x', command: '-app', args: ['--'] }],
+    [['node', 'app.js', '--help'], { socket: null, embedded: [], command: 'node', args: ['app.js', '--help'] }],
+    [['--socket=/x', '--', '-app', '--'], { socket: '/x', embedded: [], command: '-app', args: ['--'] }],
+    [['--nic=eth0', '--ip-addr=10.0.0.1/24', 'node', '--x'],
+      { socket: null, embedded: ['--nic=eth0', '--ip-addr=10.0.0.1/24'], command: 'node', args: ['--x'] }],
+    [['--cc=./my own.js', '--', 'node'], { socket: null, embedded: [`--cc=${resolve('my own.js')}`], command: 'node', args: [] }],
     [['--help'], null],
   ])('%j -> parsed', (argv, options) => {
     expect(parseRunOptions(argv)).toEqual(options)
   })
 
-  it.each([[[], 'want a command'], [['--'], 'want a command'], [['--x', 'node'], '--x: is no option'], [['--socket=', 'x'], 'is no option']])(
-    '%j -> one line', (argv, message) => {
-      expect(() => parseRunOptions(argv)).toThrow(message)
-    })
+  it.each([
+    [[], 'want a command'], [['--'], 'want a command'], [['--socket=', 'x'], '--socket: value is missing'],
+    [['--nic=eth0', '--socket=/x', 'node'], '--socket: names a service, --nic=eth0 is for a TAS of the program\'s own; want one of the two'],
+  ])('%j -> one line', (argv, message) => {
+    expect(() => parseRunOptions(argv)).toThrow(message)
+  })
 })
 
 describeHosts('ways onto TAS', {}, (hosts) => {

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { KERNEL_ADDRESS, TAS_ADDRESS } from '../../tools/netlab/index.js'
 import { describeHosts } from '../e2e/harness.js'
 import { certificatesRefused, makeCertificates } from './certificates.js'
-import { nodes, resultsOf, runProgram, scenario, type NodeBinary } from './programs.js'
+import { EMBEDDED_ADDRESS, embeddedTas, nodes, resultsOf, runProgram, scenario, type NodeBinary, type OnTas } from './programs.js'
 import type { CaseResult } from './scenarios/runner.js'
 
 const SCENARIO_MS = 200_000
@@ -23,23 +23,34 @@ describeHosts('programs on TAS', {}, (hosts) => {
     if (noCertificates === null) makeCertificates(certificates)
   })
 
-  const run = async (name: string, node: NodeBinary, isOnTas: boolean): Promise<Map<string, CaseResult>> => {
-    const { lab, service } = hosts()
-    const env = { HOST: isOnTas ? TAS_ADDRESS : KERNEL_ADDRESS, CERTIFICATES: certificates }
-    return resultsOf(await runProgram(lab.tas, scenario(name), { node: node.path, env }, isOnTas ? service : null))
+  const run = async (name: string, node: NodeBinary, address: string, onTas: OnTas | null): Promise<Map<string, CaseResult>> => {
+    const env = { HOST: address, CERTIFICATES: certificates }
+    return resultsOf(await runProgram(hosts().lab.tas, scenario(name), { node: node.path, env }, onTas))
   }
 
   describe.each([...nodes])('$name', (node) => {
-    const compare = async (name: string): Promise<void> => {
-      const plain = await run(name, node, false)
-      const onTas = await run(name, node, true)
-      expect(failures(plain)).toEqual([])
-      expect(failures(onTas)).toEqual([])
-      for (const [caseName, { seen }] of plain) expect(onTas.get(caseName)?.seen, caseName).toEqual(seen)
-      expect(onTas.size).toBe(plain.size)
+    const plainResults = new Map<string, Promise<Map<string, CaseResult>>>()
+    /** On plain Node; once for all that is compared with it. */
+    const plainly = (name: string): Promise<Map<string, CaseResult>> => {
+      const results = plainResults.get(name) ?? run(name, node, KERNEL_ADDRESS, null)
+      plainResults.set(name, results)
+      return results
     }
-    it.each(['net', 'netstream', 'http', 'processes'])('%s: plain Node and TAS -> the same', compare, SCENARIO_MS)
-    const reason = noCertificates === null ? '' : ` (skipped: ${noCertificates})`
-    it.skipIf(noCertificates !== null)(`tls: plain Node and TAS -> the same${reason}`, () => compare('tls'), SCENARIO_MS)
+    const compare = async (name: string, address: string, onTas: OnTas): Promise<void> => {
+      const plain = await plainly(name)
+      const other = await run(name, node, address, onTas)
+      expect(failures(plain)).toEqual([])
+      expect(failures(other)).toEqual([])
+      for (const [caseName, { seen }] of plain) expect(other.get(caseName)?.seen, caseName).toEqual(seen)
+      expect(other.size).toBe(plain.size)
+    }
+    const onService = (name: string): Promise<void> => compare(name, TAS_ADDRESS, hosts().service)
+    const onOwn = (name: string): Promise<void> => compare(name, EMBEDDED_ADDRESS, embeddedTas(hosts().lab))
+    const skipped = noCertificates === null ? '' : ` (skipped: ${noCertificates})`
+
+    it.each(['net', 'netstream', 'http', 'processes'])('%s: plain Node and TAS -> the same', onService, SCENARIO_MS)
+    it.skipIf(noCertificates !== null)(`tls: plain Node and TAS -> the same${skipped}`, () => onService('tls'), SCENARIO_MS)
+    it.each(['net', 'netstream', 'http'])('%s: plain Node and a TAS of the program\'s own -> the same', onOwn, SCENARIO_MS)
+    it.skipIf(noCertificates !== null)(`tls: plain Node and a TAS of the program's own -> the same${skipped}`, () => onOwn('tls'), SCENARIO_MS)
   })
 })

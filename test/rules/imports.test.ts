@@ -14,7 +14,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   service: ['service/slow', 'service/fast', 'lib/memif', 'lib/wire', 'native', 'tools', 'tools/run'],
   'lib/tas': ['lib/memif', 'native'],
   'lib/embedded': ['lib/memif', 'lib/tas', 'native', 'service', 'service/slow', 'service/fast'],
-  'lib/interpose': ['lib/tas'],
+  'lib/interpose': ['lib/tas', 'lib/embedded'],
   'lib/sockets': ['lib/tas', 'native'],
   tools: ['lib/memif', 'lib/wire', 'native'],
   'tools/run': ['lib/interpose', 'lib/tas'],
@@ -72,6 +72,13 @@ describe('import rules', () => {
     const targets = sources('lib/embedded').flatMap(imports).filter((target) => roomOf(target) === 'service')
     expect(targets.length).toBeGreaterThan(0)
     expect(targets.filter((target) => !EMBEDDED_TAKES.has(target))).toEqual([])
+  })
+
+  it('lib/interpose: lib/embedded -> from one file, by its entry for programs that cannot wait', () => {
+    const importing = sources('lib/interpose').filter((path) => imports(path).some((target) => roomOf(target) === 'lib/embedded'))
+    expect(importing).toEqual(['lib/interpose/embedded.ts'])
+    const targets = imports(importing[0]).filter((target) => roomOf(target) === 'lib/embedded')
+    expect(new Set(targets)).toEqual(new Set(['lib/embedded/prepared.js']))
   })
 
   // lib/tas is bundled into its index.js: a value imported from another of its files would be there a second time.

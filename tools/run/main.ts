@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { resolve } from 'node:path'
-import { readSettings, SettingError } from '../../lib/interpose/settings.js'
+import { prepare } from '../../lib/interpose/embedded.js'
+import { EMBEDDED_VARIABLE, readSettings, SettingError } from '../../lib/interpose/settings.js'
 import { DEFAULT_SOCKET, Tas, TasError } from '../../lib/tas/index.js'
 import { parseRunOptions, RUN_HELP, type RunOptions, RunUsageError } from './options.js'
 
@@ -25,15 +26,19 @@ function complain(message: string): void {
 }
 
 /** The environment of the program. */
-export function runEnvironment(env: Environment, socket: string): Record<string, string | undefined> {
+export function runEnvironment(env: Environment, socket: string, embedded: readonly string[]): Environment {
   const nodeOptions = `${env['NODE_OPTIONS'] ?? ''} --import ${INTERPOSE}`.trim()
-  return { ...env, NODE_OPTIONS: nodeOptions, TAS_SOCKET: resolve(socket) }
+  const own = embedded.length === 0 ? {} : { [EMBEDDED_VARIABLE]: embedded.join(' ') }
+  return { ...env, NODE_OPTIONS: nodeOptions, TAS_SOCKET: resolve(socket), ...own }
 }
 
-/** Throws SettingError or TasError if the program could not run on TAS. */
-function check(env: Environment, socket: string): void {
-  readSettings(env)
-  const tas = Tas.connect({ socket, name: 'tas run' })
+/** Reaches the service, or makes the program's own TAS and takes it back. Throws SettingError or TasError if the program could not run on it. */
+function check(options: RunOptions, env: Environment, socket: string): void {
+  const { embedded } = readSettings(env)
+  if (embedded !== null && options.socket !== null) {
+    throw new RunUsageError(`--socket: names a service, and the settings want a TAS of the program's own (${EMBEDDED_VARIABLE}); want one of the two`)
+  }
+  const tas = embedded === null ? Tas.connect({ socket, name: 'tas run' }) : prepare(embedded).open()
   tas.close()
 }
 
@@ -55,7 +60,7 @@ function endAs(code: number | null, signal: NodeJS.Signals | null): void {
   process.kill(process.pid, signal)
 }
 
-function start({ command, args }: RunOptions, env: Record<string, string | undefined>): Promise<void> {
+function start({ command, args }: RunOptions, env: Environment): Promise<void> {
   return new Promise((done) => {
     const child = spawn(command, args, { stdio: 'inherit', env })
     child.once('error', (error: NodeJS.ErrnoException) => {
@@ -80,8 +85,9 @@ export async function runRun(argv: readonly string[], env: Environment): Promise
       return
     }
     const socket = options.socket ?? (env['TAS_SOCKET'] || DEFAULT_SOCKET)
-    check(env, socket)
-    await start(options, runEnvironment(env, socket))
+    const environment = runEnvironment(env, socket, options.embedded)
+    check(options, environment, socket)
+    await start(options, environment)
   } catch (error) {
     if (!(error instanceof RunUsageError || error instanceof SettingError || error instanceof TasError)) throw error
     complain(error.message)

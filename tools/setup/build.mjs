@@ -56,7 +56,7 @@ async function compileTypeScript() {
  */
 const BUNDLED = ['service/fastprocess.js', 'bench/step.js']
 /** The same for the package's entries, which share a file: a program may import several, and each class is to be there once. */
-const ENTRIES = ['lib/tas/index.js', 'lib/embedded/index.js', 'lib/sockets/index.js', 'lib/interpose/index.js']
+const ENTRIES = ['lib/tas/index.js', 'lib/embedded/index.js', 'lib/embedded/prepared.js', 'lib/sockets/index.js', 'lib/interpose/index.js']
 const SHARED = 'shared-'
 
 async function bundle() {

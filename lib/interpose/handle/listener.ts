@@ -58,7 +58,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     this.port = given === null ? place.port : portOf(given) || place.port
   }
 
-  /** Listens, in TAS and beside it. Returns 0 or an error. Without a service it does so as soon as there is one. */
+  /** Listens, in TAS and beside it. Returns 0 or an error. Without a service it does so as soon as there is one; without a TAS of its own, never. */
   listen(backlog: number): number {
     this.backlog = Math.max(1, backlog)
     if (this.port !== 0 && !this.transport.claims.isFree(this.wanted(this.port))) return UV_EADDRINUSE
@@ -194,8 +194,9 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   private open(port: number): number {
     const session = this.transport.session()
     if (session === null) {
-      this.transport.wait(this)
-      return 0
+      const { refusal } = this.transport
+      if (refusal === 0) this.transport.wait(this)
+      return refusal
     }
     const opened = this.tryOpen(session, port)
     if (typeof opened === 'number') return opened

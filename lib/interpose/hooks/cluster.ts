@@ -27,6 +27,7 @@ export function hookCluster(transport: Transport): void {
     const place = typeof query.fd === 'number' ? null : listenPlace(query.address, query.port, query.addressType, query.flags)
     const isOurs = place !== null && server instanceof net.Server && transport.router.listens(place.address, place.port)
     if (!isOurs) return Reflect.apply(getServer, this, args)
+    if (transport.session() === null && transport.refusal !== 0) return process.nextTick(done, transport.refusal, null)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
       if (error !== 0 || given === null) done(error, given)
       else done(0, new ListenerHandle(transport, { ...place, isShared: true }, () => newHandle(transport), given))

@@ -1,4 +1,5 @@
 /** A user's congestion control (--cc=./mine.js): loaded once at start, and looked at before it gets a flow. */
+import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Algorithm, FlowControl } from './algorithm.js'
@@ -16,7 +17,16 @@ const OPTIONAL_METHODS = ['onTimeout', 'onUndo', 'onEcho', 'onIdle'] as const
  * or else the module itself, is to be an Algorithm. Throws ModuleError.
  */
 export async function loadAlgorithm(path: string): Promise<Algorithm> {
-  const algorithm = algorithmFrom(await importModule(path))
+  return checked(await importModule(path))
+}
+
+/** The same at once, where nothing can be waited for: the module must have no top-level await. Throws ModuleError. */
+export function requireAlgorithm(path: string): Algorithm {
+  return checked(requireModule(path))
+}
+
+function checked(module: object): Algorithm {
+  const algorithm = algorithmFrom(module)
   tryOut(algorithm)
   return algorithm
 }
@@ -27,6 +37,18 @@ async function importModule(path: string): Promise<object> {
   } catch (error) {
     throw new ModuleError(`cannot be loaded: ${messageOf(error)}`)
   }
+}
+
+function requireModule(path: string): object {
+  const absolute = resolve(path)
+  let module: unknown
+  try {
+    module = createRequire(absolute)(absolute)
+  } catch (error) {
+    throw new ModuleError(`cannot be loaded: ${messageOf(error)}`)
+  }
+  if (typeof module !== 'object' || module === null) throw new ModuleError('exports no object; want { name, looks, create }')
+  return module
 }
 
 function algorithmFrom(module: object): Algorithm {

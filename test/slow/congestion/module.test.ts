@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadAlgorithm, ModuleError } from '../../../service/slow/congestion/loader.js'
+import { loadAlgorithm, ModuleError, requireAlgorithm } from '../../../service/slow/congestion/loader.js'
 import type { Algorithm, Flow, FlowControl } from '../../../service/slow/index.js'
 import { begin, interval, MSS } from './flow.js'
 import { acceptOn, begun, listenOn, type Played } from './scenes.js'
@@ -32,11 +32,12 @@ describe('loading', () => {
     ['named exports', `export const name = 'a', looks = 'limited'; export function create() { return { ${body} } }`],
     ['a class', `class A { ${body.replace('}, onLoss', '} onLoss')} }; export default { name: 'a', looks: 'interval', create: () => new A() }`],
   ])('%s -> an algorithm', async (_, text) => {
-    const algorithm = await loadAlgorithm(write(text))
-    expect(algorithm.name).toBe('a')
-    const { flow, control } = begin(algorithm)
-    control.update(flow)
-    expect(flow.cwndBytes).toBe(10 * MSS + 1)
+    for (const algorithm of [await loadAlgorithm(write(text)), requireAlgorithm(write(text))]) {
+      expect(algorithm.name).toBe('a')
+      const { flow, control } = begin(algorithm)
+      control.update(flow)
+      expect(flow.cwndBytes).toBe(10 * MSS + 1)
+    }
   })
 
   it.each([
@@ -60,6 +61,16 @@ describe('loading', () => {
     const path = text === null ? join(folder, 'missing.mjs') : write(text)
     await expect(loadAlgorithm(path)).rejects.toThrow(ModuleError)
     await expect(loadAlgorithm(path)).rejects.toThrow(message)
+    expect(() => requireAlgorithm(path)).toThrow(ModuleError)
+  })
+
+  it('a module of CommonJS -> an algorithm; one that waits for something -> only where it can be waited for', async () => {
+    const common = join(folder, 'common.cjs')
+    writeFileSync(common, `module.exports = { name: 'a', looks: 'limited', create: () => ({ ${body} }) }`)
+    expect([(await loadAlgorithm(common)).name, requireAlgorithm(common).name]).toEqual(['a', 'a'])
+    const waits = `await Promise.resolve(); export default { name: 'a', looks: 'limited', create: () => ({ ${body} }) }`
+    expect((await loadAlgorithm(write(waits))).name).toBe('a')
+    expect(() => requireAlgorithm(write(waits))).toThrow(/^cannot be loaded: .*await/s)
   })
 })
 
