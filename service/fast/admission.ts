@@ -5,7 +5,7 @@
  *   from an address that has had a connection lately   tokens for peers first, then those of its kind
  *   a SYN that was refused and comes again              tokens of its own: made-up ones come once, a client tries again
  *   a segment for another worker (slowlink.ts)          tokens of its own, enough for all that comes while groups move
- *   SYNs | other TCP | ARP | all else                  tokens of the kind
+ *   SYNs | other TCP | ARP | echo requests | all else  tokens of the kind
  *
  * One kind stays well below what a CPU does in the slow path, and where the slow path lags all the same there are no new tokens: so
  * its queue stays short, and flow events do not wait long behind junk. Tokens come for several milliseconds at once: what a flood brings up
@@ -21,8 +21,9 @@ const ARP = 3
 const OTHER = 4
 const AGAIN = 5
 const STRAY = 6
-const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6, 256)
-const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024, 8192)
+const ECHO = 7
+const RATE_PER_MS = Uint16Array.of(32, 6, 8, 2, 4, 6, 256, 2)
+const BURST = Uint16Array.of(4096, 4096, 4096, 512, 2048, 1024, 8192, 1024)
 /** Milliseconds between two refills while there is no lack of packets. */
 const REFILL_EVERY_MS = 4
 /** Longest time that tokens are added up for, in milliseconds: fills every bucket. */
@@ -54,6 +55,11 @@ const SOURCE_AT = 26
 /** Behind source and target address, ports and sequence number. */
 const SYN_NAME_END = 42
 const TCP_FLAGS_AT = 47
+/** Upper byte of "more fragments" and fragment offset, and the type behind a header without options (RFC 792). */
+const FRAGMENT_AT = 20
+const ICMP_TYPE_AT = 34
+const ICMP_FRAME_BYTES = 42
+const ICMP_ECHO_REQUEST = 8
 /** SYN, RST and ACK; a SYN that opens a connection has the first alone. */
 const OPENING_MASK = 0x16
 const OPENING = 0x02
@@ -136,7 +142,7 @@ export class Admission {
     const ms = passedMs < 0 || passedMs > REFILL_MAX_MS ? REFILL_MAX_MS : passedMs
     this.filledMs = nowMs
     if (!keepsUp) return
-    for (let kind = PEER; kind <= STRAY; kind++) {
+    for (let kind = PEER; kind <= ECHO; kind++) {
       this.tokens[kind] = Math.min(BURST[kind], this.tokens[kind] + ms * RATE_PER_MS[kind])
     }
   }
@@ -159,7 +165,13 @@ function peerSlot(remoteIp: number): number {
 function kindOf(bytes: Uint8Array, eth: number, len: number): number {
   if (len < ETHERNET_BYTES || bytes[eth + 12] !== 8) return OTHER
   if (bytes[eth + 13] === 6) return ARP
-  const isTcp = len >= TCP_FRAME_BYTES && bytes[eth + 13] === 0 && bytes[eth + 14] === 0x45 && bytes[eth + 23] === 6
-  if (!isTcp) return OTHER
+  if (len < ICMP_FRAME_BYTES || bytes[eth + 13] !== 0 || bytes[eth + 14] !== 0x45) return OTHER
+  if (bytes[eth + 23] === 1) return isEcho(bytes, eth) ? ECHO : OTHER
+  if (len < TCP_FRAME_BYTES || bytes[eth + 23] !== 6) return OTHER
   return (bytes[eth + TCP_FLAGS_AT] & OPENING_MASK) === OPENING ? SYN : TCP
+}
+
+/** Fragments are all else, whatever they carry. */
+function isEcho(bytes: Uint8Array, eth: number): boolean {
+  return (bytes[eth + FRAGMENT_AT] & 0x3f) === 0 && bytes[eth + FRAGMENT_AT + 1] === 0 && bytes[eth + ICMP_TYPE_AT] === ICMP_ECHO_REQUEST
 }

@@ -35,16 +35,20 @@ function arp(): Uint8Array {
   return bytes
 }
 
-function ping(): Uint8Array {
+function icmp(type: number): Uint8Array {
   const bytes = frame({})
   bytes[23] = 1
+  bytes[34] = type
   return bytes
 }
 
 const KINDS: readonly (readonly [string, Uint8Array, number, number])[] = [
   ['SYN', frame({ flags: TCP_SYN }, 0x01020304), 4096, 6], ['ACK', frame({ flags: TCP_ACK }, 0x01020304), 4096, 8],
-  ['ARP', arp(), 512, 2], ['ICMP', ping(), 2048, 4], ['short', new Uint8Array(14), 2048, 4],
+  ['ARP', arp(), 512, 2], ['echo request', icmp(8), 1024, 2], ['ICMP error', icmp(3), 2048, 4], ['short', new Uint8Array(14), 2048, 4],
 ]
+
+/** Kinds that have their tokens in common. */
+const ELSE = new Set(['ICMP error', 'short'])
 
 describe('packets of no flow', () => {
   it.each(KINDS)('%s without end -> a burst, then its rate, four milliseconds of it at once', (_, bytes, burst, perMs) => {
@@ -66,7 +70,7 @@ describe('packets of no flow', () => {
     const admission = new Admission(16)
     admitted(admission, bytes, 10_000, 5)
     for (const [other, theirs] of KINDS) {
-      const shares = other === name || (name === 'ICMP' && other === 'short') || (name === 'short' && other === 'ICMP')
+      const shares = other === name || (ELSE.has(name) && ELSE.has(other))
       expect([other, admitted(admission, theirs, 1, 5)]).toEqual([other, shares ? 0 : 1])
     }
   })
