@@ -138,8 +138,8 @@ export class Session {
   private take(event: TasEvent): void {
     if (this.tas.gone) this.serviceEnded()
     this.deliver(event)
-    // What a handler throws is an uncaughtException first; Node runs the ticks behind it.
-    runTicks()
+    // What a handler throws is an uncaughtException first; Node runs the ticks behind it. After each read it has been done (handle/reads.ts).
+    if (event.type !== CONN_RECEIVED) runTicks()
   }
 
   private serviceEnded(): void {

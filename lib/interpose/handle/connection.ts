@@ -10,7 +10,9 @@ import type { Transport } from '../transport.js'
 import { whenClosed } from './closing.js'
 import { writeName } from './name.js'
 import { HandleOptions } from './options.js'
+import type { Reads } from './reads.js'
 import { StreamHandle } from './stream.js'
+import type { Writes } from './writes.js'
 
 /** An address that the program has bound the handle to, before `connect`. */
 interface Binding {
@@ -23,9 +25,10 @@ interface Binding {
 /** Puts a handle of the kernel's TCP in the place of `handle` beneath its socket, and returns it (hooks/kernelhandle.ts). */
 export type ToKernel = (handle: ConnectionHandle) => KernelHandle
 
-export class ConnectionHandle extends StreamHandle implements ConnectionSink {
+export class ConnectionHandle extends StreamHandle {
   readonly options = new HandleOptions()
   private readonly toKernel: ToKernel
+  private readonly events = new ConnectionEvents(this, this.reads, this.writes)
   private session: Session | null = null
   private connection: Connection | null = null
   private connecting: Request | null = null
@@ -41,7 +44,7 @@ export class ConnectionHandle extends StreamHandle implements ConnectionSink {
   /** Takes over a connection that has been accepted in `session`. `isIpv6`: by a listener on `::`, which shows mapped addresses. */
   accept(session: Session, connection: Connection, isIpv6: boolean): void {
     this.isIpv6 = isIpv6
-    session.adopt(connection, this)
+    session.adopt(connection, this.events)
     this.attach(session, connection)
   }
 
@@ -148,17 +151,9 @@ export class ConnectionHandle extends StreamHandle implements ConnectionSink {
     this.resource.runInAsyncScope(oncomplete, request, result, this, request, true, true)
   }
 
-  onReceived(): void {
-    this.reads.deliver()
-  }
-
   onReceiveEnd(): void {
     this.hadPeerFin = true
     this.reads.peerDone()
-  }
-
-  onRoom(): void {
-    this.writes.room()
   }
 
   onGone(status: number): void {
@@ -218,7 +213,7 @@ export class ConnectionHandle extends StreamHandle implements ConnectionSink {
     const localAddress = bound === null || isWildcard(bound.address) ? {} : { localAddress: plain(bound.address) }
     try {
       this.session = session
-      this.connection = session.connect(plain(address), port, { ...localAddress, localPort: bound?.port ?? 0 }, this)
+      this.connection = session.connect(plain(address), port, { ...localAddress, localPort: bound?.port ?? 0 }, this.events)
       return 0
     } catch (error) {
       if (!(error instanceof TasError)) throw error
@@ -274,6 +269,42 @@ export class ConnectionHandle extends StreamHandle implements ConnectionSink {
     runTicks()
     if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
     this.resource.emitDestroy()
+  }
+}
+
+/**
+ * Hears what happens to the connection of a handle. What comes with each packet goes to the halves without the handle: `_tls_wrap.js`
+ * redefines its property `reading`, whereupon V8 keeps all its properties in a hash table, and each is slow to read.
+ */
+class ConnectionEvents implements ConnectionSink {
+  private readonly handle: ConnectionHandle
+  private readonly reads: Reads
+  private readonly writes: Writes
+
+  constructor(handle: ConnectionHandle, reads: Reads, writes: Writes) {
+    this.handle = handle
+    this.reads = reads
+    this.writes = writes
+  }
+
+  onOpen(status: number): void {
+    this.handle.onOpen(status)
+  }
+
+  onReceived(): void {
+    this.reads.deliver()
+  }
+
+  onReceiveEnd(): void {
+    this.handle.onReceiveEnd()
+  }
+
+  onRoom(): void {
+    this.writes.room()
+  }
+
+  onGone(status: number): void {
+    this.handle.onGone(status)
   }
 }
 

@@ -18,8 +18,6 @@ export interface ReadTarget {
   /** Gives bytes, or the end, to the reader in C++. */
   readBuffer(bytes: Uint8Array): void
   emitEOF(): void
-  /** Whether C++ reads the stream. */
-  readonly isReadByNative: boolean
   /** Whether it has to keep the process alive may have changed. */
   updateHold(): void
 }
@@ -29,6 +27,8 @@ export class Reads {
   userBuffer: Uint8Array | null = null
   bytesRead = 0
   isReading = false
+  /** Whether C++ reads the stream. */
+  isForNative = false
   /** The end, or an error, has been told: nothing follows. */
   isOver = false
   private readonly target: ReadTarget
@@ -129,7 +129,7 @@ export class Reads {
   }
 
   private deliverFrom(connection: Connection, available: number): void {
-    if (this.target.isReadByNative) this.lend(connection, available)
+    if (this.isForNative) this.lend(connection, available)
     else if (this.userBuffer !== null) this.fillUserBuffer(connection, this.userBuffer)
     else this.giveCopy(connection, available < READ_MAX_BYTES ? available : READ_MAX_BYTES)
   }
@@ -168,7 +168,8 @@ export class Reads {
     this.bytesRead += len
     this.lentBytes = len
     try {
-      this.target.readBuffer(rxBuffer.subarray(rxOffset, rxOffset + len))
+      // Half the cost of subarray.
+      this.target.readBuffer(new Uint8Array(rxBuffer.buffer, rxBuffer.byteOffset + rxOffset, len))
     } finally {
       this.takeBack()
     }
@@ -183,11 +184,11 @@ export class Reads {
   /** From what was left when the connection ended. */
   private deliverRest(rest: Uint8Array): void {
     const { userBuffer } = this
-    const isForUser = userBuffer !== null && !this.target.isReadByNative
+    const isForUser = userBuffer !== null && !this.isForNative
     const len = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
     this.rest = len < rest.length ? rest.subarray(len) : null
     const part = rest.subarray(0, len)
-    if (this.target.isReadByNative) {
+    if (this.isForNative) {
       this.bytesRead += len
       this.target.readBuffer(part)
     } else if (isForUser) {
@@ -210,7 +211,7 @@ export class Reads {
 
   private tellEnd(): void {
     this.over()
-    if (this.target.isReadByNative) {
+    if (this.isForNative) {
       this.target.emitEOF()
     } else {
       streamState[READ_BYTES_OR_ERROR] = UV_EOF

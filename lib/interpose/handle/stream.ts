@@ -26,7 +26,6 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   protected readonly writes = new Writes(this)
   protected isReferenced = true
   protected isClosed = false
-  private isReadNatively = false
   private isHeld = false
   private requests = 0
   private onReadCallback: OnRead | null = null
@@ -70,7 +69,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   /** Everybody in Node who is going to read the stream in C++ asks this first. */
   get isStreamBase(): boolean {
-    this.isReadNatively = true
+    this.reads.isForNative = true
     return true
   }
 
@@ -128,7 +127,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   onreadstart(): number {
-    this.isReadNatively = true
+    this.reads.isForNative = true
     return this.readStart()
   }
 
@@ -138,9 +137,8 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   /** A write of C++ must not complete before this has returned. */
   onwrite(request: Request, buffers: readonly Uint8Array[]): number {
-    let lenBytes = 0
-    for (const bytes of buffers) lenBytes += bytes.length
-    const error = this.writes.writeChunks(request, buffers, lenBytes)
+    const { writes } = this
+    const error = buffers.length === 1 ? writes.writeBytes(request, buffers[0]) : writes.writeChunks(request, buffers, lengthOf(buffers))
     if (error !== 0) return error
     if (streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
     else this.natives().add(request)
@@ -181,10 +179,6 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   // What the halves need.
 
-  get isReadByNative(): boolean {
-    return this.isReadNatively
-  }
-
   callOnRead(bytes: ArrayBuffer | undefined): unknown {
     const callback = this.onReadCallback
     return callback === null ? undefined : this.resource.runInAsyncScope(callback, this, bytes)
@@ -224,6 +218,12 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   private natives(): Set<Request> {
     return this.nativeRequests ??= new Set()
   }
+}
+
+function lengthOf(buffers: readonly Uint8Array[]): number {
+  let lenBytes = 0
+  for (const bytes of buffers) lenBytes += bytes.length
+  return lenBytes
 }
 
 function finishWrite(handle: StreamHandle, request: Request): void {
