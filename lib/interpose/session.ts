@@ -1,7 +1,7 @@
 /** One connection to a TAS service: a context on the event loop, and who hears its events. */
 import {
-  type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents,
-  type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, Tas, type TasEvent,
+  type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, ConnectionMap,
+  createEvents, type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, Tas, type TasEvent,
 } from '../tas/index.js'
 import { runTicks } from './internals.js'
 
@@ -33,10 +33,9 @@ const DRAIN_STEP_US = 10_000
 export class Session {
   private readonly tas: Tas
   private readonly context: Context
-  private readonly connections = new Map<Connection, ConnectionSink>()
+  /** Null for those that the program has closed and that are not done: their last bytes may be on their way. */
+  private readonly connections = new ConnectionMap<ConnectionSink | null>()
   private readonly listeners = new Map<Listener, ListenerSink>()
-  /** Closed by the program, not yet done: their last bytes may be on their way. */
-  private readonly closing = new Set<Connection>()
   private isEnded = false
   private isReplaced = false
 
@@ -99,7 +98,8 @@ export class Session {
 
   /** Nobody wants to hear of `connection` any more; it has been closed, or aborted. */
   forget(connection: Connection): void {
-    if (this.connections.delete(connection) && connection.state === 'closing') this.closing.add(connection)
+    if (connection.state === 'closing') this.connections.set(connection, null)
+    else this.connections.delete(connection)
   }
 
   /** Closes a listener; nobody hears of it any more. */
@@ -116,23 +116,24 @@ export class Session {
     if (this.isGone) return
     this.context.detach()
     for (const connection of this.connections.keys()) this.abandon(connection)
-    this.connections.clear()
     const events = createEvents(DRAIN_EVENTS)
     const startMs = performance.now()
     let deliveredMs: number | null = null
-    while (this.closing.size > 0 && !this.tas.gone) {
+    while (this.connections.size > 0 && !this.tas.gone) {
       if (this.context.poll(events) === 0) this.context.block(DRAIN_STEP_US)
-      for (const connection of this.closing) if (connection.state === 'closed') this.closing.delete(connection)
+      for (const connection of this.connections.keys()) if (connection.state === 'closed') this.connections.delete(connection)
       const nowMs = performance.now()
-      if (deliveredMs === null && [...this.closing].every((connection) => connection.txDelivered)) deliveredMs = nowMs
+      if (deliveredMs === null && [...this.connections.keys()].every((connection) => connection.txDelivered)) deliveredMs = nowMs
       if (nowMs - startMs > limitMs || (deliveredMs !== null && nowMs - deliveredMs > graceMs)) return
     }
   }
 
   private abandon(connection: Connection): void {
+    if (this.connections.get(connection) === null) return
     const isOpen = connection.state === 'open'
     connection.close()
-    if (isOpen) this.closing.add(connection)
+    if (isOpen) this.connections.set(connection, null)
+    else this.connections.delete(connection)
   }
 
   private take(event: TasEvent): void {
@@ -169,7 +170,6 @@ export class Session {
   }
 
   private closed(connection: Connection, status: number): void {
-    this.closing.delete(connection)
     const sink = this.connections.get(connection)
     this.connections.delete(connection)
     sink?.onGone(status)
