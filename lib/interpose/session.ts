@@ -9,9 +9,9 @@ import { runTicks } from './internals.js'
 export interface ConnectionSink {
   /** The result of `connect`: 0 or a status of TAS. */
   onOpen(status: number): void
-  /** Bytes have come; they stand in the connection's receive buffer. */
+  /** Bytes have come; they stand in the connection's receive buffer. Runs the ticks behind what the program does. */
   onReceived(): void
-  /** The peer sends no more. */
+  /** The peer sends no more. Runs the ticks, too. */
   onReceiveEnd(): void
   /** There is room in the transmit buffer again. */
   onRoom(): void
@@ -138,9 +138,8 @@ export class Session {
 
   private take(event: TasEvent): void {
     if (this.tas.gone) this.serviceEnded()
-    this.deliver(event)
     // What a handler throws is an uncaughtException first; Node runs the ticks behind it.
-    runTicks()
+    if (this.deliver(event)) runTicks()
   }
 
   private serviceEnded(): void {
@@ -148,50 +147,71 @@ export class Session {
     if (this.isReplaced) setImmediate(() => this.dispose())
   }
 
-  private deliver(event: TasEvent): void {
+  /** Returns whether the program may have been called since ticks were last run. */
+  private deliver(event: TasEvent): boolean {
     switch (event.type) {
-      case CONN_RECEIVED: return this.connections.get(event.connection)?.onReceived()
-      case CONN_SENDBUF: return this.connections.get(event.connection)?.onRoom()
-      case CONN_RXCLOSED: return this.connections.get(event.connection)?.onReceiveEnd()
+      case CONN_RECEIVED: return this.received(event.connection)
+      case CONN_SENDBUF: return this.room(event.connection)
+      case CONN_RXCLOSED: return this.receiveEnded(event.connection)
       case CONN_OPEN: return this.opened(event.connection, event.status)
       case CONN_CLOSED: return this.closed(event.connection, event.status)
       case LISTEN_NEWCONN: return this.incoming(event.listener)
       case LISTEN_ACCEPT: return this.accepted(event)
       case LISTEN_CLOSED:
       case LISTEN_OPEN: return this.listenerEvent(event.listener, event.status)
-      default: return
+      default: return false
     }
   }
 
-  private opened(connection: Connection, status: number): void {
+  private received(connection: Connection): boolean {
+    this.connections.get(connection)?.onReceived()
+    return false
+  }
+
+  private receiveEnded(connection: Connection): boolean {
+    this.connections.get(connection)?.onReceiveEnd()
+    return false
+  }
+
+  private room(connection: Connection): boolean {
+    this.connections.get(connection)?.onRoom()
+    return true
+  }
+
+  private opened(connection: Connection, status: number): boolean {
     const sink = this.connections.get(connection)
     if (status !== 0) this.connections.delete(connection)
     sink?.onOpen(status)
+    return true
   }
 
-  private closed(connection: Connection, status: number): void {
-    const sink = this.connections.get(connection)
+  private closed(connection: Connection, status: number): boolean {
+    const sink = this.connections.get(connection) ?? null
     this.connections.delete(connection)
     sink?.onGone(status)
+    return sink !== null
   }
 
-  private incoming(listener: Listener): void {
+  private incoming(listener: Listener): boolean {
     if (this.listeners.has(listener) && listener.state === 'open') listener.accept()
+    return false
   }
 
   /** A client that has gone before it was accepted is nobody's: the kernel's accept does not show it either. */
-  private accepted(event: TasEvent): void {
-    if (event.status !== 0) return
+  private accepted(event: TasEvent): boolean {
+    if (event.status !== 0) return false
     const { connection } = event
     const sink = this.listeners.get(event.listener)
     if (sink === undefined) connection.abort()
     else sink.onConnection(connection)
+    return true
   }
 
-  private listenerEvent(listener: Listener, status: number): void {
-    if (listener.state !== 'closed') return
+  private listenerEvent(listener: Listener, status: number): boolean {
+    if (listener.state !== 'closed') return false
     const sink = this.listeners.get(listener)
     this.listeners.delete(listener)
     sink?.onGone(status)
+    return true
   }
 }
