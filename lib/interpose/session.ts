@@ -1,7 +1,7 @@
 /** One connection to a TAS, a service or the program's own: a context on the event loop, and who hears its events. */
 import {
-  type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, createEvents,
-  type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, type Tas, type TasEvent,
+  type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, ConnectionMap,
+  createEvents, type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, type Tas, type TasEvent,
 } from '../tas/index.js'
 import { runTicks } from './internals.js'
 
@@ -9,9 +9,9 @@ import { runTicks } from './internals.js'
 export interface ConnectionSink {
   /** The result of `connect`: 0 or a status of TAS. */
   onOpen(status: number): void
-  /** Bytes have come; they stand in the connection's receive buffer. */
+  /** Bytes have come; they stand in the connection's receive buffer. Runs the ticks behind what the program does. */
   onReceived(): void
-  /** The peer sends no more. */
+  /** The peer sends no more. Runs the ticks, too. */
   onReceiveEnd(): void
   /** There is room in the transmit buffer again. */
   onRoom(): void
@@ -33,10 +33,9 @@ const DRAIN_STEP_US = 10_000
 export class Session {
   private readonly tas: Tas
   private readonly context: Context
-  private readonly connections = new Map<Connection, ConnectionSink>()
+  /** Null for those that the program has closed and that are not done: their last bytes may be on their way. */
+  private readonly connections = new ConnectionMap<ConnectionSink | null>()
   private readonly listeners = new Map<Listener, ListenerSink>()
-  /** Closed by the program, not yet done: their last bytes may be on their way. */
-  private readonly closing = new Set<Connection>()
   private isEnded = false
   private isReplaced = false
 
@@ -99,7 +98,8 @@ export class Session {
 
   /** Nobody wants to hear of `connection` any more; it has been closed, or aborted. */
   forget(connection: Connection): void {
-    if (this.connections.delete(connection) && connection.state === 'closing') this.closing.add(connection)
+    if (connection.state === 'closing') this.connections.set(connection, null)
+    else this.connections.delete(connection)
   }
 
   /** Closes a listener; nobody hears of it any more. */
@@ -116,30 +116,30 @@ export class Session {
     if (this.isGone) return
     this.context.detach()
     for (const connection of this.connections.keys()) this.abandon(connection)
-    this.connections.clear()
     const events = createEvents(DRAIN_EVENTS)
     const startMs = performance.now()
     let deliveredMs: number | null = null
-    while (this.closing.size > 0 && !this.tas.gone) {
+    while (this.connections.size > 0 && !this.tas.gone) {
       if (this.context.poll(events) === 0) this.context.block(DRAIN_STEP_US)
-      for (const connection of this.closing) if (connection.state === 'closed') this.closing.delete(connection)
+      for (const connection of this.connections.keys()) if (connection.state === 'closed') this.connections.delete(connection)
       const nowMs = performance.now()
-      if (deliveredMs === null && [...this.closing].every((connection) => connection.txDelivered)) deliveredMs = nowMs
+      if (deliveredMs === null && [...this.connections.keys()].every((connection) => connection.txDelivered)) deliveredMs = nowMs
       if (nowMs - startMs > limitMs || (deliveredMs !== null && nowMs - deliveredMs > graceMs)) return
     }
   }
 
   private abandon(connection: Connection): void {
+    if (this.connections.get(connection) === null) return
     const isOpen = connection.state === 'open'
     connection.close()
-    if (isOpen) this.closing.add(connection)
+    if (isOpen) this.connections.set(connection, null)
+    else this.connections.delete(connection)
   }
 
   private take(event: TasEvent): void {
     if (this.tas.gone) this.serviceEnded()
-    this.deliver(event)
-    // What a handler throws is an uncaughtException first; Node runs the ticks behind it. After each read it has been done (handle/reads.ts).
-    if (event.type !== CONN_RECEIVED) runTicks()
+    // What a handler throws is an uncaughtException first; Node runs the ticks behind it.
+    if (this.deliver(event)) runTicks()
   }
 
   private serviceEnded(): void {
@@ -147,51 +147,71 @@ export class Session {
     if (this.isReplaced) setImmediate(() => this.dispose())
   }
 
-  private deliver(event: TasEvent): void {
+  /** Returns whether the program may have been called since ticks were last run. */
+  private deliver(event: TasEvent): boolean {
     switch (event.type) {
-      case CONN_RECEIVED: return this.connections.get(event.connection)?.onReceived()
-      case CONN_SENDBUF: return this.connections.get(event.connection)?.onRoom()
-      case CONN_RXCLOSED: return this.connections.get(event.connection)?.onReceiveEnd()
+      case CONN_RECEIVED: return this.received(event.connection)
+      case CONN_SENDBUF: return this.room(event.connection)
+      case CONN_RXCLOSED: return this.receiveEnded(event.connection)
       case CONN_OPEN: return this.opened(event.connection, event.status)
       case CONN_CLOSED: return this.closed(event.connection, event.status)
       case LISTEN_NEWCONN: return this.incoming(event.listener)
       case LISTEN_ACCEPT: return this.accepted(event)
       case LISTEN_CLOSED:
       case LISTEN_OPEN: return this.listenerEvent(event.listener, event.status)
-      default: return
+      default: return false
     }
   }
 
-  private opened(connection: Connection, status: number): void {
+  private received(connection: Connection): boolean {
+    this.connections.get(connection)?.onReceived()
+    return false
+  }
+
+  private receiveEnded(connection: Connection): boolean {
+    this.connections.get(connection)?.onReceiveEnd()
+    return false
+  }
+
+  private room(connection: Connection): boolean {
+    this.connections.get(connection)?.onRoom()
+    return true
+  }
+
+  private opened(connection: Connection, status: number): boolean {
     const sink = this.connections.get(connection)
     if (status !== 0) this.connections.delete(connection)
     sink?.onOpen(status)
+    return true
   }
 
-  private closed(connection: Connection, status: number): void {
-    this.closing.delete(connection)
-    const sink = this.connections.get(connection)
+  private closed(connection: Connection, status: number): boolean {
+    const sink = this.connections.get(connection) ?? null
     this.connections.delete(connection)
     sink?.onGone(status)
+    return sink !== null
   }
 
-  private incoming(listener: Listener): void {
+  private incoming(listener: Listener): boolean {
     if (this.listeners.has(listener) && listener.state === 'open') listener.accept()
+    return false
   }
 
   /** A client that has gone before it was accepted is nobody's: the kernel's accept does not show it either. */
-  private accepted(event: TasEvent): void {
-    if (event.status !== 0) return
+  private accepted(event: TasEvent): boolean {
+    if (event.status !== 0) return false
     const { connection } = event
     const sink = this.listeners.get(event.listener)
     if (sink === undefined) connection.abort()
     else sink.onConnection(connection)
+    return true
   }
 
-  private listenerEvent(listener: Listener, status: number): void {
-    if (listener.state !== 'closed') return
+  private listenerEvent(listener: Listener, status: number): boolean {
+    if (listener.state !== 'closed') return false
     const sink = this.listeners.get(listener)
     this.listeners.delete(listener)
     sink?.onGone(status)
+    return true
   }
 }

@@ -1,7 +1,7 @@
 /** A context and the sockets that live from its events. */
 import {
   CONN_CLOSED, CONN_INFO, CONN_MOVED, CONN_OPEN, CONN_OPTION, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, CONN_TXCLOSED, CONN_URGENT,
-  createEvents, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, Tas, TasError,
+  ConnectionMap, createEvents, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, Tas, TasError,
   type Connection, type Context, type Listener, type SharedTas, type TasEvent, type TasOptions,
 } from '../tas/index.js'
 import { waitReadable } from '../../native/wake.js'
@@ -18,10 +18,10 @@ const FINISH_US = 1_000_000
 export class Stack {
   readonly tas: Tas
   readonly context: Context
-  private readonly sockets = new Map<Connection, TcpSocket>()
+  private readonly sockets = new ConnectionMap<TcpSocket>()
   private readonly listening = new Map<Listener, TcpSocket>()
   /** Closed by the program; their CONN_CLOSED is still to come. */
-  private readonly closing = new Set<Connection>()
+  private readonly closing = new ConnectionMap<true>()
   private readonly events = createEvents(EVENTS)
   private readonly wakeFds = new Int32Array(1)
   /** The service has ended and all sockets know. */
@@ -105,7 +105,7 @@ export class Stack {
   /** The program has closed `connection`, which goes on until all is sent. */
   abandon(connection: Connection): void {
     this.sockets.delete(connection)
-    if (connection.state !== 'closed') this.closing.add(connection)
+    if (connection.state !== 'closed') this.closing.set(connection, true)
     this.context.flush()
   }
 

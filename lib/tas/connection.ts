@@ -1,7 +1,7 @@
 /** TCP connections (struct flextcp_connection). */
 import {
   AS_BUFFER, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_RX_BASE, AS_SIZES, AS_TX_BASE, AS_TX_BUFFER,
-  BUFFER_UNIT_BYTES, REQ_CONN_CLOSE, REQ_CONN_INFO, REQ_CONN_MOVE, REQ_CONN_OPTION,
+  BUFFER_UNIT_BYTES, powerOfTwo, REQ_CONN_CLOSE, REQ_CONN_INFO, REQ_CONN_MOVE, REQ_CONN_OPTION,
 } from '../memif/index.js'
 import { formatAddress } from './address.js'
 import { copyBytes } from './bytecopy.js'
@@ -362,7 +362,7 @@ export class Connection {
   /** @internal The 2^log2 bytes of the region that start at `place` BUFFER_UNIT_BYTES. */
   piece(place: number, log2: number): Uint8Array {
     const start = (place >>> 0) * BUFFER_UNIT_BYTES
-    return this.place.tas.link.bytes.subarray(start, start + 2 ** log2)
+    return this.place.tas.link.bytes.subarray(start, start + powerOfTwo(log2))
   }
 
   /** @internal The connection is open: `at` is the entry of EV_CONN_OPEN or EV_LISTEN_ACCEPT. */

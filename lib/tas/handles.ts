@@ -5,6 +5,11 @@ const INDEX_BITS = 20
 const INDEX_MASK = (1 << INDEX_BITS) - 1
 const USE_MASK = 0x7ff
 
+/** The place of a handle in its table. */
+export function placeOfHandle(handle: number): number {
+  return handle & INDEX_MASK
+}
+
 /**
  * Objects by handle. A handle is a place in the low 20 bits and how often the place was used in the
  * 11 bits above, so that a late message for an object that is gone finds nothing instead of its successor.
@@ -27,7 +32,7 @@ export class HandleTable<T> {
 
   /** The object of a handle, or null if there is none any more. */
   get(handle: number): T | null {
-    const index = handle & INDEX_MASK
+    const index = placeOfHandle(handle)
     if (handle >>> INDEX_BITS !== this.uses[index]) return null
     return this.items[index]
   }
@@ -35,7 +40,7 @@ export class HandleTable<T> {
   /** Forgets a handle. */
   remove(handle: number): void {
     if (this.get(handle) === null) return
-    const index = handle & INDEX_MASK
+    const index = placeOfHandle(handle)
     this.items[index] = null
     this.free.push(index)
   }

@@ -54,6 +54,8 @@ export class ArpCache {
   private readonly firstByte: number
   /** In order of use, the least recent first. */
   private readonly neighbors = new Map<number, Neighbor>()
+  /** The last of them. */
+  private latest: Neighbor | null = null
   private readonly freeIndexes: number[] = []
   private readonly conflictLog: RateLimit
 
@@ -69,8 +71,11 @@ export class ArpCache {
   neighbor(ip: number): Neighbor | null {
     const known = this.neighbors.get(ip)
     if (known === undefined) return this.create(ip)
-    this.neighbors.delete(ip)
-    this.neighbors.set(ip, known)
+    if (known !== this.latest) {
+      this.neighbors.delete(ip)
+      this.neighbors.set(ip, known)
+      this.latest = known
+    }
     return known
   }
 
@@ -173,6 +178,7 @@ export class ArpCache {
       timer: new Timer(() => this.expire(neighbor)),
     }
     this.neighbors.set(ip, neighbor)
+    this.latest = neighbor
     this.env.stats.add('arpEntries')
     // Nobody has to be asked for an address of our own.
     if (this.env.routes.localIndex(ip) >= 0) this.update(neighbor, this.env.mac)
@@ -188,6 +194,7 @@ export class ArpCache {
   private drop(neighbor: Neighbor): void {
     this.env.timers.cancel(neighbor.timer)
     this.neighbors.delete(neighbor.ip)
+    if (neighbor === this.latest) this.latest = null
     this.macOf(neighbor).fill(0)
     this.freeIndexes.push(neighbor.index)
     this.env.stats.add('arpEntries', -1)

@@ -5,7 +5,7 @@
  * Pieces start at multiples of their size, counted from the first byte, so each has a neighbour with which it makes up a piece
  * of twice the size (buddies: Knuth, The Art of Computer Programming 1, 2.5). They are put together only when nothing else fits.
  */
-import { BUFFER_UNIT_BYTES, log2Ceil } from '../../lib/memif/index.js'
+import { BUFFER_UNIT_BYTES, powerOfTwo, log2Ceil } from '../../lib/memif/index.js'
 
 export class BufferAllocator {
   /** Bytes handed out, rounded to piece sizes. */
@@ -33,7 +33,7 @@ export class BufferAllocator {
     const log2 = sizeClass(bytes)
     const byte = this.take(log2)
     if (byte < 0) return -1
-    this.usedBytes += 2 ** log2
+    this.usedBytes += powerOfTwo(log2)
     const place = (this.firstByte + byte) / BUFFER_UNIT_BYTES
     this.dirty.delete(place)
     return place
@@ -42,10 +42,10 @@ export class BufferAllocator {
   /** Takes back what `allocate(bytes)` gave. `isClean`: it holds no pages. */
   release(place: number, bytes: number, isClean = false): void {
     const log2 = sizeClass(bytes)
-    this.usedBytes -= 2 ** log2
+    this.usedBytes -= powerOfTwo(log2)
     this.free[log2].push(place * BUFFER_UNIT_BYTES - this.firstByte)
     this.isJoined = false
-    if (!isClean) this.dirty.set(place, 2 ** log2)
+    if (!isClean) this.dirty.set(place, powerOfTwo(log2))
   }
 
   /** Up to `limit` free pieces that may hold pages, as [place, bytes]; they count as clean from then on. */

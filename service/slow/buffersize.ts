@@ -4,7 +4,7 @@
  * and at last 1/16 of both, so that default options serve a few fast connections and many slow ones alike. A receive buffer
  * never gets smaller than the window that our SYN has promised.
  */
-import { log2Ceil } from '../../lib/memif/index.js'
+import { powerOfTwo, log2Ceil } from '../../lib/memif/index.js'
 import type { App } from './app.js'
 import type { SlowConfig, TcpConfig } from './config.js'
 import type { Connection } from './connection.js'
@@ -41,7 +41,7 @@ function stepOf(app: App): number {
 /** Bytes of the smallest buffers of a connection. */
 export function leastBufferBytes(config: SlowConfig): number {
   const { rxLog2, txLog2 } = shrunk(config.tcp, SHRINK_LOG2.length - 1)
-  return 2 ** rxLog2 + 2 ** txLog2
+  return powerOfTwo(rxLog2) + powerOfTwo(txLog2)
 }
 
 /**
@@ -63,10 +63,10 @@ export function takeBuffers(stack: Stack, app: App, connection: Connection): boo
 }
 
 function takeBoth(app: App, connection: Connection, { rxLog2, txLog2 }: Sizes): void {
-  const buffer = app.allocate(2 ** rxLog2)
+  const buffer = app.allocate(powerOfTwo(rxLog2))
   if (buffer < 0) return
-  const txBuffer = app.allocate(2 ** txLog2)
-  if (txBuffer < 0) return app.release(buffer, 2 ** rxLog2)
+  const txBuffer = app.allocate(powerOfTwo(txLog2))
+  if (txBuffer < 0) return app.release(buffer, powerOfTwo(rxLog2))
   connection.buffer = buffer
   connection.rxLog2 = rxLog2
   connection.txBuffer = txBuffer
@@ -103,8 +103,9 @@ export function detachBuffers(app: App, connection: Connection): () => void {
   connection.rxMove = null
   connection.txMove = null
   return () => {
-    app.release(buffer, 2 ** rxLog2)
-    app.release(txBuffer, 2 ** txLog2)
-    for (const move of [rxMove, txMove]) if (move !== null) app.release(move.place, 2 ** move.log2)
+    app.release(buffer, powerOfTwo(rxLog2))
+    app.release(txBuffer, powerOfTwo(txLog2))
+    if (rxMove !== null) app.release(rxMove.place, powerOfTwo(rxMove.log2))
+    if (txMove !== null) app.release(txMove.place, powerOfTwo(txMove.log2))
   }
 }

@@ -22,6 +22,10 @@ import { fillExtras } from './sourceroutes.js'
 import type { Stack } from './stack.js'
 import { traceConnection } from './tracing.js'
 
+/** Words of a TCB that begin as RCV.NXT, and those that begin as SND.UNA. */
+const RECEIVE_POSITIONS = [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]
+const SEND_POSITIONS = [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]
+
 /**
  * Gives `connection` a TCB, the worker of its group and buffers of its application. Returns false, and takes nothing, if one of them,
  * or the neighbour's address, is missing at the moment.
@@ -60,16 +64,15 @@ function fillSequence(stack: Stack, connection: Connection, rcvAdv: number): voi
   const { flows } = stack
   const sndUna = seqAdd(connection.iss, 1)
   const rcvNxt = seqAdd(connection.irs, 1)
-  for (const word of [TCB_RCV_NXT, TCB_RCV_READ, TCB_RX_BASE]) flows.setWord(connection, word, rcvNxt)
-  for (const word of [TCB_SND_UNA, TCB_SND_NXT, TCB_SND_MAX, TCB_SND_END, TCB_TX_BASE]) {
-    flows.setWord(connection, word, sndUna)
-  }
+  for (const word of RECEIVE_POSITIONS) flows.setWord(connection, word, rcvNxt)
+  for (const word of SEND_POSITIONS) flows.setWord(connection, word, sndUna)
   flows.setWord(connection, TCB_RCV_ADV, rcvAdv)
   flows.setWord(connection, TCB_SND_WND, connection.sndWnd)
   flows.setWord(connection, TCB_TS_RECENT, connection.tsRecent)
   flows.setWord(connection, TCB_BUFFER, connection.buffer)
   flows.setWord(connection, TCB_TX_BUFFER, connection.txBuffer)
-  for (const word of [MOVE_RX_STATE, MOVE_TX_STATE]) flows.setMove(connection, word, MOVE_NONE)
+  flows.setMove(connection, MOVE_RX_STATE, MOVE_NONE)
+  flows.setMove(connection, MOVE_TX_STATE, MOVE_NONE)
   flows.setMove(connection, MOVE_TURN, connection.turn)
   flows.setWord(connection, TCB_HEARD_MS, timestampValue(stack.nowUs))
   // RFC 6298, 2.2: SRTT = R, RTTVAR = R / 2, in the TCB's fractions.

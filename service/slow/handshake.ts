@@ -117,7 +117,7 @@ export function establish(stack: Stack, connection: Connection, segment: Segment
   if (!reserveFlow(stack, connection)) return
   stack.timers.cancel(connection.timer)
   connection.timer = null
-  connection.sndWnd = isSynAck ? tcp.window : tcp.window * 2 ** connection.sndWscale
+  connection.sndWnd = isSynAck ? tcp.window : tcp.window << connection.sndWscale
   connection.follows = null
   // RFC 7323, 4.3: only from a segment that begins where we stand, or before.
   const isCurrent = seqLeq(tcp.seq, connection.rcvNxt)

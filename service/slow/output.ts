@@ -123,7 +123,8 @@ export class Output {
     if (route !== null) emitSourceRoute(frame, PAYLOAD_AT, route, names.targetIp)
     const targetIp = route === null ? names.targetIp : route.hops[0]
     const payloadLen = frame.length - PAYLOAD_AT - optionBytes
-    emitIpv4(frame, ETHERNET_HEADER_BYTES, { tos: 0, ...names, targetIp, ttl: this.ttl, payloadLen }, part, optionBytes)
+    const { sourceIp, protocol, tos = 0 } = names
+    emitIpv4(frame, ETHERNET_HEADER_BYTES, { sourceIp, targetIp, protocol, ttl: this.ttl, tos, payloadLen }, part, optionBytes)
   }
 
   private neighborFor(ip: number, sourceRoute: SourceRoute | null): Neighbor | null {

@@ -1,15 +1,35 @@
 /** The end of a handle. */
-import { TCP, TCP_SOCKET } from '../internals.js'
+import { runTicks, TCP, TCP_SOCKET } from '../internals.js'
+
+/** What waits for the closing phase of this turn of the event loop. */
+let closing: (() => void)[] = []
 
 /**
  * Calls `callback` when libuv would for a handle that is closed now: in the closing phase, behind the callbacks of setImmediate (uv_run in
- * libuv's src/unix/core.c). A handle of the kernel's TCP that was never used has no descriptor and tells the time. It is closed in a
- * setImmediate, since events of TAS come in one: what the program asks for from there comes a turn later than from a kernel's event.
+ * libuv's src/unix/core.c). A handle of the kernel's TCP that was never used has no descriptor and tells the time, to all that are closed in the same
+ * turn. It is closed in a setImmediate, since events of TAS come in one: what the program asks for from there comes a turn later than from a kernel's
+ * event.
  */
 export function whenClosed(callback: () => void): void {
   setImmediate(closeHandle, callback)
 }
 
 function closeHandle(callback: () => void): void {
-  new TCP(TCP_SOCKET).close(callback)
+  if (closing.push(callback) === 1) new TCP(TCP_SOCKET).close(tellClosed)
+}
+
+/** libuv has the handle first that was closed last. */
+function tellClosed(): void {
+  const callbacks = closing
+  closing = []
+  try {
+    while (callbacks.length > 0) {
+      callbacks.pop()?.()
+      // As behind each callback of libuv.
+      runTicks()
+    }
+  } finally {
+    // Only after an exception of the program's: the others come in a turn of their own.
+    for (const callback of callbacks) closeHandle(callback)
+  }
 }

@@ -19,6 +19,7 @@ interface Pending {
   offset: number
 }
 
+const NOTHING = Buffer.alloc(0)
 /** Strings longer than this are encoded before they are copied: it is not known whether they fit. */
 const DIRECT_STRING_MAX = 16_384
 
@@ -29,7 +30,7 @@ export class Writes {
   private readonly target: WriteTarget
   private connection: Connection | null = null
   /** The transmit buffer as a Buffer, which can take strings. */
-  private buffer: Buffer = Buffer.alloc(0)
+  private buffer: Buffer = NOTHING
   private bufferOf: Uint8Array | null = null
   private pending: Pending[] = []
   private shutdownRequest: Request | null = null

@@ -26,18 +26,18 @@ export class Algorithms {
   /** The module has failed, and the log has said so. */
   hasFailed = false
   private readonly byName: Readonly<Record<CongestionControl, Algorithm | null>>
-  private readonly standard: CongestionControl
+  private readonly standard: Algorithm
 
   /** Throws RangeError if the configuration wants a module and there is none. */
   constructor({ cc, tcp }: SlowConfig, module: Algorithm | null) {
     const linkKbps = Math.min(tcp.linkBwGbps * KBPS_PER_GBPS, RATE_KBPS_MAX)
     this.module = module
-    this.standard = cc.algorithm
     this.byName = {
       cubic: cubic(tcp.rttInitUs), reno, 'dctcp-rate': dctcpRate(cc.dctcp, linkKbps), 'dctcp-win': dctcpWin(cc.dctcp, linkKbps),
       timely: timely(cc.timely, linkKbps), 'const-rate': constRate(cc.constRateKbps), module,
     }
     if (cc.algorithm === 'module' && module === null) throw new RangeError('congestion control: no module was given')
+    this.standard = this.named(cc.algorithm)
   }
 
   /** How many of CONGESTION_CONTROLS a connection can choose: the module stands last. */
@@ -57,7 +57,7 @@ export class Algorithms {
 
   /** The algorithm of index `choice` in CONGESTION_CONTROLS; -1, the configured one. */
   chosen(choice: number): Algorithm {
-    return this.named(CONGESTION_CONTROLS[choice] ?? this.standard)
+    return choice < 0 ? this.standard : this.named(CONGESTION_CONTROLS[choice])
   }
 
   /** Index in CONGESTION_CONTROLS. */

@@ -35,11 +35,14 @@ const GROWTHS_PER_RTT = 4
 /** How often a flow in use is looked at that is neither held back nor marked: only its round-trip time can say something new. */
 const QUIET_US = 10_000
 
+/** What a new flow has until it is known which algorithm takes it. */
+const NO_CONTROL = reno.create(new FlowView())
+
 // ---- the life of a flow ----
 
 /** A flow begins: its TCB is filled but for window and rate. */
 export function beginControl(stack: Stack, connection: Connection): void {
-  const state = new CongestionState(reno, reno.create(new FlowView()))
+  const state = new CongestionState(reno, NO_CONTROL)
   state.lookedUs = stack.nowUs
   connection.congestion = state
   take(stack, connection, install(stack, connection, state, algorithmOf(stack, connection, false)))

@@ -297,6 +297,40 @@ await runCases({
     return log
   },
 
+  'several closed in a turn: ticks come behind each close': async () => {
+    const pairs = [await pair(), await pair(), await pair()]
+    const log: string[] = []
+    pairs.forEach(({ near }, index) => near.on('close', () => {
+      log.push(`close ${index}`)
+      process.nextTick(() => log.push(`tick ${index}`))
+      void Promise.resolve().then(() => log.push(`promise ${index}`))
+    }))
+    const ends = pairs.map(({ near }) => next(near, 'close'))
+    for (const { near } of pairs) near.destroy()
+    setImmediate(() => log.push('immediate'))
+    await Promise.all(ends)
+    for (const { far } of pairs) far.destroy()
+    await Promise.all(pairs.map(({ server }) => closed(server)))
+    return log
+  },
+
+  'several closed in a turn: an exception stops none': async () => {
+    const pairs = [await pair(), await pair(), await pair()]
+    const log: string[] = []
+    const caught = next(process, 'uncaughtException')
+    const ends = pairs.map(({ near }) => next(near, 'close'))
+    pairs.forEach(({ near }, index) => near.on('close', () => {
+      log.push(`close ${index}`)
+      if (index === 1) throw new Error('of the program')
+    }))
+    for (const { near } of pairs) near.destroy()
+    const error = await caught
+    await Promise.all(ends)
+    for (const { far } of pairs) far.destroy()
+    await Promise.all(pairs.map(({ server }) => closed(server)))
+    return [(error as Error).message, log]
+  },
+
   'options are taken': async () => {
     const { server, near, far } = await pair({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 5000 }, { noDelay: true, keepAlive: true })
     near.setNoDelay(false).setKeepAlive(true, 3000).setKeepAlive(false)
