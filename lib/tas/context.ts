@@ -60,7 +60,7 @@ export class Context {
     this.mark = new SleepMark(words, places.sleepingWord)
     this.inbox = new Inbox(new RingConsumer(words, places.kin), channels, new SlowEvents(this))
     const requests = new RequestQueue(new RingProducer(words, places.kout), slowBell)
-    this.outbox = new Outbox(channels, requests, (connection) => this.inbox.list(connection))
+    this.outbox = new Outbox(channels, requests, service, (connection) => this.inbox.list(connection))
     this.waiter = new Waiter(service, link, this.mark, this.inbox, this.outbox, tas.pollIntervalUs)
   }
 

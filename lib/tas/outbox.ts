@@ -14,19 +14,28 @@ import type { RequestQueue } from './requests.js'
 
 /** Sends after which positions are handed over without waiting for poll, block or flush. */
 const BATCH = 32
+/** How often a look at the clock says whether the program is slow: then so many sends wait for each other no longer than they have to. */
+const LOOK_SENDS = 4
+/** What as many sends take a program that is slow. Its worker runs dry meanwhile, and the peers. */
+const SLOW_US = 20
 
 export class Outbox {
   readonly requests: RequestQueue
   private readonly channels: readonly WorkerChannel[]
   private readonly onRoom: (connection: Connection) => void
   private readonly dirty: Connection[] = []
+  private readonly clock: { nowUs(): number }
   private count = 0
   private sends = 0
+  private lookedUs = 0
 
   /** `onRoom` is told of a connection whose positions went out after its ring had been full. */
-  constructor(channels: readonly WorkerChannel[], requests: RequestQueue, onRoom: (connection: Connection) => void) {
+  constructor(
+    channels: readonly WorkerChannel[], requests: RequestQueue, clock: { nowUs(): number }, onRoom: (connection: Connection) => void,
+  ) {
     this.channels = channels
     this.requests = requests
+    this.clock = clock
     this.onRoom = onRoom
   }
 
@@ -37,10 +46,18 @@ export class Outbox {
     this.dirty[this.count++] = connection
   }
 
-  /** As `touch`, after txSend: hands over every BATCH sends, so that a long burst starts to leave early. */
+  /** As `touch`, after txSend: hands over every BATCH sends, so that a long burst starts to leave early; of a slow program sooner. */
   sent(connection: Connection): void {
     this.touch(connection)
-    if (++this.sends >= BATCH) this.flush()
+    if (++this.sends % LOOK_SENDS === 0 && (this.sends >= BATCH || this.isSlow())) this.flush()
+  }
+
+  /** Whether what was sent since the last look took long. The first look since the last flush only begins to measure. */
+  private isSlow(): boolean {
+    const nowUs = this.clock.nowUs()
+    const tookUs = nowUs - this.lookedUs
+    this.lookedUs = nowUs
+    return this.sends > LOOK_SENDS && tookUs >= SLOW_US
   }
 
   /** Writes and publishes everything there is room for. */

@@ -227,6 +227,19 @@ test('send: 32 sends -> handed over without a flush', () => {
   expect(service.bumps()).toHaveLength(1)
 })
 
+test('send: a slow program -> handed over as soon as that shows, after 8 sends', () => {
+  const service = new FakeService()
+  const { connection } = service.connect()
+  const send = (times: number): number => {
+    for (let i = 0; i < times; i++) {
+      service.clockUs += 6
+      connection.write(Buffer.from('x'))
+    }
+    return service.bumps().length
+  }
+  expect([send(7), send(1), send(7), send(1)]).toEqual([0, 1, 0, 1])
+})
+
 test('doorbells: rung only for sides that sleep', () => {
   const service = new FakeService()
   const { connection } = service.connect({ worker: 1 })
