@@ -3,8 +3,8 @@
  *
  *   told      fragmentation needed, verified (icmperrors.ts) -> that size. If data of the size in use may have come through
  *             before, only when what the error quotes is still not acknowledged at the next timeout (RFC 5927, 7.2).
- *   found     segments of full size time out, and the retransmission too, or shorter ones are seen to arrive beside them -> the next
- *             of STEPS, and so on down to the least MTU (RFC 4821, 7.7). Once that comes through, probes look for what is between.
+ *   found     segments of full size time out again and again, sooner where shorter ones are seen to arrive beside them, and none of full
+ *             size -> the next of STEPS, and so on down to the least MTU (RFC 4821, 7.7). Once that comes through, probes look for what is between.
  *   raised    ten minutes later larger packets are looked for: a path may have grown (RFC 1191, 6.3). By probes, whose loss costs nothing
  *             (mtuprobe.ts); to a peer without SACK with data, and the first timeout before any is acknowledged takes it back.
  *
@@ -33,11 +33,9 @@ const STEPS: readonly number[] = [1200, 576, 296, 148]
 /** MTUs to go up to with data, to peers without SACK: Ethernet, tunnels over it, jumbo frames. */
 const STEPS_UP: readonly number[] = [1200, 1400, 1500, 4352, 9000]
 
-/**
- * Timeouts of the same data after which its size is doubted; one is enough where shorter segments arrive. RFC 4821, 7.7 would wait for R1
- * (RFC 1122, 4.2.3.5: three), but here a wrong guess lasts a second and not ten minutes.
- */
-const TIMEOUTS_BEFORE_DOUBT = 2
+/** Timeouts of the same data after which its size is doubted: R1 (RFC 4821, 7.7; RFC 1122, 4.2.3.5), and where only shorter segments arrive. */
+const TIMEOUTS_BEFORE_DOUBT = 3
+const TIMEOUTS_BESIDE_SHORT = 2
 /**
  * Time without an acknowledgment before that, microseconds. Where timeouts are as short as data centres have them (10 ms), two in a row are
  * over sooner than the congestion of an incast, and its flows would go on with small segments.
@@ -48,6 +46,8 @@ const AGE_US = 600_000_000
 const RAISE_AGAIN_US = 60_000_000
 /** First time until a look whether a guess was right; doubles. */
 const CONFIRM_US = 1_000_000
+/** How long new connections begin with a guess while its author looks for more. Should that one end before, they look themselves. */
+const GUESS_AGE_US = 10_000_000
 /** A router's message that nothing has confirmed for so long is void. */
 const PENDING_US = 120_000_000
 
@@ -175,7 +175,7 @@ export function onPathTimeout(stack: Stack, connection: Connection): void {
   if (path !== null && path.probing !== null) stopProbe(stack, connection, path.probing)
   if (pendingMtu !== null && isConfirmed(stack, connection, pendingMtu)) return takeTold(stack, connection, pendingMtu.mtu)
   if (path !== null && path.fallbackMtu > 0 && !mayHaveWorked(stack, connection)) return fallBack(stack, connection, path)
-  if (!isDoubtful(stack, connection) && !hasOnlyShortArrived(stack, connection)) return
+  if (!isDoubtful(stack, connection, mssOf(stack, connection))) return
   const mtu = stepBelow(stack, connection)
   if (mtu === 0) return
   stack.stats.add('pathMtuGuessed')
@@ -187,17 +187,15 @@ function isConfirmed(stack: Stack, connection: Connection, { mtu, seq, atUs }: P
   return isUnacked && stack.nowUs - atUs <= PENDING_US && mtu < pathMtuOf(stack, connection)
 }
 
-/** Whether nothing has come through for so long that the segments' length may be the reason. */
-function isDoubtful({ nowUs }: Stack, { backoff, unackedUs }: Connection): boolean {
+/**
+ * Whether the segments' length may be the reason that nothing comes through. Where packets are lost at random it is not, however often the same one
+ * is lost: others of full length arrive.
+ */
+function isDoubtful({ nowUs }: Stack, { backoff, unackedUs, recovery }: Connection, mss: number): boolean {
+  const sacked = recovery === null ? [] : recovery.board.runs.filter(({ kind }) => kind === SACKED)
+  if (sacked.some(({ start, end }) => seqDiff(end, start) >= mss)) return false
+  if (sacked.length > 0) return backoff >= TIMEOUTS_BESIDE_SHORT
   return backoff >= TIMEOUTS_BEFORE_DOUBT && nowUs - unackedUs >= DOUBT_AFTER_US
-}
-
-/** Whether something has arrived behind what times out, and nothing of it as long as a full segment: a black hole for long ones. */
-function hasOnlyShortArrived(stack: Stack, connection: Connection): boolean {
-  const { recovery } = connection
-  if (recovery === null || recovery.board.bytes(SACKED) === 0) return false
-  const mss = mssOf(stack, connection)
-  return recovery.board.runs.every(({ kind, start, end }) => kind !== SACKED || seqDiff(end, start) < mss)
 }
 
 /**
@@ -243,11 +241,11 @@ function orderMss(stack: Stack, connection: Connection, { mtu, isGuess }: PathSt
   stack.workers[connection.worker].value(TO_FAST_FLOW_MSS, connection, mss, 0)
 }
 
-/** New connections to the destination begin with this MTU; larger ones are tried when it is old. */
-function share(stack: Stack, connection: Connection): void {
+/** New connections to the destination begin with this MTU; larger ones are tried when it is old, after `ageUs`. */
+function share(stack: Stack, connection: Connection, ageUs = AGE_US): void {
   const { path, remoteIp, sourceRoute } = connection
   if (path === null) return
-  const untilUs = stack.nowUs + AGE_US
+  const untilUs = stack.nowUs + ageUs
   path.isShared = true
   if (sourceRoute === null) stack.pathMtus.set(remoteIp, { mtu: path.mtu, isGuess: path.isGuess, untilUs })
   stack.timers.set(path.timer, untilUs)
@@ -271,9 +269,10 @@ function settle(stack: Stack, connection: Connection, path: PathState): void {
   const wasRaised = path.fallbackMtu > 0
   path.fallbackMtu = 0
   if (isWhole(stack, connection, path)) return
-  share(stack, connection)
+  const isProbed = !wasRaised && canProbe(stack, connection)
+  share(stack, connection, isProbed ? GUESS_AGE_US : AGE_US)
   if (wasRaised) stack.timers.set(path.timer, stack.nowUs + RAISE_AGAIN_US)
-  else if (canProbe(stack, connection)) beginProbing(stack, connection, path)
+  else if (isProbed) beginProbing(stack, connection, path)
 }
 
 /** Whether the path carries all that the interface does: then nothing is kept of it. */
@@ -330,7 +329,7 @@ function goOnProbing(stack: Stack, connection: Connection, path: PathState, prob
     path.mtu = search.found
     orderMss(stack, connection, path)
     if (isWhole(stack, connection, path)) return
-    share(stack, connection)
+    share(stack, connection, GUESS_AGE_US)
   }
   if (search.next() === 0) {
     endProbing(stack, connection)

@@ -8,7 +8,7 @@ import { DEFAULT_CONGESTION, DEFAULT_TCP } from '../../service/slow/index.js'
 import { PathMtuCache } from '../../service/slow/pathmtucache.js'
 import { type Host, type HostOptions, PEER_PORT, RX_BUF, TX_BUF } from './harness.js'
 import { errorFrame, quote } from './icmpframes.js'
-import { accepted, type Open, PEER_ISS, PEER_OPTIONS, TCP_ACK, TCP_SYN } from './scenes.js'
+import { accepted, type Open, PEER_ISS, PEER_OPTIONS, TCP_ACK, TCP_RST, TCP_SYN } from './scenes.js'
 
 const MINUTE_US = 60_000_000
 
@@ -237,9 +237,9 @@ describe('black hole', () => {
     expect(open.host.count('pathMtuGuessed')).toBe(3)
   })
 
-  it('one timeout -> nothing is doubted yet', () => {
+  it('two timeouts -> nothing is doubted yet; a third -> smaller (RFC 1122, 4.2.3.5, R1)', () => {
     const open = sending()
-    expect([run(open, 500_000), run(open, 200_000).length]).toEqual([[], 1])
+    expect([run(open, 1_300_000), open.host.count('rtoTimeouts'), run(open, 200_000).length]).toEqual([[], 2, 1])
   })
 
   it('timeouts of 10 ms, two in half a second -> congestion can last as long, nothing is doubted yet', () => {
@@ -249,16 +249,16 @@ describe('black hole', () => {
     expect(run(open, 700_000, 10_000).map(([, mss]) => mss)).toEqual([1160])
   })
 
-  it('one timeout while shorter segments arrive -> doubted at once', () => {
+  it('two timeouts while shorter segments arrive -> smaller', () => {
     const open = sending(5000, {}, { mss: 1460, sackPermitted: true })
     sack(open, 4380, 5000)
-    expect(run(open, 300_000).map(([, mss]) => mss)).toEqual([1160])
+    expect([run(open, 300_000), run(open, 400_000).map(([, mss]) => mss)]).toEqual([[], [1160]])
   })
 
-  it('one timeout while full segments arrive -> nothing is doubted yet', () => {
+  it('timeouts again and again while full segments arrive -> their length is not the reason', () => {
     const open = sending(5000, {}, { mss: 1460, sackPermitted: true })
     sack(open, 2920, 5000)
-    expect(run(open, 300_000)).toEqual([])
+    expect([run(open, MINUTE_US), open.host.count('rtoTimeouts') > 5]).toEqual([[], true])
   })
 
   it('jumbo frames -> what nearly every path carries', () => {
@@ -289,7 +289,7 @@ describe('black hole', () => {
 
   it('smaller segments come through -> new connections begin with them; without SACK ten minutes later the next step up', () => {
     const open = sending()
-    const guessed = run(open, 1_000_000).map(([, mss]) => mss)
+    const guessed = run(open, 1_500_000).map(([, mss]) => mss)
     expect(guessed).toEqual([1160])
     expect(mssOf(another(open))).toBe(1460)
     exchange(open)
@@ -299,9 +299,21 @@ describe('black hole', () => {
     expect(run(open, 10 * MINUTE_US, 1_000_000).map(([, mss]) => mss)).toEqual([1360, 1360])
   })
 
+  it('the author of a guess ends before it has looked for more -> seconds later nobody knows of it any more', () => {
+    const open = sending(5000, {}, { mss: 1460, sackPermitted: true })
+    run(open, 1_500_000)
+    exchange(open)
+    open.host.advance(2_000_000)
+    const next = another(open, PEER_PORT + 2)
+    expect([mssOf(open), mssOf(next)]).toEqual([1160, 1160])
+    open.host.send({ seq: PEER_ISS + 1, ack: open.host.tcb(open.flow, TCB_SND_UNA), flags: TCP_RST | TCP_ACK }, open.flow, open.gen)
+    open.host.advance(20_000_000)
+    expect(mssOf(another(open, PEER_PORT + 3))).toBe(1460)
+  })
+
   it('without SACK each step up that works -> the next a minute later, up to the interface\'s MTU', () => {
     const open = sending()
-    run(open, 2_000_000)
+    run(open, 3_500_000)
     expect(mssOf(open)).toBe(536)
     exchange(open)
     const found: number[] = []
@@ -315,7 +327,7 @@ describe('black hole', () => {
 
   it('nothing is sent after a step -> larger ones are tried in ten minutes all the same', () => {
     const open = sending()
-    run(open, 700_000)
+    run(open, 1_500_000)
     acknowledge(open, 5000)
     expect(run(open, 11 * MINUTE_US, 1_000_000).map(([us, mss]) => [Math.round(us / MINUTE_US), mss])).toEqual([[10, 1360]])
   })
