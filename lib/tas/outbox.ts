@@ -10,29 +10,29 @@ import {
 } from '../memif/index.js'
 import type { WorkerChannel } from './channel.js'
 import type { Connection } from './connection.js'
+import type { ServiceLink } from './link.js'
 import type { RequestQueue } from './requests.js'
 
 /** Sends after which positions are handed over without waiting for poll, block or flush. */
 const BATCH = 32
-/** How often a look at the clock says whether the program is slow: then so many sends wait for each other no longer than they have to. */
+/** Sends between two looks at the clock, and what they take a program that is slow: all that waits is handed over, lest its worker and peers run dry. */
 const LOOK_SENDS = 4
-/** What as many sends take a program that is slow. Its worker runs dry meanwhile, and the peers. */
 const SLOW_US = 20
+
+type Clock = Pick<ServiceLink, 'nowUs'>
 
 export class Outbox {
   readonly requests: RequestQueue
   private readonly channels: readonly WorkerChannel[]
   private readonly onRoom: (connection: Connection) => void
   private readonly dirty: Connection[] = []
-  private readonly clock: { nowUs(): number }
+  private readonly clock: Clock
   private count = 0
   private sends = 0
   private lookedUs = 0
 
   /** `onRoom` is told of a connection whose positions went out after its ring had been full. */
-  constructor(
-    channels: readonly WorkerChannel[], requests: RequestQueue, clock: { nowUs(): number }, onRoom: (connection: Connection) => void,
-  ) {
+  constructor(channels: readonly WorkerChannel[], requests: RequestQueue, clock: Clock, onRoom: (connection: Connection) => void) {
     this.channels = channels
     this.requests = requests
     this.clock = clock

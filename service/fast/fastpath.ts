@@ -267,9 +267,9 @@ export class FastPath {
     this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 
-  /** One more acknowledgment, for a segment behind a gap. */
-  listDuplicateAck(flow: number, tcb: number): void {
-    this.ackCount[flow]++
+  /** One more acknowledgment in this pass, for a segment behind a gap; `most` of them. */
+  listDuplicateAck(flow: number, tcb: number, most: number): void {
+    if (this.ackCount[flow] < most) this.ackCount[flow]++
     this.enter(this.acks, FLAG_ACK_LISTED, flow, tcb)
   }
 

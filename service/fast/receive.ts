@@ -256,10 +256,16 @@ export class Receiver {
     const { fast, segment } = this
     const words = fast.words
     if (segment.payloadLen === 0 || segment.congested === isOwed) return
-    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT] && fast.emitter.room > 0) {
-      fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
-    }
+    if (fast.lastAck[flow] !== words[tcb + TCB_RCV_NXT]) this.acknowledge(flow, tcb)
     words[tcb + TCB_FLAGS] ^= FLAG_ECE_OWED
+  }
+
+  /** Acknowledges what has come so far, in the middle of a pass. Returns false if there is no room for that. */
+  private acknowledge(flow: number, tcb: number): boolean {
+    const { fast } = this
+    if (fast.emitter.room === 0) return false
+    fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
+    return true
   }
 
   /** Places payload in the receive buffer. `base` is added to the payload's offset in the copy descriptor; `gso` as the port says. */
@@ -296,18 +302,19 @@ export class Receiver {
     if ((words[tcb + TCB_FLAGS] & FLAG_GAP) !== 0) this.closeGap(flow, tcb, end)
     // RFC 5681, 4.2: at least every second full-sized segment. The peer's may be smaller than ours, which only a super-segment shows.
     const unacked = (words[tcb + TCB_RCV_NXT] - fast.lastAck[flow]) | 0
-    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16] || (gso !== 0 && len >= 2 * gso)) this.second(flow, tcb)
+    if (unacked >= 2 * fast.halves[tcb * 2 + TCB_MSS_U16] || (gso !== 0 && len >= 2 * gso)) this.acknowledgeSecond(flow, tcb)
     fast.listArrival(flow, tcb)
   }
 
   /**
    * A second full-sized segment has come. One acknowledgment at the end of the pass does for all that the pass brings; but where data is lost so are
-   * acknowledgments, and one that stands for a whole window costs a timeout: for a while after a gap each second segment has its own.
+   * acknowledgments, and one that stands for a whole window costs a timeout: for a while after a gap each second segment has its own, unless
+   * several are to go anyway, since it takes more than one to tell what has changed.
    */
-  private second(flow: number, tcb: number): void {
+  private acknowledgeSecond(flow: number, tcb: number): void {
     const { fast } = this
-    if ((fast.words[tcb + TCB_FLAGS] & FLAG_GAP) === 0 || fast.emitter.room === 0) fast.listAck(flow, tcb)
-    else fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
+    const hasOwn = (fast.words[tcb + TCB_FLAGS] & FLAG_GAP) !== 0 && fast.ackCount[flow] <= 1
+    if (!hasOwn || !this.acknowledge(flow, tcb)) fast.listAck(flow, tcb)
   }
 
   /** RCV.NXT reached `end`: what waited behind the gap may now be in order. RFC 5681, 4.2: acknowledge at once, and for a while (emit.ts). */
@@ -337,9 +344,9 @@ export class Receiver {
   /** The peer counts to three (RFC 5681, 4.2). With SACK two stand for all segments of a pass, if their blocks can name them all: one may be lost. */
   private listDuplicate(flow: number, tcb: number): void {
     const { fast } = this
-    const most = (fast.words[tcb + TCB_FLAGS] & FLAG_SACK) === 0 ? 3 : 2
-    if (fast.ackCount[flow] < most) fast.listDuplicateAck(flow, tcb)
-    if (most === 2) this.listReports(flow, tcb)
+    const hasSack = (fast.words[tcb + TCB_FLAGS] & FLAG_SACK) !== 0
+    fast.listDuplicateAck(flow, tcb, hasSack ? 2 : 3)
+    if (hasSack) this.listReports(flow, tcb)
   }
 
   /** Lists as many acknowledgments as it takes to report what has changed behind gaps. */

@@ -5,7 +5,7 @@
  * Pieces start at multiples of their size, counted from the first byte, so each has a neighbour with which it makes up a piece
  * of twice the size (buddies: Knuth, The Art of Computer Programming 1, 2.5). They are put together only when nothing else fits.
  */
-import { BUFFER_UNIT_BYTES, powerOfTwo, log2Ceil } from '../../lib/memif/index.js'
+import { BUFFER_UNIT_BYTES, log2Ceil, powerOfTwo } from '../../lib/memif/index.js'
 
 export class BufferAllocator {
   /** Bytes handed out, rounded to piece sizes. */

@@ -4,7 +4,7 @@
  * and at last 1/16 of both, so that default options serve a few fast connections and many slow ones alike. A receive buffer
  * never gets smaller than the window that our SYN has promised.
  */
-import { powerOfTwo, log2Ceil } from '../../lib/memif/index.js'
+import { log2Ceil, powerOfTwo } from '../../lib/memif/index.js'
 import type { App } from './app.js'
 import type { SlowConfig, TcpConfig } from './config.js'
 import type { Connection } from './connection.js'

@@ -37,7 +37,7 @@ const STEPS_UP: readonly number[] = [1200, 1400, 1500, 4352, 9000]
 const TIMEOUTS_BEFORE_DOUBT = 3
 const TIMEOUTS_BESIDE_SHORT = 2
 /**
- * Time without an acknowledgment before that, microseconds. Where timeouts are as short as data centres have them (10 ms), two in a row are
+ * Time without an acknowledgment before that, microseconds. Where timeouts are as short as data centres have them (10 ms), three in a row are
  * over sooner than the congestion of an incast, and its flows would go on with small segments.
  */
 const DOUBT_AFTER_US = 500_000
@@ -46,7 +46,7 @@ const AGE_US = 600_000_000
 const RAISE_AGAIN_US = 60_000_000
 /** First time until a look whether a guess was right; doubles. */
 const CONFIRM_US = 1_000_000
-/** How long new connections begin with a guess while its author looks for more. Should that one end before, they look themselves. */
+/** How long new connections begin with a guess while its author looks for more: that one may end before, and nobody would look. */
 const GUESS_AGE_US = 10_000_000
 /** A router's message that nothing has confirmed for so long is void. */
 const PENDING_US = 120_000_000

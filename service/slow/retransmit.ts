@@ -15,7 +15,7 @@ import { ETIMEDOUT } from './errno.js'
 import { awaitsRate, heardUs, inFlight, isHeldUp, mssOf, outstanding, srttUs, timedUs } from './flowstate.js'
 import { initialRtoUs } from './handshaketime.js'
 import { onPathTimeout } from './pathmtu.js'
-import { onRetransmissionTimeout, probeRecovery, sendProbe } from './recovery/recovery.js'
+import { onRetransmissionTimeout, sendProbe } from './recovery/recovery.js'
 import type { Stack } from './stack.js'
 import { endStalled } from './stalled.js'
 import { abortConnection } from './teardown.js'
@@ -96,15 +96,6 @@ function probeDueUs(stack: Stack, connection: Connection): number {
   return beganUs + Math.max(2 * srtt, PROBE_TIMEOUT_MIN_US) + delayUs
 }
 
-/** In disorder time, or the next acknowledgment, decides before a probe could (recovery.ts). */
-function probeLoss(stack: Stack, connection: Connection): void {
-  const { recovery } = connection
-  if (recovery === null) sendProbe(stack, connection)
-  else if (recovery.state === 'recovery') probeRecovery(stack, connection, recovery)
-  else return
-  connection.hasProbed = true
-}
-
 function lookLater(stack: Stack, connection: Connection): void {
   const timeoutUs = startUs(stack, connection) + backedOffUs(stack, connection)
   const endUs = userTimeoutEndUs(connection, connection.unackedUs)
@@ -140,7 +131,10 @@ function look(stack: Stack, connection: Connection): void {
   }
   const waitedUs = stack.nowUs - startUs(stack, connection)
   if (waitedUs >= backedOffUs(stack, connection)) expire(stack, connection)
-  else if (stack.nowUs >= probeDueUs(stack, connection)) probeLoss(stack, connection)
+  else if (stack.nowUs >= probeDueUs(stack, connection)) {
+    connection.hasProbed = true
+    sendProbe(stack, connection)
+  }
   if (connection.phase === 'worker') lookLater(stack, connection)
 }
 

@@ -269,29 +269,38 @@ function loseAll(recovery: Recovery, sndMax: number): void {
   recovery.point = sndMax
 }
 
-/** Tail loss probe (RFC 8985, 7.3): the last segment once more, so that its acknowledgment shows what is missing. */
+/** Nothing more comes of what is under way. */
 export function sendProbe(stack: Stack, connection: Connection): void {
-  const recovery = begin(stack, connection)
-  const sndMax = stack.flows.sndMax(connection)
-  const len = Math.min(seqDiff(sndMax, recovery.board.una), mssOf(stack, connection))
-  recovery.state = 'probe'
-  recovery.point = sndMax
-  recovery.resentBytes = len
+  const { recovery } = connection
   stack.stats.add('tailLossProbes')
   traceLoss(stack, connection, TRACE_LOSS_PROBE)
-  resend(stack, connection, seqAdd(sndMax, -len), len)
+  if (recovery === null) probeTail(stack, connection)
+  else probeRecovery(stack, connection, recovery)
 }
 
-/** Nothing more comes of what is under way: the first segment known to be lost goes (once more), or the last of all where none is known. */
-export function probeRecovery(stack: Stack, connection: Connection, recovery: Recovery): void {
-  const { board } = recovery
-  const mss = mssOf(stack, connection)
+/** Tail loss probe (RFC 8985, 7.3): the last segment once more, so that its acknowledgment shows what is missing. */
+function probeTail(stack: Stack, connection: Connection): void {
+  const recovery = begin(stack, connection)
   const sndMax = stack.flows.sndMax(connection)
+  const start = lastSegment(stack, connection, recovery)
+  recovery.state = 'probe'
+  recovery.point = sndMax
+  recovery.resentBytes = seqDiff(sndMax, start)
+  resend(stack, connection, start, recovery.resentBytes)
+}
+
+/** Where the last segment begins. */
+function lastSegment(stack: Stack, connection: Connection, { board }: Recovery): number {
+  const sndMax = stack.flows.sndMax(connection)
+  return seqAdd(sndMax, -Math.min(seqDiff(sndMax, board.una), mssOf(stack, connection)))
+}
+
+/** The first segment known to be lost goes (once more), or the last of all where none is known. */
+function probeRecovery(stack: Stack, connection: Connection, recovery: Recovery): void {
+  const { board } = recovery
   const lost = board.runs.find(({ kind }) => kind === LOST || kind === RESENT)
-  const start = lost?.start ?? seqAdd(sndMax, -Math.min(seqDiff(sndMax, board.una), mss))
-  const len = Math.min(seqDiff(lost?.end ?? sndMax, start), mss)
-  stack.stats.add('tailLossProbes')
-  traceLoss(stack, connection, TRACE_LOSS_PROBE)
+  const start = lost?.start ?? lastSegment(stack, connection, recovery)
+  const len = Math.min(seqDiff(lost?.end ?? stack.flows.sndMax(connection), start), mssOf(stack, connection))
   board.lose(start, seqAdd(start, len))
   resendRun(stack, connection, recovery, start, len)
 }
