@@ -122,6 +122,7 @@ export interface Addon {
 
   setAffinity(cpus: readonly number[]): void
   getAffinity(): number[]
+  currentCpu(): number
   setTimerSlackNs(ns: number): void
   setName(name: string): void
   dieWithParent(): void

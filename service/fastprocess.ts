@@ -7,6 +7,7 @@ import {
   Clock,
   dieWithParent,
   EventFd,
+  getAffinity,
   LoopPort,
   mapRegion,
   PacketPort,
@@ -22,6 +23,7 @@ import * as start from './workerstart.js'
 import { GcPauses } from './gcpauses.js'
 import { ControlSocketSource } from './fast/appsource.js'
 import { runLoop } from './fast/loop.js'
+import { Placement } from './fast/placement.js'
 import { Worker } from './fast/worker.js'
 import { useHugePages } from './hugepages.js'
 
@@ -44,6 +46,15 @@ function attachTrace(options: start.WorkerStart): TraceWriter {
     clock.tick()
     return clock.us32
   })
+}
+
+/** A worker that is the only one, blocks, and was not given a CPU may choose among those that the service was given. */
+function place(options: start.WorkerStart, worker: Worker): Placement | null {
+  const allowed = getAffinity()
+  if (options.workers > 1 || options.cpu >= 0 || !options.block || allowed.length === 1) return null
+  const clock = new Clock()
+  clock.tick()
+  return new Placement(worker, allowed, setAffinity, clock.ms32)
 }
 
 function main(): void {
@@ -88,6 +99,7 @@ function main(): void {
     controlFd: start.WORKER_FD_CONTROL,
     mayBlock: options.block,
     callsForHelp: options.autoscale,
+    placement: place(options, worker),
     passes: new HistogramWriter(counters, workerHistogramBase(options.worker, 'passUs')),
     collectPauses: () => gcPauses.collect(),
   })

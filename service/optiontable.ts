@@ -180,7 +180,7 @@ export const OPTION_TABLE = {
   fpCoresMax: integer({ ...fp, name: 'fp-cores-max', value: 'CORES',
     meaning: 'Most cores for the fast path, each with a worker process of its own. Connections are shared out among those in use.' },
   1, 1, WORKERS_MAX),
-  fpCpus: optional({ ...fp, name: 'fp-cpus', value: 'CPU,...', defaultText: 'none: the scheduler chooses', departure: NEW,
+  fpCpus: optional({ ...fp, name: 'fp-cpus', value: 'CPU,...', defaultText: 'none: scheduler and worker choose', departure: NEW,
     meaning: 'The CPUs that workers are bound to, one for each: as many as --fp-cores-max.' }, readCpus),
   fpNoInts: flag({ ...fp, name: 'fp-no-ints',
     meaning: 'Never block for packets, poll only: a worker then uses a whole core at all times.' }),

@@ -86,6 +86,10 @@ export class EmbeddedLink implements ServiceLink {
     return this.stack.nowUs
   }
 
+  currentCpu(): number {
+    return -1
+  }
+
   yieldCpu(): number {
     return this.stack.yieldCpu()
   }

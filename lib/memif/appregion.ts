@@ -2,7 +2,7 @@
  * An application's region: a header page, one block for each context, then buffers.
  *
  *   0         header page (written by TAS, advice for the application: TAS never reads it back)
- *   4096      context block 0: sleeping word | slow->app | app->slow | for each worker: fast->app, app->fast
+ *   4096      context block 0: sleeping word, CPU | slow->app | app->slow | for each worker: fast->app, app->fast
  *             context block 1 ...                        (CONTEXTS_MAX blocks, untouched pages cost nothing)
  *   buffers   connection buffers, handed out by the slow path
  */
@@ -68,6 +68,8 @@ export function readAppPollIntervalUs(words: Int32Array): number {
 export interface ContextPlaces {
   /** Word index of the context's sleeping mark. */
   readonly sleepingWord: number
+  /** Word index of what the context says of its CPU: its number plus 1, or 0. */
+  readonly cpuWord: number
   /** Slow path to application. */
   readonly kin: RingPlace
   /** Application to slow path. */
@@ -108,7 +110,7 @@ export function placeContext(shape: AppRegionShape, context: number): ContextPla
     events.push(ring(shape.fastEntries, APP_FAST_ENTRY_WORDS))
     bumps.push(ring(shape.fastEntries, APP_FAST_ENTRY_WORDS))
   }
-  return { sleepingWord: start / 4, kin, kout, events, bumps }
+  return { sleepingWord: start / 4, cpuWord: start / 4 + 1, kin, kout, events, bumps }
 }
 
 /** Byte offset of the first connection buffer. */

@@ -36,6 +36,7 @@ export const WORKER_COUNTERS = [
   'loopPackets', 'loopBytes', 'dropLoopFull',
   'dropFlood',
   'pacedSegments', 'paceWaits',
+  'cpuTrials', 'cpuMoves',
 ] as const
 export type WorkerCounter = (typeof WORKER_COUNTERS)[number]
 

@@ -115,6 +115,11 @@ export class RingProducer {
     this.tail = (this.tail + 1) | 0
   }
 
+  /** Entries pushed since there is the ring, modulo 2^32. */
+  get pushed(): number {
+    return this.tail
+  }
+
   /** Entries pushed and not yet published. */
   get unpublished(): number {
     return (this.tail - this.published) | 0

@@ -44,6 +44,8 @@ export class Context {
   private goneSeen = false
   private closed = false
   private emptyPolls = 0
+  private readonly cpuWord: number
+  private shownCpu = -1
 
   /** @internal */
   constructor(tas: Tas, shape: AppRegionShape, link: ContextLink) {
@@ -58,6 +60,7 @@ export class Context {
     this.tas = tas
     this.link = link
     this.mark = new SleepMark(words, places.sleepingWord)
+    this.cpuWord = places.cpuWord
     this.inbox = new Inbox(new RingConsumer(words, places.kin), channels, new SlowEvents(this))
     const requests = new RequestQueue(new RingProducer(words, places.kout), slowBell)
     this.outbox = new Outbox(channels, requests, service, (connection) => this.inbox.list(connection))
@@ -236,6 +239,7 @@ export class Context {
   /** @internal Takes events, attached or not. */
   take(events: readonly TasEvent[], max: number): number {
     this.checkOpen()
+    this.showCpu()
     this.inbox.settle()
     this.outbox.flush()
     this.tas.link.advance()
@@ -308,6 +312,15 @@ export class Context {
     this.tas.connections.forEach((connection) => {
       if (connection.listener === listener && connection.flow < 0 && !connection.ended) this.end(connection, status)
     })
+  }
+
+  /** Says where we are (service/fast/placement.ts). The cache line is one that workers read: it is written only if that has changed. */
+  private showCpu(): void {
+    const { link } = this.tas
+    const cpu = link.currentCpu()
+    if (cpu === this.shownCpu) return
+    this.shownCpu = cpu
+    link.words[this.cpuWord] = cpu + 1
   }
 
   /** Options for the open request of `handle`, which must follow them. */

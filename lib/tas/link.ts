@@ -91,6 +91,8 @@ export interface ServiceLink {
   networks(): Networks
   /** A monotonic clock in microseconds. */
   nowUs(): number
+  /** The CPU that this thread is on, for workers that want to be there; -1 where they have no choice. */
+  currentCpu(): number
   /** Lets the other parts go on, as far as they have no process of their own. At each poll and flush. */
   advance(): void
   /** Lets other processes have the CPU, then does as `advance`; microseconds until it came back. */

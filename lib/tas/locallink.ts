@@ -135,6 +135,10 @@ export class LocalLink implements ServiceLink {
     return this.service.nowUs()
   }
 
+  currentCpu(): number {
+    return -1
+  }
+
   /** Whoever handed this link in moves the other parts on. */
   advance(): void {}
 

@@ -1,6 +1,6 @@
 /** The link to a TAS service in another process: region and doorbell page mapped, eventfds for the bells. */
 import { randomUUID } from 'node:crypto'
-import { EventFd, FdWatcher, HeldFds, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
+import { currentCpu, EventFd, FdWatcher, HeldFds, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
 import { DOORBELL_PAGE_BYTES } from '../memif/index.js'
 import { ControlLock } from './controllock.js'
 import { codeOf, TasError } from './errors.js'
@@ -114,6 +114,10 @@ class NativeLink implements ServiceLink {
 
   nowUs(): number {
     return nowUs()
+  }
+
+  currentCpu(): number {
+    return currentCpu()
   }
 
   advance(): void {}

@@ -7,6 +7,7 @@
 
 #include "args.hpp"
 #include "modules.hpp"
+#include "raw.hpp"
 
 namespace tasjs {
 
@@ -41,6 +42,11 @@ Napi::Value getAffinity(const Napi::CallbackInfo& info) {
   return list;
 }
 
+// currentCpu(): number, -1 if the kernel does not say
+napi_value currentCpu(napi_env env, napi_callback_info) {
+  return number(env, sched_getcpu());
+}
+
 // setTimerSlackNs(ns)
 void setTimerSlackNs(const Napi::CallbackInfo& info) {
   const int ns = intArg(info, 0, "ns");
@@ -64,6 +70,7 @@ void dieWithParent(const Napi::CallbackInfo& info) {
 void initCpu(Napi::Env env, Napi::Object exports) {
   exports.Set("setAffinity", Napi::Function::New(env, setAffinity));
   exports.Set("getAffinity", Napi::Function::New(env, getAffinity));
+  setFunction(env, exports, "currentCpu", currentCpu);
   exports.Set("setTimerSlackNs", Napi::Function::New(env, setTimerSlackNs));
   exports.Set("setName", Napi::Function::New(env, setName));
   exports.Set("dieWithParent", Napi::Function::New(env, dieWithParent));

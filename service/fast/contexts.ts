@@ -76,6 +76,9 @@ const BUMPS_PER_PASS = 64
 /** Most bumps read at once where a flow leaves: who writes faster than we read says it again to the next worker. */
 const READ_ALL_BUMPS = 4096
 
+/** Part of all events from which on a worker counts as that of one context. */
+const MOST_OF_ALL = 0.75
+
 /** One context of an application. */
 export class AppContext {
   readonly app: number
@@ -83,6 +86,9 @@ export class AppContext {
   readonly events: RingProducer
   readonly bumps: RingConsumer
   readonly doorbell: Doorbell
+  /** Events told when it was last looked whose work there is most of. */
+  countedEvents: number
+  private readonly cpuWord: number
 
   constructor(app: number, context: number, words: Int32Array, shape: AppRegionShape, worker: number, wake: Wakeable) {
     const places = placeContext(shape, context)
@@ -91,6 +97,13 @@ export class AppContext {
     this.events = new RingProducer(words, places.events[worker])
     this.bumps = new RingConsumer(words, places.bumps[worker])
     this.doorbell = new Doorbell(words, places.sleepingWord, wake)
+    this.countedEvents = this.events.pushed
+    this.cpuWord = places.cpuWord
+  }
+
+  /** The CPU that the context says it is on, -1 if it does not; it may say anything. */
+  get cpu(): number {
+    return this.events.words[this.cpuWord] - 1
   }
 }
 
@@ -99,6 +112,7 @@ export class Contexts {
   /** By application and context id. */
   private readonly table: (AppContext | null)[]
   private active: AppContext[] = []
+  private mostActive: AppContext | null = null
   /** The bump at hand is for a flow that is still on its way to us. */
   private isEarly = false
 
@@ -121,6 +135,28 @@ export class Contexts {
   removeApp(app: number): void {
     for (let context = 0; context < CONTEXTS_MAX; context++) this.table[app * CONTEXTS_MAX + context] = null
     this.active = this.active.filter((context) => context.app !== app)
+    if (this.mostActive?.app === app) this.mostActive = null
+  }
+
+  /** Looks which context got most of the events since the last look: nearly all, or there is none. */
+  chooseMostActive(): void {
+    let all = 0
+    let most = 0
+    this.mostActive = null
+    for (const context of this.active) {
+      const events = (context.events.pushed - context.countedEvents) | 0
+      context.countedEvents = context.events.pushed
+      all += events
+      if (events <= most) continue
+      most = events
+      this.mostActive = context
+    }
+    if (most < MOST_OF_ALL * all) this.mostActive = null
+  }
+
+  /** The CPU of the context that was found then, as it says; -1 if there is none. */
+  get mostActiveCpu(): number {
+    return this.mostActive === null ? -1 : this.mostActive.cpu
   }
 
   // ---- worker to application ----

@@ -3,6 +3,7 @@ import { SleepMark, type HistogramWriter } from '../../lib/memif/index.js'
 import { Clock, nowUs, setTimerSlackNs, waitReadable, yieldCpu, type EventFd, type SpinPolicy } from '../../native/index.js'
 import type { ControlSocketSource } from './appsource.js'
 import * as counters from './counterindex.js'
+import type { Placement } from './placement.js'
 import { earlierWait, type Worker } from './worker.js'
 
 /** Shortest time between two looks at what others count for us: the kernel's drops, V8's pauses. */
@@ -32,6 +33,8 @@ export interface LoopParts {
   readonly mayBlock: boolean
   /** There are other workers, and the slow path decides by load how many are used. */
   readonly callsForHelp: boolean
+  /** Where the worker runs; null: that has been decided. */
+  readonly placement: Placement | null
   /** Microseconds of each pass that found something to do. */
   readonly passes: HistogramWriter
   /** Counts the pauses for garbage collection since the last call. */
@@ -40,7 +43,7 @@ export interface LoopParts {
 
 /** Runs until the slow path orders the end or is gone. */
 export function runLoop(parts: LoopParts): void {
-  const { worker, policy, source } = parts
+  const { worker, policy, source, placement } = parts
   const fds = Int32Array.of(parts.wake.fd, parts.portFd, parts.controlFd)
   const clock = new Clock()
   setTimerSlackNs(TIMER_SLACK_NS)
@@ -49,8 +52,10 @@ export function runLoop(parts: LoopParts): void {
   while (!worker.stopped && !source.ended) {
     const worked = busy(parts, clock)
     help?.look(clock.us32)
+    placement?.look(clock.ms32)
     if (((clock.ms32 - lookedAtMs) | 0) >= LOOK_INTERVAL_MS) {
       worker.countDrops()
+      placement?.countInto(worker)
       parts.collectPauses()
       lookedAtMs = clock.ms32
     }

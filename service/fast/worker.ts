@@ -14,6 +14,7 @@ import { FastPath, type FastPathParts } from './fastpath.js'
 import { Leaving } from './leaving.js'
 import { Receiver } from './receive.js'
 import { SlowLink } from './slowlink.js'
+import type { Placed } from './placement.js'
 import { bindSteps, take, type Steps } from './steps.js'
 import { traceReceived } from './tracepoints.js'
 import { flushPort } from './transmit.js'
@@ -33,7 +34,10 @@ export function earlierWait(a: number, b: number): number {
   return b < 0 ? a : Math.min(a, b)
 }
 
-export class Worker {
+/** As many bytes are as much progress as a packet: super-segments of one load differ in length. */
+const PACKET_BYTES = 1_500
+
+export class Worker implements Placed {
   private readonly fast: FastPath
   private readonly slow: SlowLink
   private readonly contexts: Contexts
@@ -216,6 +220,26 @@ export class Worker {
   /** One of the worker's own counters. */
   counted(counter: number): number {
     return this.fast.counters[this.fast.counterBase + counter]
+  }
+
+  // What decides about its CPU (placement.ts).
+
+  get progress(): number {
+    const packets = this.counted(counters.RX_PACKETS) + this.counted(counters.TX_PACKETS) + this.counted(counters.LOOP_PACKETS)
+    const bytes = this.counted(counters.RX_BYTES) + this.counted(counters.TX_BYTES) + this.counted(counters.LOOP_BYTES)
+    return packets + bytes / PACKET_BYTES
+  }
+
+  get busyUs(): number {
+    return this.counted(counters.BUSY_US)
+  }
+
+  chooseApplication(): void {
+    this.contexts.chooseMostActive()
+  }
+
+  get applicationCpu(): number {
+    return this.contexts.mostActiveCpu
   }
 
   /** Wakes the slow path if it sleeps. */

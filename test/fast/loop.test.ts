@@ -42,7 +42,7 @@ function run(h: FastHarness, spinUs: number): { readonly times: number[]; readon
   runLoop({
     worker: h.worker, policy: new SpinPolicy(spinUs), mark: new SleepMark(h.doorbells, doorbellWord(0)), wake: new EventFd(guard.fd),
     source: new ControlSocketSource(own, { workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }),
-    portFd: -1, controlFd: own, mayBlock: true, callsForHelp: false,
+    portFd: -1, controlFd: own, mayBlock: true, callsForHelp: false, placement: null,
     passes: new HistogramWriter(h.counters, workerHistogramBase(0, 'passUs')), collectPauses: () => void looks++,
   })
   guard.close()

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { getAffinity, setAffinity } from '../../native/cpu.js'
+import { currentCpu, getAffinity, setAffinity } from '../../native/cpu.js'
 import { closeFd } from '../../native/memory.js'
 import { socketPair, sendMessage, receiveMessage } from '../../native/unixsocket.js'
 import { EventFd, FdWatcher, nowUs, TimerFd, waitReadable, yieldCpu } from '../../native/wake.js'
@@ -73,6 +73,7 @@ test('clock: microseconds of CLOCK_MONOTONIC; yield: a small integer', () => {
 test('affinity: set and read back; none that exists -> EINVAL', () => {
   const cpus = getAffinity()
   setAffinity(cpus.slice(0, 1))
+  expect(currentCpu()).toBe(cpus[0])
   expect(getAffinity()).toEqual(cpus.slice(0, 1))
   setAffinity(cpus)
   expect(() => setAffinity([1023])).toThrow(expect.objectContaining({ code: 'EINVAL' }))

@@ -26,6 +26,18 @@ test('block: nothing there -> publishes its mark, sleeps without time-out, clear
   expect(service.poll()).toEqual(['CONN_RECEIVED x'])
 })
 
+test('poll: the thread is on another CPU -> said in the context\'s block, for workers', () => {
+  const service = new FakeService()
+  const word = service.contexts[0].sleepingWord + 1
+  service.poll()
+  expect(service.words[word]).toBe(0)
+  for (const cpu of [3, 0]) {
+    service.link.currentCpu = () => cpu
+    service.poll()
+    expect(service.words[word]).toBe(cpu + 1)
+  }
+})
+
 test('block: event between the first look and the mark -> no sleep', () => {
   const service = new FakeService()
   const { flow } = service.connect()

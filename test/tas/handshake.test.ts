@@ -15,6 +15,7 @@ const fake = vi.hoisted(() => ({
 vi.mock('../../native/index.js', () => ({
   connectUnix: (path: string) => fake.connect(path),
   sendMessage: (_fd: number, bytes: Uint8Array) => fake.sent.push(JSON.parse(Buffer.from(bytes).toString())) > 0,
+  currentCpu: () => 0,
   waitReadable: (_fds: Int32Array, _count: number, timeoutUs: number) => {
     if (fake.answers[0] === 'signal') {
       fake.answers.shift()

@@ -1,0 +1,80 @@
+/** Puts a worker where its policy wants it: on the CPU of its application, which it follows, or on any that it was given. */
+import * as counters from './counterindex.js'
+import { PlacementPolicy } from './placementpolicy.js'
+
+/** How often it is looked for whose worker this is, milliseconds. */
+const CHOICE_INTERVAL_MS = 100
+const UNBOUND = -1
+
+/** What is asked of the worker. */
+export interface Placed {
+  /** All that it has done, in packets and what bytes count as packets; only grows. */
+  readonly progress: number
+  /** All of its time in passes that found something to do, microseconds. */
+  readonly busyUs: number
+  /** Looks anew which application most of the work since the last look was for. */
+  chooseApplication(): void
+  /** The CPU that this application says it is on. It may say anything. */
+  readonly applicationCpu: number
+}
+
+/** Where counters are. */
+export interface Counted {
+  count(counter: number, amount: number): void
+}
+
+export class Placement {
+  private readonly placed: Placed
+  private readonly allowed: readonly number[]
+  private readonly bind: (cpus: readonly number[]) => void
+  private readonly policy: PlacementPolicy
+  private lookedMs: number
+  private choseMs: number
+  private cpu = UNBOUND
+  private isOff = false
+  private moves = 0
+  private toldMoves = 0
+  private toldTrials = 0
+
+  /** `allowed` are the CPUs that the process was given; `bind` binds it and throws if the system does not permit that. */
+  constructor(placed: Placed, allowed: readonly number[], bind: (cpus: readonly number[]) => void, nowMs: number) {
+    this.placed = placed
+    this.allowed = allowed
+    this.bind = bind
+    this.policy = new PlacementPolicy(nowMs)
+    this.lookedMs = this.choseMs = nowMs
+  }
+
+  /** To be called often; does something once a millisecond (`ms32`: low 32 bits of the monotonic clock). */
+  look(ms32: number): void {
+    if (ms32 === this.lookedMs || this.isOff) return
+    this.lookedMs = ms32
+    const { placed } = this
+    if (((ms32 - this.choseMs) | 0) >= CHOICE_INTERVAL_MS) {
+      this.choseMs = ms32
+      placed.chooseApplication()
+    }
+    const wanted = this.policy.look(ms32, placed.progress, placed.busyUs) ? placed.applicationCpu : UNBOUND
+    const cpu = this.allowed.includes(wanted) ? wanted : UNBOUND
+    if (cpu !== this.cpu) this.moveTo(cpu)
+  }
+
+  /** Adds to the counters what has come since the last call: trials that came to an end, and how often the worker was bound to a CPU. */
+  countInto(counted: Counted): void {
+    counted.count(counters.CPU_TRIALS, this.policy.trials - this.toldTrials)
+    counted.count(counters.CPU_MOVES, this.moves - this.toldMoves)
+    this.toldTrials = this.policy.trials
+    this.toldMoves = this.moves
+  }
+
+  private moveTo(cpu: number): void {
+    try {
+      this.bind(cpu === UNBOUND ? this.allowed : [cpu])
+      this.cpu = cpu
+      if (cpu !== UNBOUND) this.moves++
+    } catch {
+      // The CPUs that we were given have changed, or it is forbidden: whoever did that decides from now on.
+      this.isOff = true
+    }
+  }
+}

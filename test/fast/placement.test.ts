@@ -1,0 +1,233 @@
+import { describe, expect, it } from 'vitest'
+import { placeContext, TCB_CONTEXT_U16, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, workerCounter } from '../../lib/memif/index.js'
+import { Placement, type Placed } from '../../service/fast/placement.js'
+import { PlacementPolicy } from '../../service/fast/placementpolicy.js'
+import { IRS1, PEER_PORT } from './frames.js'
+import { FastHarness } from './harness.js'
+
+/** A load on a worker: what is done each millisecond depends on where it is and on the time. */
+class Load {
+  nowMs: number
+  progress = 0
+  busyUs = 0
+  busyPart = 0.8
+  isBeside = false
+  besideMs = 0
+  /** Since the beginning, milliseconds. */
+  elapsedMs = 0
+  readonly policy: PlacementPolicy
+  readonly rate: (isBeside: boolean, elapsedMs: number) => number
+
+  constructor(rate: (isBeside: boolean, elapsedMs: number) => number, startMs = 5_000) {
+    this.rate = rate
+    this.nowMs = startMs
+    this.policy = new PlacementPolicy(startMs)
+  }
+
+  run(ms: number): this {
+    for (let i = 0; i < ms; i++) this.step()
+    return this
+  }
+
+  step(ms = 1): void {
+    this.nowMs = (this.nowMs + ms) | 0
+    this.elapsedMs += ms
+    this.progress += ms * this.rate(this.isBeside, this.elapsedMs)
+    this.busyUs += ms * 1_000 * this.busyPart
+    this.isBeside = this.policy.look(this.nowMs, this.progress, this.busyUs)
+    if (this.isBeside) this.besideMs += ms
+  }
+}
+
+const better = (isBeside: boolean): number => (isBeside ? 120 : 100)
+const worse = (isBeside: boolean): number => (isBeside ? 80 : 100)
+
+describe('place of a worker under load', () => {
+  it('more is done beside the application -> there after the first trial, and for good', () => {
+    const load = new Load(better).run(1_000)
+    expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
+    load.run(800)
+    expect([load.isBeside, load.policy.trials]).toEqual([true, 1])
+    load.besideMs = 0
+    load.run(60_000)
+    // Half of each trial is the other way.
+    expect(load.besideMs).toBeGreaterThan(57_500)
+  })
+
+  it('less is done there -> as the scheduler wants, with trials ever more seldom', () => {
+    const load = new Load(worse).run(120_000)
+    expect(load.isBeside).toBe(false)
+    // After 1, 2, 4, 8 s, then each 16 s.
+    expect(load.policy.trials).toBe(10)
+    expect(load.besideMs).toBeLessThan(10 * 300 + 50)
+  })
+
+  it('as much is done there, by a load that grows steadily -> as the scheduler wants', () => {
+    expect(new Load((_, ms) => 100 + ms / 50).run(2_000).isBeside).toBe(false)
+  })
+
+  it('as much is done there, by a load that grows faster and faster -> as the scheduler wants', () => {
+    expect(new Load((_, ms) => 100 + (ms / 100) ** 2).run(2_000).isBeside).toBe(false)
+  })
+
+  it('what was better becomes worse -> not there after the next trial', () => {
+    const load = new Load((isBeside, ms) => (ms < 9_000 ? better : worse)(isBeside)).run(9_000)
+    expect(load.isBeside).toBe(true)
+    load.run(20_000)
+    expect(load.isBeside).toBe(false)
+  })
+
+  it('hardly anything to do -> no trial', () => {
+    const load = new Load(better)
+    load.busyPart = 0.05
+    load.run(60_000)
+    expect([load.policy.trials, load.besideMs]).toEqual([0, 0])
+  })
+
+  it('the load ends -> as the scheduler wants within a tenth of a second of the next thing to do', () => {
+    const load = new Load(better).run(3_000)
+    expect(load.isBeside).toBe(true)
+    load.busyPart = 0
+    load.step(10_000)
+    load.run(100)
+    expect(load.isBeside).toBe(false)
+  })
+
+  it('the load ends within a trial -> that says nothing', () => {
+    const load = new Load(better).run(1_250)
+    load.busyPart = 0
+    load.run(1_000)
+    expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
+  })
+
+  it('the process is stopped within a trial -> that says nothing', () => {
+    const load = new Load(better).run(1_250)
+    load.step(400)
+    load.run(50)
+    expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
+  })
+
+  it('the rate falls -> the next trial within little more than a second', () => {
+    const load = new Load((isBeside, ms) => (ms < 60_000 ? worse : (beside: boolean) => better(beside) * 0.7)(isBeside)).run(60_000)
+    expect(load.isBeside).toBe(false)
+    load.run(2_000)
+    expect(load.isBeside).toBe(true)
+  })
+
+  it('the clock passes 2^31 -> goes on', () => {
+    const load = new Load(better, 0x7fffffff - 1_300).run(3_000)
+    expect([load.isBeside, load.policy.trials]).toEqual([true, 1])
+  })
+})
+
+/** Counts for a placement, which sees a load that is better off beside the application. */
+class FakeWorker implements Placed {
+  progress = 0
+  busyUs = 0
+  applicationCpu = 2
+  bound: (readonly number[])[] = []
+  nowMs = 0
+  counted = new Map<number, number>()
+  onBind: () => void = () => undefined
+  readonly placement = new Placement(this, [0, 1, 2], (cpus) => {
+    this.onBind()
+    this.bound.push(cpus)
+  }, 0)
+
+  chooseApplication(): void {}
+
+  run(ms: number): this {
+    for (let i = 0; i < ms; i++) {
+      this.progress += this.bound.at(-1)?.length === 1 ? 120 : 100
+      this.busyUs += 800
+      this.placement.look(++this.nowMs)
+    }
+    return this
+  }
+
+  count(counter: number): number {
+    this.placement.countInto({ count: (index, amount) => void this.counted.set(index, (this.counted.get(index) ?? 0) + amount) })
+    return this.counted.get(counter) ?? 0
+  }
+}
+
+describe('place of a worker', () => {
+  it('better beside the application -> bound to its CPU, and follows it; trials and moves are counted', () => {
+    const worker = new FakeWorker().run(2_000)
+    expect(worker.bound.at(-1)).toEqual([2])
+    worker.applicationCpu = 1
+    worker.run(1)
+    expect(worker.bound.at(-1)).toEqual([1])
+    expect([worker.count(workerCounter('cpuTrials')), worker.count(workerCounter('cpuMoves'))]).toEqual([1, worker.bound.filter((cpus) => cpus.length === 1).length])
+  })
+
+  it.each([-1, 3, 4096, 0x7fffffff, -0x80000000])('the application says that it is on CPU %i, which is not ours -> not bound', (cpu) => {
+    const worker = new FakeWorker()
+    worker.applicationCpu = cpu
+    expect(worker.run(5_000).bound).toEqual([])
+    expect(worker.count(workerCounter('cpuMoves'))).toBe(0)
+  })
+
+  it('nobody is the application any more -> any CPU', () => {
+    const worker = new FakeWorker().run(2_000)
+    worker.applicationCpu = -1
+    worker.run(1)
+    expect(worker.bound.at(-1)).toEqual([0, 1, 2])
+  })
+
+  it('binding fails -> never tried again', () => {
+    const worker = new FakeWorker()
+    let tries = 0
+    worker.onBind = () => {
+      tries++
+      throw new Error('EINVAL')
+    }
+    worker.run(20_000)
+    expect([tries, worker.bound]).toEqual([1, []])
+  })
+})
+
+describe('application of a worker', () => {
+  const OTHER_CONTEXT = 1
+
+  /** A flow of each context; `events` tells how many events each gets. */
+  function told(h: FastHarness, mine: number, others: number): void {
+    h.addFlow()
+    const other = h.addFlow()
+    h.state.halves[h.tcb(other) * 2 + TCB_CONTEXT_U16] = OTHER_CONTEXT
+    for (let i = 0; i < mine; i++) h.receive({ seq: IRS1 + i, data: 'x' })
+    for (let i = 0; i < others; i++) h.receive({ peerPort: PEER_PORT + other, seq: IRS1 + i, data: 'x' })
+  }
+
+  function harness(): FastHarness {
+    const h = new FastHarness()
+    h.command(TO_FAST_CONTEXT_ADD, { app: 1, context: OTHER_CONTEXT })
+    h.pass()
+    const shape = { regionBytes: 1 << 22, workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }
+    h.appWords[placeContext(shape, 0).cpuWord] = 1 + 5
+    h.appWords[placeContext(shape, OTHER_CONTEXT).cpuWord] = 1 + 6
+    h.worker.chooseApplication()
+    return h
+  }
+
+  it.each([
+    ['nearly all events are for one context', 7, 1, 5],
+    ['nearly all are for the other', 0, 4, 6],
+    ['both get as many', 3, 3, -1],
+    ['there are none', 0, 0, -1],
+  ])('%s -> its CPU or none', (_name, mine, others, cpu) => {
+    const h = harness()
+    told(h, mine, others)
+    h.worker.chooseApplication()
+    expect(h.worker.applicationCpu).toBe(cpu)
+  })
+
+  it('it is removed -> none', () => {
+    const h = harness()
+    told(h, 4, 0)
+    h.worker.chooseApplication()
+    h.command(TO_FAST_APP_REMOVE, { app: 1 })
+    h.pass()
+    expect(h.worker.applicationCpu).toBe(-1)
+  })
+})
