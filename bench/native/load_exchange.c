@@ -39,7 +39,7 @@ static void start_request(struct connection *connection) {
 /* Returns 0 when the connection has ended. */
 static int send_some(struct connection *connection) {
   while (connection->send_left > 0) {
-    size_t len = connection->send_left < options.size ? (size_t)connection->send_left : options.size;
+    size_t len = connection->send_left < call_bytes ? (size_t)connection->send_left : call_bytes;
     if (options.mode == MODE_VERIFY) fill(io_buffer, connection->index, connection->sent, len);
     ssize_t sent = send(connection->fd, io_buffer, len, MSG_NOSIGNAL);
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) break;
@@ -115,7 +115,7 @@ static int take(struct connection *connection, size_t len) {
 
 static void on_event(struct connection *connection, uint32_t events) {
   if (events & (EPOLLIN | EPOLLHUP)) {
-    ssize_t received = recv(connection->fd, io_buffer, options.size, 0);
+    ssize_t received = recv(connection->fd, io_buffer, call_bytes, 0);
     if (received == 0 && connection->shut) return engine_finish(connection);
     if (received == 0) return engine_fail(connection, 0);
     if (received < 0 && errno != EAGAIN && errno != EINTR) return engine_fail(connection, errno);

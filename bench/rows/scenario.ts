@@ -57,6 +57,11 @@ export const figures = {
   cpu: (id: string, name: string, unit = 'us/request'): Row => ({
     id, name: `${name}: server CPU`, unit, lowerIsBetter: true, value: ({ serverCpuSeconds, requests }) => (serverCpuSeconds / requests) * 1e6,
   }),
+  /** Whether the client had anything left to give: at 100 % it is what limits the figure. */
+  client: (id: string, name: string): Row => ({
+    id, name: `${name}: client CPU`, unit: '% of a CPU', lowerIsBetter: true,
+    value: ({ clientCpuSeconds, seconds }) => ((clientCpuSeconds ?? NaN) / seconds) * 100,
+  }),
   cpuShare: (id: string, name: string): Row => ({
     id, name, unit: '% of a CPU', lowerIsBetter: true, value: ({ serverCpuSeconds, seconds }) => (serverCpuSeconds / seconds) * 100,
   }),
