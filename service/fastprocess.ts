@@ -26,6 +26,7 @@ import { runLoop } from './fast/loop.js'
 import { Placement } from './fast/placement.js'
 import { Worker } from './fast/worker.js'
 import { useHugePages } from './hugepages.js'
+import { RunnableThreads } from './runnable.js'
 
 /** Number of the state region among the regions. */
 const STATE_REGION = 0
@@ -52,9 +53,11 @@ function attachTrace(options: start.WorkerStart): TraceWriter {
 function place(options: start.WorkerStart, worker: Worker): Placement | null {
   const allowed = getAffinity()
   if (options.workers > 1 || options.cpu >= 0 || !options.block || allowed.length === 1) return null
+  const threads = RunnableThreads.open()
+  if (threads === null) return null
   const clock = new Clock()
   clock.tick()
-  return new Placement(worker, allowed, setAffinity, clock.ms32)
+  return new Placement(worker, allowed, { bind: setAffinity, countRunnable: () => threads.count() }, clock.ms32)
 }
 
 function main(): void {

@@ -4,6 +4,9 @@ import { PlacementPolicy } from './placementpolicy.js'
 
 /** How often it is looked for whose worker this is, milliseconds. */
 const CHOICE_INTERVAL_MS = 100
+/** How often threads that want to run are counted, milliseconds, and what part of their average a count is. */
+const COUNT_INTERVAL_MS = 10
+const COUNT_PART = 1 / 32
 const UNBOUND = -1
 
 /** What is asked of the worker. */
@@ -23,26 +26,37 @@ export interface Counted {
   count(counter: number, amount: number): void
 }
 
+/** What is asked of the system. */
+export interface PlacementSystem {
+  /** Binds the process to these CPUs. Throws if that is not permitted. */
+  bind(cpus: readonly number[]): void
+  /** How many threads run or want to. */
+  countRunnable(): number
+}
+
 export class Placement {
   private readonly placed: Placed
   private readonly allowed: readonly number[]
-  private readonly bind: (cpus: readonly number[]) => void
+  private readonly system: PlacementSystem
   private readonly policy: PlacementPolicy
   private lookedMs: number
   private choseMs: number
+  private countedMs: number
+  /** On average. */
+  private runnable = 0
   private cpu = UNBOUND
   private isOff = false
   private moves = 0
   private toldMoves = 0
   private toldTrials = 0
 
-  /** `allowed` are the CPUs that the process was given; `bind` binds it and throws if the system does not permit that. */
-  constructor(placed: Placed, allowed: readonly number[], bind: (cpus: readonly number[]) => void, nowMs: number) {
+  /** `allowed` are the CPUs that the process was given. */
+  constructor(placed: Placed, allowed: readonly number[], system: PlacementSystem, nowMs: number) {
     this.placed = placed
     this.allowed = allowed
-    this.bind = bind
+    this.system = system
     this.policy = new PlacementPolicy(nowMs)
-    this.lookedMs = this.choseMs = nowMs
+    this.lookedMs = this.choseMs = this.countedMs = nowMs
   }
 
   /** To be called often; does something once a millisecond (`ms32`: low 32 bits of the monotonic clock). */
@@ -54,7 +68,12 @@ export class Placement {
       this.choseMs = ms32
       placed.chooseApplication()
     }
-    const wanted = this.policy.look(ms32, placed.progress, placed.busyUs) ? placed.applicationCpu : UNBOUND
+    if (((ms32 - this.countedMs) | 0) >= COUNT_INTERVAL_MS) {
+      this.countedMs = ms32
+      this.runnable += (this.system.countRunnable() - this.runnable) * COUNT_PART
+    }
+    const isCrowded = this.runnable > this.allowed.length
+    const wanted = this.policy.look(ms32, placed.progress, placed.busyUs, isCrowded) ? placed.applicationCpu : UNBOUND
     const cpu = this.allowed.includes(wanted) ? wanted : UNBOUND
     if (cpu !== this.cpu) this.moveTo(cpu)
   }
@@ -69,7 +88,7 @@ export class Placement {
 
   private moveTo(cpu: number): void {
     try {
-      this.bind(cpu === UNBOUND ? this.allowed : [cpu])
+      this.system.bind(cpu === UNBOUND ? this.allowed : [cpu])
       this.cpu = cpu
       if (cpu !== UNBOUND) this.moves++
     } catch {

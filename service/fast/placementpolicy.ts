@@ -3,12 +3,14 @@
  *
  * The scheduler sees a worker that polls as busy, and puts it or the application on whatever CPU has a moment to spare, often that of a third
  * process that is busy itself. Where CPUs are few it is better for the two to share one: requests gather while the other runs, and no
- * wake-up has to reach another CPU. Where CPUs are free two do more than one. Neither can be read off anything, so it is tried under load:
+ * wake-up has to reach another CPU. Where CPUs are free two do more than one. Where more threads want to run than there are CPUs it can go either
+ * way, and is tried under load:
  *
  *   as it is | other way | other way | as it is | other way | as it is | as it is | other way     each PHASE_MS; in this order, a load
  *   that grows, or grows faster and faster, favours neither
  *
- * What gets more done stays, and is tried again later: the longer, the more often the answer was the same (docs/decisions/0017).
+ * What gets more done stays, and is tried again later: the longer, the more often the answer was the same. A trial that goes badly ends at
+ * once (docs/decisions/0017).
  */
 
 /** Of each phase of a trial, and how much of its beginning does not count: threads are on their way and rings hold what was before. */
@@ -24,6 +26,8 @@ const BUSY_LEAST = 0.1
 /** How much more has to be done beside the application for the worker to go there, and at least for it to stay. */
 const GAIN_TO_GO = 1.04
 const GAIN_TO_STAY = 0.99
+/** So little done in one phase ends the trial. */
+const BADLY = 0.8
 const FIRST_INTERVAL_MS = 1_000
 const LAST_INTERVAL_MS = 16_000
 /** A rate that leaves these limits is another load, or the scheduler has moved somebody: the next trial comes sooner. */
@@ -46,28 +50,34 @@ export class PlacementPolicy {
   private phase = -1
   private phaseStartMs = 0
   private isCounting = false
+  /** Sums of the rates of its phases, and how many they are. */
   private asItIs = 0
   private otherWay = 0
+  private asItIsPhases = 0
+  private otherWayPhases = 0
 
   constructor(nowMs: number) {
     this.fromMs = nowMs
     this.nextTrialMs = (nowMs + FIRST_INTERVAL_MS) | 0
   }
 
-  /** To be called each millisecond or less often. Returns whether the worker should be beside its application now. */
-  look(nowMs: number, progress: number, busyUs: number): boolean {
-    if (this.phase < 0) this.lookAtLoad(nowMs, progress, busyUs)
+  /**
+   * To be called each millisecond or less often; `isCrowded`: more threads want to run than there are CPUs. Returns whether the worker should
+   * be beside its application now.
+   */
+  look(nowMs: number, progress: number, busyUs: number, isCrowded: boolean): boolean {
+    if (this.phase < 0) this.lookAtLoad(nowMs, progress, busyUs, isCrowded)
     else this.lookAtPhase(nowMs, progress, busyUs)
     return this.phase >= 0 && IS_OTHER_WAY[this.phase] ? !this.settled : this.settled
   }
 
-  private lookAtLoad(nowMs: number, progress: number, busyUs: number): void {
+  private lookAtLoad(nowMs: number, progress: number, busyUs: number, isCrowded: boolean): void {
     const passedMs = (nowMs - this.fromMs) | 0
     if (passedMs < WINDOW_MS) return
     const rate = (progress - this.fromProgress) / passedMs
     const isBusy = busyUs - this.fromBusyUs >= BUSY_LEAST * passedMs * 1_000
     this.begin(nowMs, progress, busyUs)
-    if (!isBusy) {
+    if (!isBusy || !isCrowded) {
       this.settled = false
       this.usualRate = 0
       this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
@@ -83,6 +93,7 @@ export class PlacementPolicy {
 
   private beginTrial(nowMs: number): void {
     this.asItIs = this.otherWay = 0
+    this.asItIsPhases = this.otherWayPhases = 0
     this.beginPhase(0, nowMs)
   }
 
@@ -106,20 +117,35 @@ export class PlacementPolicy {
       this.tryAgainIn(this.intervalMs, nowMs)
       return
     }
-    const rate = (progress - this.fromProgress) / countedMs
-    if (IS_OTHER_WAY[this.phase]) this.otherWay += rate
-    else this.asItIs += rate
-    if (this.phase + 1 < IS_OTHER_WAY.length) this.beginPhase(this.phase + 1, nowMs)
-    else this.decide(nowMs, progress, busyUs)
+    this.count((progress - this.fromProgress) / countedMs)
+    if (this.phase + 1 === IS_OTHER_WAY.length || this.goesBadly()) this.decide(nowMs, progress, busyUs)
+    else this.beginPhase(this.phase + 1, nowMs)
+  }
+
+  private count(rate: number): void {
+    if (IS_OTHER_WAY[this.phase]) {
+      this.otherWay += rate
+      this.otherWayPhases++
+    } else {
+      this.asItIs += rate
+      this.asItIsPhases++
+    }
+  }
+
+  /** After the first phase of the other way: the two that follow as it is would only confirm it. */
+  private goesBadly(): boolean {
+    return this.otherWayPhases === 1 && this.otherWay < BADLY * this.asItIs
   }
 
   private decide(nowMs: number, progress: number, busyUs: number): void {
-    const { settled, asItIs, otherWay } = this
+    const { settled } = this
+    const asItIs = this.asItIs / this.asItIsPhases
+    const otherWay = this.otherWay / this.otherWayPhases
     const changes = settled ? asItIs < GAIN_TO_STAY * otherWay : otherWay >= GAIN_TO_GO * asItIs
     this.trials++
     this.end(nowMs, progress, busyUs)
     this.settled = changes !== settled
-    this.usualRate = (changes ? otherWay : asItIs) / (IS_OTHER_WAY.length / 2)
+    this.usualRate = changes ? otherWay : asItIs
     this.tryAgainIn(changes ? FIRST_INTERVAL_MS : Math.min(2 * this.intervalMs, LAST_INTERVAL_MS), nowMs)
   }
 

@@ -11,6 +11,7 @@ class Load {
   progress = 0
   busyUs = 0
   busyPart = 0.8
+  isCrowded = true
   isBeside = false
   besideMs = 0
   /** Since the beginning, milliseconds. */
@@ -34,13 +35,13 @@ class Load {
     this.elapsedMs += ms
     this.progress += ms * this.rate(this.isBeside, this.elapsedMs)
     this.busyUs += ms * 1_000 * this.busyPart
-    this.isBeside = this.policy.look(this.nowMs, this.progress, this.busyUs)
+    this.isBeside = this.policy.look(this.nowMs, this.progress, this.busyUs, this.isCrowded)
     if (this.isBeside) this.besideMs += ms
   }
 }
 
 const better = (isBeside: boolean): number => (isBeside ? 120 : 100)
-const worse = (isBeside: boolean): number => (isBeside ? 80 : 100)
+const worse = (isBeside: boolean): number => (isBeside ? 60 : 100)
 
 describe('place of a worker under load', () => {
   it('more is done beside the application -> there after the first trial, and for good', () => {
@@ -54,12 +55,34 @@ describe('place of a worker under load', () => {
     expect(load.besideMs).toBeGreaterThan(57_500)
   })
 
-  it('less is done there -> as the scheduler wants, with trials ever more seldom', () => {
-    const load = new Load(worse).run(120_000)
+  it('a little less is done there -> as the scheduler wants, with trials ever more seldom', () => {
+    const load = new Load((isBeside) => (isBeside ? 90 : 100)).run(120_000)
     expect(load.isBeside).toBe(false)
     // After 1, 2, 4, 8 s, then each 16 s.
     expect(load.policy.trials).toBe(10)
     expect(load.besideMs).toBeLessThan(10 * 300 + 50)
+  })
+
+  it('far less is done there -> the trial ends with the first phase', () => {
+    const load = new Load(worse).run(120_000)
+    expect([load.isBeside, load.policy.trials]).toEqual([false, 10])
+    expect(load.besideMs).toBeLessThan(10 * 75 + 20)
+  })
+
+  it('a CPU is free -> no trial; once none is -> there', () => {
+    const load = new Load(better)
+    load.isCrowded = false
+    load.run(60_000)
+    expect([load.policy.trials, load.besideMs]).toEqual([0, 0])
+    load.isCrowded = true
+    expect(load.run(2_000).isBeside).toBe(true)
+  })
+
+  it('a CPU becomes free -> as the scheduler wants, after a tenth of a second', () => {
+    const load = new Load(better).run(2_500)
+    expect(load.isBeside).toBe(true)
+    load.isCrowded = false
+    expect(load.run(100).isBeside).toBe(false)
   })
 
   it('as much is done there, by a load that grows steadily -> as the scheduler wants', () => {
@@ -129,9 +152,13 @@ class FakeWorker implements Placed {
   nowMs = 0
   counted = new Map<number, number>()
   onBind: () => void = () => undefined
-  readonly placement = new Placement(this, [0, 1, 2], (cpus) => {
-    this.onBind()
-    this.bound.push(cpus)
+  runnable = 4
+  readonly placement = new Placement(this, [0, 1, 2], {
+    bind: (cpus) => {
+      this.onBind()
+      this.bound.push(cpus)
+    },
+    countRunnable: () => this.runnable,
   }, 0)
 
   chooseApplication(): void {}
@@ -173,6 +200,12 @@ describe('place of a worker', () => {
     worker.applicationCpu = -1
     worker.run(1)
     expect(worker.bound.at(-1)).toEqual([0, 1, 2])
+  })
+
+  it('as many threads as CPUs want to run -> not bound', () => {
+    const worker = new FakeWorker()
+    worker.runnable = 3
+    expect(worker.run(20_000).bound).toEqual([])
   })
 
   it('binding fails -> never tried again', () => {
