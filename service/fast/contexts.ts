@@ -73,7 +73,7 @@ import { markUrgent } from './urgent.js'
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
 const BUMPS_PER_PASS = 64
 
-/** Most bumps read at once where a flow leaves: who writes faster than we read says it again to the next worker. */
+/** Most bumps read at once where a flow leaves, or a context: who writes faster than we read says it again to the next worker. */
 const READ_ALL_BUMPS = 4096
 
 /** One context of an application. */
@@ -115,6 +115,20 @@ export class Contexts {
 
   has(app: number, context: number): boolean {
     return this.table[app * CONTEXTS_MAX + context] !== null
+  }
+
+  /**
+   * Forgets a context that has ended, once what waits in its bump ring is read: its connections may be going on. A bump for a flow on its way to us
+   * is one for a flow that has ended.
+   */
+  remove(app: number, id: number): void {
+    const context = this.table[app * CONTEXTS_MAX + id]
+    if (context === null) return
+    for (let left = READ_ALL_BUMPS; left > 0 && !context.bumps.isEmpty(); left--) {
+      if (this.readContext(context) === 0) context.bumps.next()
+    }
+    this.table[app * CONTEXTS_MAX + id] = null
+    this.active = this.active.filter((other) => other !== context)
   }
 
   /** Forgets all contexts of an application. */
@@ -199,7 +213,7 @@ export class Contexts {
     return read
   }
 
-  /** Reads the bumps that wait in context `id` of application `app`, all of them: a flow of it is to go to another worker. */
+  /** Reads the bumps that wait in context `id` of application `app`, all of them: a flow of it is to go to another worker, or context. */
   readAll(app: number, id: number): void {
     const context = id === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + id]
     if (context === null) return

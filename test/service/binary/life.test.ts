@@ -157,7 +157,7 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
     expect(place.isClean).toBe(true)
   })
 
-  it('application -> welcome with descriptors, context with its eventfd, told when the service stops', async () => {
+  it('application -> welcome with descriptors, context with its eventfd and life descriptor, told when the service stops', async () => {
     tas = await startTas(place)
     const fd = connectUnix(place.socket)
     sendMessage(fd, encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'test' }))
@@ -167,7 +167,7 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
     sendMessage(fd, encodeControl({ op: 'context' }))
     const grant = receive(fd)
     expect(grant).toMatchObject({ message: { op: 'context', context: 0 } })
-    expect(grant.fds).toHaveLength(1)
+    expect(grant.fds).toHaveLength(2)
     const ended = tas.signal('SIGTERM')
     expect(receive(fd).message).toMatchObject({ op: 'error', code: 'ESHUTDOWN' })
     expect(await ended).toMatchObject({ code: 0 })
