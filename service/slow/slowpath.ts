@@ -198,9 +198,9 @@ export class SlowPath {
   shutdown(nowUs: number): void {
     const { stack } = this
     stack.nowUs = nowUs
-    for (const context of stack.apps.contexts) {
-      for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
-      for (const connection of context.app.connections) this.cutOff(connection)
+    for (const app of stack.apps.all()) {
+      for (const listener of [...app.listeners]) closeListener(stack, listener, ENETDOWN)
+      for (const connection of app.connections) this.cutOff(connection)
     }
     for (const connection of stack.connections.each()) this.resetNow(connection)
     this.publish()

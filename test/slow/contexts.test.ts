@@ -110,6 +110,17 @@ describe('connections of a context that ends', () => {
   })
 })
 
+describe('shutdown', () => {
+  it('a connection that its context has left behind, no other context -> its peer gets a RST', () => {
+    const open = accepted()
+    open.context.post(REQ_CONN_CLOSE, CONNECTION, { flow: open.flow, gen: open.gen })
+    end(open)
+    open.host.work()
+    open.host.slow.shutdown(open.host.nowUs)
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST | TCP_ACK, targetPort: open.remotePort }])
+  })
+})
+
 describe('listeners of a context that ends', () => {
   it('closed, what waits is reset; who waits in accept elsewhere gets ECANCELED', () => {
     const begun = listening()
