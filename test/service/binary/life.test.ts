@@ -193,6 +193,30 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
     expect(count()).toBe(before)
   })
 
+  it('contexts that come and go, more than there can be and than are granted in a second -> no descriptor is left, in service and worker', async () => {
+    tas = await startTas(place)
+    const run = tas
+    const count = (): number[] => [run.pid, ...workersOf(run)].map((pid) => readdirSync(`/proc/${pid}/fd`).length)
+    const [, without] = count()
+    const fd = connectUnix(place.socket)
+    sendMessage(fd, encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'fickle' }))
+    const welcome = receive(fd)
+    const grant = (): readonly number[] => {
+      sendMessage(fd, encodeControl({ op: 'context' }))
+      const { message, fds } = receive(fd)
+      expect(message).toMatchObject({ op: 'context' })
+      return fds
+    }
+    const first = grant()
+    await run.until(() => count()[1] === without + 1)
+    const before = String(count())
+    first.forEach(closeFd)
+    for (let round = 0; round < 200; round++) grant().forEach(closeFd)
+    const last = grant()
+    await run.until(() => String(count()) === before)
+    for (const open of [fd, ...welcome.fds, ...last]) closeFd(open)
+  })
+
   it('stat -> text, and JSON with every worker', async () => {
     tas = await startTas(place)
     const text = await runTas(['stat', '--all', `--socket=${place.socket}`]).ended
