@@ -22,9 +22,9 @@
  *   tas -> worker        { op: 'context', app, context }                         [the context's eventfd]
  *
  * A worker is told by TO_FAST_APP_ADD or TO_FAST_CONTEXT_ADD in its ring that a message waits.
- * The end of the application's socket is the end of the application, that of a life descriptor (no other holder, nothing written to it) the end of
- * its context, whose id is given to another when all workers have let go. A request for a context waits for such an id, and while contexts come and go
- * faster than some hundred a second.
+ * The end of the application's socket is the end of the application, that of a life descriptor (no other holder, nothing written to it) the end
+ * of its context, whose id is given to another when all workers have let go. A request for a context is answered when there is an id, if one is
+ * about to be free, and not before others that came within a second (service/control.ts).
  */
 
 import type { FlowDetail, FlowQuery, StatePart, StateRows } from './statepages.js'

@@ -105,7 +105,7 @@ export const TO_FAST_FLOW_REMOVE = 21
 export const TO_FAST_FLOW_PROBE = 23
 /** SF_FLOW, SF_GEN: clear FLAG_WATCHED if nothing is in flight or to send; otherwise answer WHAT_ACTIVE again. */
 export const TO_FAST_FLOW_UNWATCH = 24
-/** SF_FLOW, SF_GEN, SF_CONTEXT: events go to this context from now on, the present state first. What waits in the bump ring of the one before counts. */
+/** SF_FLOW, SF_GEN, SF_CONTEXT: events go to this context from now on, the present state first. The bumps of the one before are read first. */
 export const TO_FAST_FLOW_CONTEXT = 25
 /** SF_FLOW, SF_GEN: send an acknowledgment now. */
 export const TO_FAST_FLOW_ACK = 26

@@ -1,8 +1,8 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
   AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_VALUE, Doorbell, DOORBELL_SLOW,
-  doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT, MOVE_HANDED, MOVE_LET_GO, placeContext, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION,
-  REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+  doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT, MOVE_HANDED, MOVE_LET_GO, placeContext, REQ_CONN_MOVE, REQ_CONN_OPEN,
+  REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'

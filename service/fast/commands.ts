@@ -77,7 +77,7 @@ import {
 import { RX_LOOPBACK } from '../../native/port.js'
 import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
-import { AppContext, type Contexts } from './contexts.js'
+import { AppContext, READ_ALL_BUMPS, type Contexts } from './contexts.js'
 import { beginAnswers, endAnswers } from './delayedack.js'
 import type { FastPath } from './fastpath.js'
 import type { Leaving } from './leaving.js'
@@ -130,6 +130,8 @@ export class Commands {
   private readonly leaving: Leaving
   private readonly apps = new Map<number, KnownApp>()
   private endings: Ending[] = []
+  /** Bumps that may still be read in this pass for flows that get other contexts: an application can have that as often as it likes. */
+  private bumpsLeft = 0
 
   /** `receiver` is that of the port, `inside` that of the loop port. */
   constructor(
@@ -148,6 +150,7 @@ export class Commands {
   read(): number {
     const ring = this.slow.commands
     let read = 0
+    this.bumpsLeft = READ_ALL_BUMPS
     // Retransmissions need header slots: while the port takes nothing, orders wait in the ring.
     for (; read < COMMANDS_PER_PASS && this.fast.emitter.room > SLOTS_FOR_ORDERS; read++) {
       const entry = ring.peek()
@@ -227,7 +230,7 @@ export class Commands {
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_CONTEXT) {
       // What the context before has said may be its last word.
-      this.contexts.readAll(fast.halves[tcb * 2 + TCB_APP_U16], fast.halves[tcb * 2 + TCB_CONTEXT_U16])
+      this.bumpsLeft -= this.contexts.readAll(fast.halves[tcb * 2 + TCB_APP_U16], fast.halves[tcb * 2 + TCB_CONTEXT_U16], this.bumpsLeft)
       fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
       fast.listEvent(flow, tcb)
     }

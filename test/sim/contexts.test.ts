@@ -99,7 +99,8 @@ describe('contexts closed at once, one after the other', () => {
       }
       return work + visit.step()
     }
-    const isOver = (): boolean => visits === VISITS && visit?.isOver === true && [...said.keys()].every((number) => heard(serving.program, number)?.closed)
+    const isHeard = (): boolean => [...said.keys()].every((number) => heard(serving.program, number)?.closed)
+    const isOver = (): boolean => visits === VISITS && visit?.isOver === true && isHeard()
     everyNowAndThen(net, 10_000, isOver, () => client.replaceWorker(net.random.below(2)))
     everyNowAndThen(net, 1_000, isOver, () => moveGroups(net, client))
     expect(net.run(isOver, 30 * MINUTE_US)).toBe(true)

@@ -312,7 +312,9 @@ describe('worker death while a context ends', () => {
     expect([host.freed.length, types(host.work())]).toEqual([1, []])
   })
 
-  it.each([['in the ring', 64], ['waiting for room in it', 1]])('the order not read: %s -> not told twice, also if the next one dies', (_, toFastEntries) => {
+  it.each([
+    ['in the ring', 64], ['waiting for room in it', 1],
+  ])('the order not read: %s -> not told twice, also if the next one dies', (_, toFastEntries) => {
     const begun = scene({ toFastEntries })
     const { host } = begun
     end(begun)
