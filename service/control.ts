@@ -34,6 +34,8 @@ export interface AppRegistry {
   addApp(region: Region, owner: AppOwner): number
   /** Gives the application one more context, woken by `wake`. Returns the context id. Throws Error if there is no room. */
   addContext(app: number, wake: Wakeable): number
+  /** The context has ended. `ControlServer.contextFreed` is to be called when its id is free again. */
+  removeContext(app: number, context: number): void
   /** Resets its connections and closes its listeners. Its region is not touched any more. */
   removeApp(app: number): void
 }
@@ -88,8 +90,10 @@ export interface ControlEnv {
 const CLIENTS_MAX = APPS_MAX * 2
 /** Most connections taken and messages read at one wake-up: the slow path gets its turn in between. */
 const STEPS_PER_TURN = 32
-/** Messages an application may send in a second; contexts are few, so an honest one never comes near. */
+/** Messages an application may send in a second; more is no honest one's, since it waits for its contexts. */
 const MESSAGES_PER_SECOND = 256
+/** Contexts it gets in a second; further ones come later. */
+const GRANTS_PER_SECOND = 128
 const SECOND_US = 1_000_000
 /** Longest name an application may give itself, in characters. */
 const NAME_MAX = 64
@@ -121,20 +125,33 @@ function readFlowQuery(message: Readonly<Record<string, unknown>>): FlowQuery | 
   return localIp === undefined ? null : { localIp: localIp | 0, localPort, remoteIp: remoteIp | 0, remotePort }
 }
 
+/** A context of a client: what wakes it, and our end of its life descriptor, watched until it has ended. */
+interface ClientContext {
+  readonly wake: WakeFd
+  readonly lifeFd: number
+  watcher: Closable | null
+}
+
 /** One connected process. */
 class Client {
   readonly fd: number
   readonly peer: Credentials
   watcher: Closable | null = null
   app = 0
-  contexts: WakeFd[] = []
+  /** By id, also those that have ended while their id is not free. */
+  readonly contexts = new Map<number, ClientContext>()
+  /** Contexts that it has asked for and not got yet. */
+  waiting = 0
+  timer: Closable | null = null
   region: Region | null = null
   /** The walk under way in each part. */
   readonly listings = new Map<StatePart, Listing>()
   /** Kinds that it has traced, a bit for each. */
   traceKinds = 0
+  /** Since when messages, and contexts that it got, are counted. */
   windowUs: number
   messages = 0
+  grants = 0
 
   constructor(fd: number, peer: Credentials, nowUs: number) {
     this.fd = fd
@@ -218,11 +235,20 @@ export class ControlServer {
 
   private readable(client: Client): void {
     for (let step = 0; step < STEPS_PER_TURN && this.clients.has(client); step++) {
-      try {
-        if (!this.readOne(client)) return
-      } catch (error) {
-        this.refuse(client, errorCode(error) || 'EIO', errorText(error))
-      }
+      let mayGoOn = false
+      this.orRefuse(client, () => {
+        mayGoOn = this.readOne(client)
+      })
+      if (!mayGoOn) return
+    }
+  }
+
+  /** Does something for a client; who is the cause of an error is closed. */
+  private orRefuse(client: Client, act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.refuse(client, errorCode(error) || 'EIO', errorText(error))
     }
   }
 
@@ -243,19 +269,23 @@ export class ControlServer {
   }
 
   private countMessage(client: Client): void {
-    const nowUs = this.env.system.nowUs()
-    if (nowUs - client.windowUs > SECOND_US) {
-      client.windowUs = nowUs
-      client.messages = 0
-    }
+    this.beginWindow(client)
     if (++client.messages > MESSAGES_PER_SECOND) {
       throw new ClientError('EAGAIN', `more than ${MESSAGES_PER_SECOND} messages in a second`)
     }
   }
 
+  /** Counts anew when the second is over. */
+  private beginWindow(client: Client): void {
+    const nowUs = this.env.system.nowUs()
+    if (nowUs - client.windowUs <= SECOND_US) return
+    client.windowUs = nowUs
+    client.messages = client.grants = 0
+  }
+
   private handle(client: Client, message: Readonly<Record<string, unknown>> | null): void {
     if (message?.['op'] === 'hello') this.hello(client, message['version'], message['name'])
-    else if (message?.['op'] === 'context') this.addContext(client)
+    else if (message?.['op'] === 'context') this.askContext(client)
     else if (message?.['op'] === 'networks') this.sendPage(client, { op: 'networks', ...this.env.networks })
     else if (message?.['op'] === 'state') this.listState(client, message['part'], message['first'] === true)
     else if (message?.['op'] === 'flow') this.describeFlow(client, message)
@@ -283,16 +313,103 @@ export class ControlServer {
     this.send(client, welcome, [region.fd, ...welcomeFds])
   }
 
-  private addContext(client: Client): void {
+  private askContext(client: Client): void {
     if (client.app === 0) throw new ClientError('EPROTO', 'want hello first')
-    if (client.contexts.length === CONTEXTS_MAX) {
-      throw new ClientError('EMFILE', `an application has at most ${CONTEXTS_MAX} contexts`)
+    client.waiting++
+    this.grantContexts(client)
+  }
+
+  /** Grants the contexts that a client waits for, as far as there are ids and not too many were granted lately. */
+  private grantContexts(client: Client): void {
+    for (; client.waiting > 0; client.waiting--) {
+      const restUs = client.windowUs + SECOND_US - this.env.system.nowUs()
+      if (client.grants >= GRANTS_PER_SECOND) return this.grantLater(client, Math.max(restUs, 0) + 1)
+      if (client.contexts.size === CONTEXTS_MAX && this.mustWait(client)) return
+      client.grants++
+      this.addContext(client)
     }
-    const wake = this.env.system.eventFd()
-    client.contexts.push(wake)
-    const context = this.env.apps.addContext(client.app, wake)
+  }
+
+  /** All ids are taken: returns true if some will be free, throws ClientError otherwise. The end of a context may be here and not noticed yet. */
+  private mustWait(client: Client): boolean {
+    for (const [id, context] of client.contexts) if (context.watcher !== null && this.isOver(context)) this.endContext(client, id, context)
+    if ([...client.contexts.values()].some(({ watcher }) => watcher === null)) return true
+    throw new ClientError('EMFILE', `an application has at most ${CONTEXTS_MAX} contexts`)
+  }
+
+  private isOver({ lifeFd }: ClientContext): boolean {
+    const { system } = this.env
+    try {
+      const received = system.receiveMessage(lifeFd, this.inbox)
+      for (const fd of received?.fds ?? []) system.closeFd(fd)
+      return received !== null
+    } catch {
+      return true
+    }
+  }
+
+  private grantLater(client: Client, delayUs: number): void {
+    client.timer ??= this.env.system.after(delayUs, () => {
+      client.timer = null
+      this.beginWindow(client)
+      this.orRefuse(client, () => this.grantContexts(client))
+    })
+  }
+
+  private addContext(client: Client): void {
+    const { system, changed } = this.env
+    const [lifeFd, heldFd] = system.socketPair()
+    try {
+      const { id, wake } = this.registerContext(client, lifeFd)
+      changed()
+      this.send(client, { op: 'context', context: id }, [wake.fd, heldFd])
+    } finally {
+      system.closeFd(heldFd)
+    }
+  }
+
+  /** Takes `lifeFd`, in any case. */
+  private registerContext(client: Client, lifeFd: number): { id: number; wake: WakeFd } {
+    const { system, apps } = this.env
+    let wake: WakeFd | null = null
+    try {
+      wake = system.eventFd()
+      const id = apps.addContext(client.app, wake)
+      const context: ClientContext = { wake, lifeFd, watcher: null }
+      client.contexts.set(id, context)
+      // Nobody has anything to say there: whatever comes is the end.
+      context.watcher = system.watch(lifeFd, () => this.endContext(client, id, context))
+      return { id, wake }
+    } catch (error) {
+      wake?.close()
+      system.closeFd(lifeFd)
+      throw error
+    }
+  }
+
+  private endContext(client: Client, id: number, context: ClientContext): void {
+    this.closeLife(context)
+    this.env.apps.removeContext(client.app, id)
     this.env.changed()
-    this.send(client, { op: 'context', context }, [wake.fd])
+  }
+
+  private closeLife(context: ClientContext): void {
+    if (context.watcher === null) return
+    context.watcher.close()
+    context.watcher = null
+    this.env.system.closeFd(context.lifeFd)
+  }
+
+  /** Context `id` of application `app` has ended, and nobody uses its rings any more: its id may be given away. */
+  contextFreed(app: number, id: number): void {
+    for (const client of this.clients) {
+      const context = client.app === app ? client.contexts.get(id) : undefined
+      if (context === undefined) continue
+      client.contexts.delete(id)
+      this.env.retire(() => context.wake.close())
+      // Not from within the slow path's poll: a client that is refused takes memory along.
+      if (client.waiting > 0) this.grantLater(client, 0)
+    }
   }
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
@@ -384,7 +501,9 @@ export class ControlServer {
     if (!this.clients.delete(client)) return
     const { system, apps, log, changed } = this.env
     client.watcher?.close()
+    client.timer?.close()
     system.closeFd(client.fd)
+    for (const context of client.contexts.values()) this.closeLife(context)
     if (client.app !== 0) apps.removeApp(client.app)
     if (client.traceKinds !== 0) this.endTrace(client)
     this.release(client)
@@ -403,7 +522,7 @@ export class ControlServer {
     if (region !== null) system.unmapRegion(region.buffer)
     retire(() => {
       if (region !== null) system.closeFd(region.fd)
-      for (const wake of contexts) wake.close()
+      for (const { wake } of contexts.values()) wake.close()
     })
   }
 }

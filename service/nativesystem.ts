@@ -59,5 +59,9 @@ export const nativeSystem: ControlSystem & WorkerSystem = {
   eventFd: () => new ContextWake(),
   watch,
   nowUs,
+  after: (delayUs, run) => {
+    const timer = setTimeout(run, Math.ceil(delayUs / 1000))
+    return { close: () => clearTimeout(timer) }
+  },
   socketPair: unblockedPair,
 }

@@ -230,6 +230,10 @@ export class Service {
       workers: links, trace: traceWriter, steer: ports.steer, autoscale: isAutoscaled(options), changed: () => this.loop?.wake(),
       ...slowRandomness(), mac, nowUs: nowUs(),
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
+      contextFreed: (app, context) => {
+        workers.contextFreed(app, context)
+        this.control?.contextFreed(app, context)
+      },
       // Not from within its poll: hanging up takes the memory that it is looking at.
       appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),
       ...(hostKernel === null ? {} : { hostKernel }),
@@ -276,6 +280,7 @@ export class Service {
     const apps = {
       addApp: slow.apps.addApp.bind(slow.apps),
       addContext: slow.apps.addContext.bind(slow.apps),
+      removeContext: slow.apps.removeContext.bind(slow.apps),
       removeApp: (app: number) => {
         slow.apps.removeApp(app)
         workers.appGone(app)

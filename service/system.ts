@@ -50,7 +50,11 @@ export interface ControlSystem extends MessageSystem {
   createRegion(name: string, lenBytes: number): Region
   unmapRegion(buffer: ArrayBufferLike): void
   eventFd(): WakeFd
+  /** Two connected sockets, neither of which blocks. */
+  socketPair(): readonly [number, number]
   nowUs(): number
+  /** Calls `run` from the event loop in `delayUs` microseconds, unless it is closed before. */
+  after(delayUs: number, run: () => void): Closable
 }
 
 /** What the supervision of workers needs. */

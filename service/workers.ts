@@ -94,6 +94,11 @@ export class Workers {
     this.send(worker, { op: 'context', app, context }, wakeFd)
   }
 
+  /** No worker has the context any more: one that is started from now on need not know it, and another may get its id. */
+  contextFreed(app: number, context: number): void {
+    this.apps.get(app)?.contexts.delete(context)
+  }
+
   /** The application is gone: a worker that is started from now on need not know it. */
   appGone(app: number): void {
     this.apps.delete(app)

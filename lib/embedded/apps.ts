@@ -33,6 +33,10 @@ export class LocalApps implements AppSource, WorkerLink {
     return this.wakes.get(context * APPS_MAX + app) ?? null
   }
 
+  releaseContext(app: number, context: number): void {
+    this.wakes.delete(context * APPS_MAX + app)
+  }
+
   release(app: number): void {
     this.regions.delete(app)
     for (const key of this.wakes.keys()) if (key % APPS_MAX === app) this.wakes.delete(key)

@@ -6,6 +6,9 @@ import { codeOf, TasError } from '../tas/errors.js'
 import type { LoopDriver } from './loop.js'
 import type { Sleeper, Stack } from './stack.js'
 
+/** Most rounds of the stack until the ids of contexts that have ended are free. */
+const ENDING_TURNS = 64
+
 export interface LinkParts {
   readonly stack: Stack
   /** Runs the stack from Node's event loop; null where there is none (simulation): contexts cannot be attached then. */
@@ -29,7 +32,7 @@ export class EmbeddedLink implements ServiceLink {
   gone = false
   private readonly parts: LinkParts
   private readonly stack: Stack
-  private readonly contexts: EmbeddedContext[] = []
+  private contexts: readonly EmbeddedContext[] = []
   private onGone: (() => void) | null = null
   private isClosed = false
 
@@ -77,9 +80,16 @@ export class EmbeddedLink implements ServiceLink {
   }
 
   createContext(): ContextLink {
-    const context = new EmbeddedContext(this.parts)
-    this.contexts.push(context)
+    this.awaitId()
+    const context = new EmbeddedContext(this.parts, () => { this.contexts = this.contexts.filter((other) => other !== context) })
+    this.contexts = [...this.contexts, context]
     return context
+  }
+
+  /** The id of a context that has ended is free when the worker has answered: two passes, but for full rings. */
+  private awaitId(): void {
+    const { stack, app } = this.parts
+    for (let turns = 0; turns < ENDING_TURNS && stack.slow.apps.hasEndings(app); turns++) stack.advance()
   }
 
   nowUs(): number {
@@ -122,10 +132,15 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
   private readonly driver: LoopDriver | null
   private onWake: (() => void) | null = null
 
-  /** Throws TasError EMFILE when there are too many. */
-  constructor({ stack, driver, app }: LinkParts) {
+  private readonly app: number
+  private readonly ended: () => void
+
+  /** `ended` is called when it is closed. Throws TasError EMFILE when there are too many. */
+  constructor({ stack, driver, app }: LinkParts, ended: () => void) {
     this.stack = stack
     this.driver = driver
+    this.app = app
+    this.ended = ended
     try {
       this.context = stack.slow.apps.addContext(app, this)
     } catch (cause) {
@@ -173,6 +188,8 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
 
   close(): void {
     this.unwatch()
+    this.stack.slow.apps.removeContext(this.app, this.context)
+    this.ended()
   }
 
   private unwatch(): void {

@@ -4,12 +4,13 @@
  *   0         header page (written by TAS, advice for the application: TAS never reads it back)
  *   4096      context block 0: sleeping word, CPU | slow->app | app->slow | for each worker: fast->app, app->fast
  *             context block 1 ...                        (CONTEXTS_MAX blocks, untouched pages cost nothing)
+ *             used again by the next context with that id (clearContext)
  *   buffers   connection buffers, handed out by the slow path
  */
 import { APP_FAST_ENTRY_WORDS } from './appfast.js'
 import { APP_SLOW_ENTRY_WORDS } from './appslow.js'
-import { CACHE_LINE_BYTES, CONTEXTS_MAX, LAYOUT_VERSION, log2Ceil, PAGE_BYTES, REGION_MAGIC, roundUp } from './layout.js'
-import { ringBytes, type RingPlace } from './ring.js'
+import { CACHE_LINE_BYTES, CACHE_LINE_WORDS, CONTEXTS_MAX, LAYOUT_VERSION, log2Ceil, PAGE_BYTES, REGION_MAGIC, roundUp } from './layout.js'
+import { clearRing, ringBytes, type RingPlace } from './ring.js'
 
 /** What both sides must agree on to find the rings of a context. */
 export interface AppRegionShape {
@@ -111,6 +112,13 @@ export function placeContext(shape: AppRegionShape, context: number): ContextPla
     bumps.push(ring(shape.fastEntries, APP_FAST_ENTRY_WORDS))
   }
   return { sleepingWord: start / 4, cpuWord: start / 4 + 1, kin, kout, events, bumps }
+}
+
+/** Makes the block of a context that nobody uses any more as new, for the next one with its id: empty rings, not asleep. */
+export function clearContext(words: Int32Array, shape: AppRegionShape, context: number): void {
+  const { sleepingWord, kin, kout, events, bumps } = placeContext(shape, context)
+  for (let word = 0; word < CACHE_LINE_WORDS; word++) Atomics.store(words, sleepingWord + word, 0)
+  for (const ring of [kin, kout, ...events, ...bumps]) clearRing(words, ring)
 }
 
 /** Byte offset of the first connection buffer. */

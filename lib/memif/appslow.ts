@@ -21,7 +21,7 @@ export const REQ_LISTEN_OPEN = 1
 export const REQ_LISTEN_CLOSE = 2
 /**
  * AS_HANDLE (connection), AS_LISTENER: accept the next connection under this handle. AS_CONTEXT: 0, or 1 more than the id of the context of
- * the same application that has the listener.
+ * the same application that has the listener; then AS_LOCAL_IP and AS_LOCAL_PORT are the listener's, lest another one has its handle by now.
  */
 export const REQ_LISTEN_ACCEPT = 3
 /** AS_HANDLE (connection), AS_REMOTE_IP, AS_REMOTE_PORT, AS_LOCAL_IP and AS_LOCAL_PORT (0: chosen by TAS). */
@@ -30,7 +30,8 @@ export const REQ_CONN_OPEN = 4
 export const REQ_CONN_CLOSE = 5
 /**
  * AS_HANDLE, AS_FLOW, AS_GEN, AS_CONTEXT, AS_FLAGS (MOVE_*): events go to that context of the same application. With MOVE_HANDED the handle is
- * AS_VALUE from then on; asked for by the context that it goes to, which hears in any case.
+ * AS_VALUE from then on; asked for by the context that it goes to, which hears in any case. With MOVE_LET_GO there is no such context yet, and
+ * nobody hears: the connection outlives the context that asks, and waits for a MOVE_HANDED.
  */
 export const REQ_CONN_MOVE = 6
 
@@ -49,6 +50,8 @@ export const LISTEN_REUSEPORT = 1 << 0
 export const LISTEN_SILENT = 1 << 1
 /** AS_FLAGS of REQ_CONN_MOVE: another thread had the connection, whose events are lost since then, and whose handles are others. */
 export const MOVE_HANDED = 1 << 0
+/** AS_FLAGS of REQ_CONN_MOVE: its thread has let it go, for another to take. */
+export const MOVE_LET_GO = 1 << 1
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection (ABORT call, RFC 9293 3.9.1). */
 export const CLOSE_ABORT = 1 << 0
 /** AS_FLAGS of REQ_CONN_CLOSE: reset the connection unless our FIN is acknowledged within AS_VALUE milliseconds (SO_LINGER). */

@@ -5,7 +5,7 @@
  *   tas -> application   { op: 'welcome', version, app, regionBytes, workers }   [region, doorbell page (read-only),
  *                                                                                 slow path's eventfd, each worker's eventfd]
  *   application -> tas   { op: 'context' }
- *   tas -> application   { op: 'context', context }                              [the context's eventfd]
+ *   tas -> application   { op: 'context', context }                              [the context's eventfd, its life descriptor]
  *   anybody -> tas       { op: 'networks' }                                      what can be reached; no hello needed
  *   tas -> anybody       { op: 'networks', addresses, routes }                   as --ip-addr and --ip-route say
  *   anybody -> tas       { op: 'state', part, first }                            the next page of a part; `first`: from the beginning
@@ -22,7 +22,9 @@
  *   tas -> worker        { op: 'context', app, context }                         [the context's eventfd]
  *
  * A worker is told by TO_FAST_APP_ADD or TO_FAST_CONTEXT_ADD in its ring that a message waits.
- * The end of the application's socket is the end of the application.
+ * The end of the application's socket is the end of the application, that of a life descriptor (no other holder, nothing written to it) the end
+ * of its context, whose id is given to another when all workers have let go. A request for a context is answered when there is an id, if one is
+ * about to be free, and not before others that came within a second (service/control.ts).
  */
 
 import type { FlowDetail, FlowQuery, StatePart, StateRows } from './statepages.js'

@@ -1,7 +1,7 @@
 /** Facts that every shared region rests on. */
 
 /** Raised whenever an offset, a size or a meaning in `lib/memif` changes; checked when an application connects. */
-export const LAYOUT_VERSION = 8
+export const LAYOUT_VERSION = 9
 
 /** First word of every region ("TASJ"). */
 export const REGION_MAGIC = 0x5441534a
@@ -13,7 +13,7 @@ export const PAGE_BYTES = 4096
 /** Buffers are addressed in cache lines, so that 32 bits reach 256 GiB. */
 export const BUFFER_UNIT_BYTES = 64
 
-/** Most contexts of one application; context ids are smaller than this. */
+/** Most contexts of one application at once; context ids are smaller than this. */
 export const CONTEXTS_MAX = 64
 /** Context id of a connection that nobody has accepted yet: its events wait. */
 export const CONTEXT_NONE = 0xffff

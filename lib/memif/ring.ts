@@ -43,6 +43,12 @@ export function countRing(words: Int32Array, { firstWord, capacity }: RingPlace)
   return waiting >= 0 && waiting <= 2 * capacity ? Math.min(waiting, capacity) : -1
 }
 
+/** Makes a ring as new: empty, its counters zero. Nobody may be attached to it. */
+export function clearRing(words: Int32Array, { firstWord }: RingPlace): void {
+  Atomics.store(words, firstWord + TAIL_WORD, 0)
+  Atomics.store(words, firstWord + HEAD_WORD, 0)
+}
+
 function checkPlace(words: Int32Array, place: RingPlace): void {
   const { firstWord, capacity, entryWords } = place
   const powers = (capacity & (capacity - 1)) === 0 && (entryWords & (entryWords - 1)) === 0

@@ -50,6 +50,9 @@ export const TO_SLOW_MTU_PROBE = 6
  */
 export const TO_SLOW_FLOW_LEFT = 7
 
+/** Answer to TO_FAST_CONTEXT_REMOVE: the worker does not touch the context's rings any more. SF_APP, SF_CONTEXT. */
+export const TO_SLOW_CONTEXT_REMOVED = 8
+
 /** Bits of SF_WHAT. One message may carry several. */
 export const SF_WHAT = 4
 /** The flow has something in flight or to send and was not watched: start its timer. */
@@ -102,7 +105,7 @@ export const TO_FAST_FLOW_REMOVE = 21
 export const TO_FAST_FLOW_PROBE = 23
 /** SF_FLOW, SF_GEN: clear FLAG_WATCHED if nothing is in flight or to send; otherwise answer WHAT_ACTIVE again. */
 export const TO_FAST_FLOW_UNWATCH = 24
-/** SF_FLOW, SF_GEN, SF_CONTEXT: events go to this context from now on, the present state first. */
+/** SF_FLOW, SF_GEN, SF_CONTEXT: events go to this context from now on, the present state first. The bumps of the one before are read first. */
 export const TO_FAST_FLOW_CONTEXT = 25
 /** SF_FLOW, SF_GEN: send an acknowledgment now. */
 export const TO_FAST_FLOW_ACK = 26
@@ -134,6 +137,8 @@ export const TO_FAST_FLOW_LEAVE = 37
 export const TO_FAST_FLOW_ENTER = 38
 /** SF_FLOW, SF_GEN, SF_ROUTE_*: what is sent takes another way from now on (extras.ts). */
 export const TO_FAST_FLOW_ROUTE = 39
+/** A context has ended: read what waits in its bump ring, then forget it. Its flows have others, or CONTEXT_NONE. SF_APP, SF_CONTEXT. Answered. */
+export const TO_FAST_CONTEXT_REMOVE = 40
 /** Leave the loop and exit with 0. */
 export const TO_FAST_STOP = 30
 

@@ -325,6 +325,7 @@ export class Connection {
     if (this.current !== 'open' && this.unusable()) return
     if (this.movingTo !== null) throw new TasError('EALREADY', 'the connection is already moving')
     if (context.tas !== this.place.tas) throw new TasError('EXDEV', 'the context belongs to another Tas')
+    if (context.isClosed) throw new TasError('EBADF', 'the context is closed')
     if (context === this.place) throw new TasError('EINVAL', 'the connection is at this context already')
     this.movingTo = context
     this.request = REQ_CONN_MOVE

@@ -1,8 +1,8 @@
 /** Contexts (struct flextcp_context): where events arrive. */
 import {
   AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_VALUE, Doorbell, DOORBELL_SLOW,
-  doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT, MOVE_HANDED, placeContext, REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION,
-  REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
+  doorbellWord, EV_LISTEN_OPEN, LISTEN_REUSEPORT, LISTEN_SILENT, MOVE_HANDED, MOVE_LET_GO, placeContext, REQ_CONN_MOVE, REQ_CONN_OPEN,
+  REQ_CONN_OPTION, REQ_LISTEN_OPEN, RingConsumer, RingProducer, SleepMark, type AppRegionShape,
 } from '../memif/index.js'
 import { addressWord, checkPort } from './address.js'
 import { WorkerChannel } from './channel.js'
@@ -24,6 +24,8 @@ import { Waiter } from './waiter.js'
 
 /** Empty polls between two looks whether the service is still there: a look is a system call. */
 const POLLS_PER_LOOK = 1024
+/** Offers of the CPU, of a microsecond and more each, until what a context that closes still has to say has found room. */
+const CLOSING_TURNS = 10_000
 const DEFAULT_BACKLOG = 128
 /** Looks for an awaited answer before the thread sleeps between two of them, and for how long it does. */
 const ANSWER_SPINS = 64
@@ -70,6 +72,11 @@ export class Context {
   /** Context id. */
   get id(): number {
     return this.link.context
+  }
+
+  /** @internal It is given up. */
+  get isClosed(): boolean {
+    return this.closed
   }
 
   /** Descriptor that polls readable when the context was woken while in `block` or attached; -1 if there is none. */
@@ -223,17 +230,27 @@ export class Context {
   }
 
   /**
-   * Gives the context up: its connections and listeners are closed as by their close(), without further events.
-   * TAS keeps the context's id until the application ends, so make contexts once.
+   * Gives the context up: its connections and listeners are closed as by their close(), without further events; connections on their way to it are
+   * reset. Another context can be made in its place. The same happens when its thread ends, but then connections that are open are reset.
    */
   close(): void {
     if (this.closed) return
     this.detach()
     this.tas.closeAllOf(this)
-    this.outbox.flush()
+    this.handOverAll()
     this.closed = true
     this.tas.forget(this)
     this.link.close()
+  }
+
+  /** What rings have no room for is handed over as their readers go on, which may want us to read as well; one that hangs is not waited for. */
+  private handOverAll(): void {
+    this.outbox.flush()
+    for (let turns = 0; turns < CLOSING_TURNS && this.outbox.stuck && !this.tas.link.gone; turns++) {
+      this.inbox.discard()
+      this.tas.link.yieldCpu()
+      this.outbox.flush()
+    }
   }
 
   /** @internal Takes events, attached or not. */
@@ -298,6 +315,11 @@ export class Context {
   letGo(connection: Connection): void {
     this.inbox.flows.remove(connection)
     this.tas.connections.remove(connection.handle)
+    const entry = connection.composeRequest(REQ_CONN_MOVE)
+    entry[AS_FLAGS] = MOVE_LET_GO
+    this.outbox.requests.send(entry)
+    // Before the other thread can ask for it, and before this one can end.
+    this.outbox.requests.flush()
   }
 
   /** @internal Calls off what waits in accept for `listener`. */

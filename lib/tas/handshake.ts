@@ -52,12 +52,12 @@ export function sayHello(socket: string, name: string): Welcome {
   }
 }
 
-/** Asks for another context. Returns its id and the eventfd that wakes it. */
-export function askContext(control: number, socket: string): { context: number; fd: number } {
+/** Asks for another context. Returns its id, the eventfd that wakes it, and the descriptor whose end is its end. */
+export function askContext(control: number, socket: string): { context: number; fd: number; lifeFd: number } {
   const { message, fds } = ask(control, socket, { op: 'context' })
   const context = message['context']
-  const good = message['op'] === 'context' && isInteger(context, 0, CONTEXTS_MAX - 1) && fds.length === 1
-  if (good) return { context, fd: fds[0] }
+  const good = message['op'] === 'context' && isInteger(context, 0, CONTEXTS_MAX - 1) && fds.length === 2
+  if (good) return { context, fd: fds[0], lifeFd: fds[1] }
   closeAll(fds)
   throw new TasError('EPROTO', `the TAS at ${socket} answered the request for a context with ${JSON.stringify(message)}`)
 }

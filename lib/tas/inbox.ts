@@ -74,6 +74,16 @@ export class Inbox {
     }
   }
 
+  /** Takes all that is there and tells nobody: the context is being closed. */
+  discard(): void {
+    while (this.slow.peek() >= 0) this.slow.next()
+    this.slow.release()
+    for (const { events } of this.channels) {
+      while (events.peek() >= 0) events.next()
+      events.release()
+    }
+  }
+
   /** Whether a poll may find something, by plain loads. */
   hasWork(): boolean {
     if (this.hasReports() || this.slow.peek() >= 0) return true

@@ -29,6 +29,7 @@ export interface ContextLink {
   rest(): void
   /** Calls `onWake` from the event loop after each wake-up. */
   watch(onWake: () => void): Watcher
+  /** Nothing is read or written any more; the service gives the id to another context when it has read the rings. */
   close(): void
 }
 

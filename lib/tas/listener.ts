@@ -86,7 +86,12 @@ export class Listener {
     const { requests } = this.context.outbox
     const entry = requests.compose(REQ_LISTEN_ACCEPT, connection.handle)
     entry[AS_LISTENER] = this.handle
-    if (this.owner >= 0) entry[AS_CONTEXT] = this.owner + 1
+    if (this.owner >= 0) {
+      // The context, and the handle, may be somebody else's by then.
+      entry[AS_CONTEXT] = this.owner + 1
+      entry[AS_LOCAL_IP] = this.localIp
+      entry[AS_PORTS] = this.localPort
+    }
     requests.send(entry)
     this.context.changed()
     return connection

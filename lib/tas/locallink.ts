@@ -15,6 +15,8 @@ export interface LocalService {
   readonly workers: readonly Wakeable[]
   /** Registers a context that `wake` wakes; returns its id. */
   createContext(wake: Wakeable): number
+  /** The context with this id has ended. Leave it out if ids are not used again. */
+  removeContext?(context: number): void
   /** What the service can reach; nothing if left out. */
   readonly networks?: Networks
   /** Clock in microseconds. */
@@ -73,6 +75,7 @@ class LocalContext implements ContextLink, Wakeable {
 
   close(): void {
     this.onWake = null
+    this.service.removeContext?.(this.context)
   }
 }
 

@@ -1,6 +1,6 @@
 /** The link to a TAS service in another process: region and doorbell page mapped, eventfds for the bells. */
 import { randomUUID } from 'node:crypto'
-import { currentCpu, EventFd, FdWatcher, HeldFds, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
+import { closeFd, currentCpu, EventFd, FdWatcher, HeldFds, mapRegion, nowUs, unmapRegion, waitReadable, yieldCpu } from '../../native/index.js'
 import { DOORBELL_PAGE_BYTES } from '../memif/index.js'
 import { ControlLock } from './controllock.js'
 import { codeOf, TasError } from './errors.js'
@@ -102,9 +102,10 @@ class NativeLink implements ServiceLink {
 
   createContext(): ContextLink {
     if (this.gone) throw this.hasEnded()
-    const { context, fd } = this.lock.run(() => askContext(this.control, this.shared.socket))
+    const { context, fd, lifeFd } = this.lock.run(() => askContext(this.control, this.shared.socket))
     this.held.add(fd)
-    return new NativeContext(this, context, new EventFd(fd), this.held)
+    this.held.add(lifeFd)
+    return new NativeContext(this, context, new EventFd(fd), lifeFd, this.held)
   }
 
   networks(): Networks {
@@ -144,11 +145,14 @@ class NativeContext implements ContextLink {
   readonly fd: number
   private readonly link: NativeLink
   private readonly bell: EventFd
+  /** The service takes its end for that of the context. */
+  private readonly lifeFd: number
   private readonly held: HeldFds
   private readonly fds: Int32Array
 
-  constructor(link: NativeLink, context: number, bell: EventFd, held: HeldFds) {
+  constructor(link: NativeLink, context: number, bell: EventFd, lifeFd: number, held: HeldFds) {
     this.link = link
+    this.lifeFd = lifeFd
     this.held = held
     this.context = context
     this.bell = bell
@@ -175,5 +179,7 @@ class NativeContext implements ContextLink {
   close(): void {
     this.held.remove(this.fd)
     this.bell.close()
+    this.held.remove(this.lifeFd)
+    closeFd(this.lifeFd)
   }
 }

@@ -100,7 +100,10 @@ export class Tas {
     return this.link.nowUs()
   }
 
-  /** Makes a context; CONTEXTS_MAX in all. Throws TasError if the service refuses. flextcp_context_create. */
+  /**
+   * Makes a context; an application has at most CONTEXTS_MAX at once. Waits if many come and go. Throws TasError if the service refuses.
+   * flextcp_context_create.
+   */
   createContext(): Context {
     if (this.closed) throw new TasError('EBADF', 'this Tas is closed')
     const context = new Context(this, this.shape, this.link.createContext())
@@ -144,6 +147,8 @@ export class Tas {
     })
     this.connections.forEach((connection) => {
       if (connection.context === context) connection.close()
+      // Asked for now, while the id is still this one's.
+      else if (connection.movingTo === context) connection.context.outbox.flush()
     })
   }
 

@@ -22,7 +22,8 @@ export class ControlSocketSource implements AppSource {
   private readonly shape: Omit<AppRegionShape, 'regionBytes'>
   private readonly buffer = new Uint8Array(CONTROL_MESSAGE_MAX)
   private readonly regions = new Map<number, ArrayBuffer>()
-  private readonly wakes = new Map<number, EventFd[]>()
+  /** By application and context. */
+  private readonly wakes = new Map<number, Map<number, EventFd>>()
   private waiting: Delivery[] = []
 
   constructor(socket: number, shape: Omit<AppRegionShape, 'regionBytes'>) {
@@ -87,12 +88,19 @@ export class ControlSocketSource implements AppSource {
     const delivery = this.take('context', app, context)
     if (delivery === null) return null
     const wake = new EventFd(delivery.fd)
-    this.wakes.set(app, [...(this.wakes.get(app) ?? []), wake])
+    const wakes = this.wakes.get(app) ?? new Map<number, EventFd>()
+    this.wakes.set(app, wakes.set(context, wake))
     return wake
   }
 
+  releaseContext(app: number, context: number): void {
+    const wakes = this.wakes.get(app)
+    wakes?.get(context)?.close()
+    wakes?.delete(context)
+  }
+
   release(app: number): void {
-    for (const wake of this.wakes.get(app) ?? []) wake.close()
+    for (const wake of this.wakes.get(app)?.values() ?? []) wake.close()
     this.wakes.delete(app)
     const memory = this.regions.get(app)
     this.regions.delete(app)

@@ -43,6 +43,7 @@ import {
   TO_FAST_APP_ADD,
   TO_FAST_APP_REMOVE,
   TO_FAST_CONTEXT_ADD,
+  TO_FAST_CONTEXT_REMOVE,
   TO_FAST_FLOW_ACK,
   TO_FAST_FLOW_ADD,
   TO_FAST_FLOW_CONTEXT,
@@ -63,6 +64,7 @@ import {
   TO_FAST_PACKET,
   TO_FAST_STOP,
   TO_SLOW_APP_REMOVED,
+  TO_SLOW_CONTEXT_REMOVED,
   TO_SLOW_FLOW_REMOVED,
   WHAT_ACTIVE,
   WHAT_CWND_LIMITED,
@@ -75,7 +77,7 @@ import {
 import { RX_LOOPBACK } from '../../native/port.js'
 import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
-import { AppContext, type Contexts } from './contexts.js'
+import { AppContext, READ_ALL_BUMPS, type Contexts } from './contexts.js'
 import { beginAnswers, endAnswers } from './delayedack.js'
 import type { FastPath } from './fastpath.js'
 import type { Leaving } from './leaving.js'
@@ -98,6 +100,8 @@ export interface AppSource {
   region(app: number): { readonly memory: ArrayBufferLike; readonly shape: AppRegionShape } | null
   /** How to wake context `context` of application `app`; null if that is not known. */
   contextWake(app: number, context: number): Wakeable | null
+  /** The context has ended; what `contextWake` gave may be closed. Left out where nothing has to be. */
+  releaseContext?(app: number, context: number): void
   /** The application is gone; what `region` gave may be unmapped. */
   release(app: number): void
 }
@@ -107,11 +111,11 @@ interface KnownApp {
   readonly shape: AppRegionShape
 }
 
-/** A flow or application whose end could not be answered at once. */
+/** A flow, application or context whose end is still to be answered; `id` is that of the flow or application, `part` the generation or context. */
 interface Ending {
-  readonly app: boolean
+  readonly kind: 'flow' | 'app' | 'context'
   readonly id: number
-  readonly gen: number
+  readonly part: number
 }
 
 export class Commands {
@@ -126,6 +130,8 @@ export class Commands {
   private readonly leaving: Leaving
   private readonly apps = new Map<number, KnownApp>()
   private endings: Ending[] = []
+  /** Bumps that may still be read in this pass for flows that get other contexts: an application can have that as often as it likes. */
+  private bumpsLeft = 0
 
   /** `receiver` is that of the port, `inside` that of the loop port. */
   constructor(
@@ -144,6 +150,7 @@ export class Commands {
   read(): number {
     const ring = this.slow.commands
     let read = 0
+    this.bumpsLeft = READ_ALL_BUMPS
     // Retransmissions need header slots: while the port takes nothing, orders wait in the ring.
     for (; read < COMMANDS_PER_PASS && this.fast.emitter.room > SLOTS_FOR_ORDERS; read++) {
       const entry = ring.peek()
@@ -162,8 +169,9 @@ export class Commands {
       const receiver = (words[entry + SF_PACKET_FLAGS] & RX_LOOPBACK) === 0 ? this.receiver : this.inside
       receiver.handedBack(eth, words[entry + SF_PACKET_LEN])
     } else if (type === TO_FAST_APP_ADD) this.addApp(words[entry + SF_APP])
-    else if (type === TO_FAST_APP_REMOVE) this.endings.push({ app: true, id: words[entry + SF_APP], gen: 0 })
+    else if (type === TO_FAST_APP_REMOVE) this.endings.push({ kind: 'app', id: words[entry + SF_APP], part: 0 })
     else if (type === TO_FAST_CONTEXT_ADD) this.addContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
+    else if (type === TO_FAST_CONTEXT_REMOVE) this.removeContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
     else if (type === TO_FAST_STOP) this.stopped = true
     else this.executeFlow(words, entry, type)
   }
@@ -187,7 +195,7 @@ export class Commands {
         fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
         endPacing(fast, flow, tcb)
       }
-      this.endings.push({ app: false, id: flow, gen })
+      this.endings.push({ kind: 'flow', id: flow, part: gen })
       return
     }
     if (current) this.executeOwned(words, entry, type, flow, tcb)
@@ -221,6 +229,8 @@ export class Commands {
       updateRate(fast, flow, tcb)
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_CONTEXT) {
+      // What the context before has said may be its last word.
+      this.bumpsLeft -= this.contexts.readAll(fast.halves[tcb * 2 + TCB_APP_U16], fast.halves[tcb * 2 + TCB_CONTEXT_U16], this.bumpsLeft)
       fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
       fast.listEvent(flow, tcb)
     }
@@ -292,6 +302,13 @@ export class Commands {
     this.contexts.add(new AppContext(app, context, known.words, known.shape, this.fast.worker, wake))
   }
 
+  /** Its rings are not touched any more. The answer waits for the end of the pass, as that to others that end. */
+  private removeContext(app: number, context: number): void {
+    this.contexts.remove(app, context)
+    this.source.releaseContext?.(app, context)
+    this.endings.push({ kind: 'context', id: app, part: context })
+  }
+
   /** Gives read command entries back; their packets have been copied. */
   release(): void {
     this.slow.commands.release()
@@ -304,10 +321,16 @@ export class Commands {
   finishEndings(): number {
     if (this.endings.length === 0 || this.fast.txEnd !== 0) return 0
     const before = this.endings.length
-    this.endings = this.endings.filter((ending) => !(ending.app ? this.endApp(ending.id) : this.endFlow(ending.id, ending.gen)))
+    this.endings = this.endings.filter((ending) => !this.end(ending))
     const ended = before - this.endings.length
     if (ended > 0 && this.fast.state.shape.workers > 1) this.fast.forgetOthers()
     return ended
+  }
+
+  /** Returns false if it has to wait for room in a ring. */
+  private end({ kind, id, part }: Ending): boolean {
+    if (kind === 'app') return this.endApp(id)
+    return kind === 'flow' ? this.endFlow(id, part) : this.slow.answer(TO_SLOW_CONTEXT_REMOVED, -1, 0, id, part)
   }
 
   /** Tells the application the last state, lets the TCB go and says so. Returns false if a ring is full. */
@@ -357,7 +380,7 @@ export class Commands {
       this.resetHeapState(flows[i], tcb)
       // The order to remove it was read and not answered: the application's ring or the slow path's had no room.
       if ((fast.words[tcb + TCB_FLAGS] & FLAG_REMOVING) !== 0) {
-        this.endings.push({ app: false, id: flows[i], gen: fast.halves[tcb * 2 + TCB_GEN_U16] })
+        this.endings.push({ kind: 'flow', id: flows[i], part: fast.halves[tcb * 2 + TCB_GEN_U16] })
         continue
       }
       if (!this.apps.has(fast.halves[tcb * 2 + TCB_APP_U16])) {

@@ -73,8 +73,8 @@ import { markUrgent } from './urgent.js'
 /** Bumps of one context in one pass, so that one application cannot keep the worker from the others. */
 const BUMPS_PER_PASS = 64
 
-/** Most bumps read at once where a flow leaves: who writes faster than we read says it again to the next worker. */
-const READ_ALL_BUMPS = 4096
+/** Most bumps read at once where a flow or context leaves: who writes faster than we read says it again to the next worker. */
+export const READ_ALL_BUMPS = 4096
 
 /** Part of all events from which on a worker counts as that of one context. */
 const MOST_OF_ALL = 0.75
@@ -129,6 +129,23 @@ export class Contexts {
 
   has(app: number, context: number): boolean {
     return this.table[app * CONTEXTS_MAX + context] !== null
+  }
+
+  /**
+   * Forgets a context that has ended, once what waits in its bump ring is read: its connections may be going on. A bump for a flow on its way to us
+   * is one for a flow that has ended.
+   */
+  remove(app: number, id: number): void {
+    const context = this.table[app * CONTEXTS_MAX + id]
+    if (context === null) return
+    for (let left = READ_ALL_BUMPS; left > 0 && !context.bumps.isEmpty();) {
+      const read = this.readContext(context)
+      if (read === 0) context.bumps.next()
+      left -= Math.max(read, 1)
+    }
+    this.table[app * CONTEXTS_MAX + id] = null
+    this.active = this.active.filter((other) => other !== context)
+    if (this.mostActive === context) this.mostActive = null
   }
 
   /** Forgets all contexts of an application. */
@@ -235,13 +252,19 @@ export class Contexts {
     return read
   }
 
-  /** Reads the bumps that wait in context `id` of application `app`, all of them: a flow of it is to go to another worker. */
-  readAll(app: number, id: number): void {
+  /**
+   * Reads the bumps that wait in context `id` of application `app`, all of them: a flow of it is to go to another worker, or context. It stops
+   * where `most` or more are read. Returns how many.
+   */
+  readAll(app: number, id: number, most = READ_ALL_BUMPS): number {
     const context = id === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + id]
-    if (context === null) return
-    for (let left = READ_ALL_BUMPS; left > 0 && !context.bumps.isEmpty(); left -= BUMPS_PER_PASS) {
-      if (this.readContext(context) === 0) return
+    let all = 0
+    while (context !== null && all < most && !context.bumps.isEmpty()) {
+      const read = this.readContext(context)
+      if (read === 0) break
+      all += read
     }
+    return all
   }
 
   private readContext(context: AppContext): number {

@@ -13,6 +13,7 @@ import {
   SF_ACK_SEQ,
   SF_ACK_TSECR,
   SF_APP,
+  SF_CONTEXT,
   SF_FLOW,
   SF_GEN,
   SF_LEN,
@@ -169,13 +170,14 @@ export class SlowLink {
   }
 
   /**
-   * Answers an order about flow `flow` of generation `gen`, with `app` its turn (SF_TURN) if it is to leave; or about application `app`. Returns
-   * false if there is no room now.
+   * Answers an order about flow `flow` of generation `gen`, with `app` its turn (SF_TURN) if it is to leave; or about application `app`, or its
+   * context `context`. Returns false if there is no room now.
    */
-  answer(type: number, flow: number, gen: number, app: number): boolean {
+  answer(type: number, flow: number, gen: number, app: number, context = 0): boolean {
     const entry = this.begin(type, flow, gen, 0)
     if (entry < 0) return false
     this.fast.words[entry + SF_APP] = app
+    this.fast.words[entry + SF_CONTEXT] = context
     this.up.pushMessage(entry)
     return true
   }

@@ -158,6 +158,12 @@ export function cancelAccept(context: AppContext, handle: number): boolean {
   return true
 }
 
+/** `context` has ended: it waits in accept no longer. */
+export function cancelAccepts(context: AppContext): void {
+  for (const listener of new Set(context.accepting.values())) listener.accepts = listener.accepts.filter((accept) => accept.context !== context)
+  context.accepting.clear()
+}
+
 /**
  * Closes a listener: what waits in it is reset, handles in accept get ECANCELED, then EV_LISTEN_CLOSED with `status`.
  */

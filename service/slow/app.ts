@@ -41,6 +41,10 @@ export class AppContext {
   readonly opening = new Map<number, Connection>()
   readonly accepting = new Map<number, Listener>()
   readonly listeners = new Map<number, Listener>()
+  /** It has been given up, or its thread has ended. */
+  hasEnded = false
+  /** Entries of the request ring. */
+  readonly requestsMax: number
   /** One place is enough, since the open request follows at once: nothing piles up. */
   private staged: StagedOptions | null = null
 
@@ -50,6 +54,7 @@ export class AppContext {
     this.id = id
     this.stats = stats
     this.requests = new RingConsumer(app.words, places.kout)
+    this.requestsMax = places.kout.capacity
     this.events = new RingProducer(app.words, places.kin)
     this.headIndex = places.kin.firstWord + RING_HEAD_WORD
     this.pushed = Atomics.load(app.words, places.kin.firstWord)
@@ -57,12 +62,13 @@ export class AppContext {
   }
 
   /**
-   * Sends `event`, later if the ring is full, never to an application that is gone. `sent` is called once it is in the
-   * ring, before the ring is published.
+   * Sends `event`, later if the ring is full, never to an application that is gone or a context that has ended. `sent` is called
+   * once it is in the ring, before the ring is published; of a context that has ended at once.
    */
   send(event: AppEvent, sent: (() => void) | null = null): void {
     if (this.app.isGone) return
-    if (this.waiting.length > 0 || !this.write(event)) this.waiting.push({ event, sent })
+    if (this.hasEnded) sent?.()
+    else if (this.waiting.length > 0 || !this.write(event)) this.waiting.push({ event, sent })
     else sent?.()
   }
 
@@ -83,7 +89,15 @@ export class AppContext {
 
   /** Calls `release` when the application has read the event that was put into the ring last. */
   holdUntilRead(release: () => void): void {
-    this.held.push({ position: this.pushed, release })
+    if (this.hasEnded) release()
+    else this.held.push({ position: this.pushed, release })
+  }
+
+  /** Nobody reads its events any more: those that wait are dropped, what was held until they were read is released. */
+  end(): void {
+    this.hasEnded = true
+    for (const { sent } of this.waiting.splice(0)) sent?.()
+    for (const { release } of this.held.splice(0)) release()
   }
 
   /** Events wait for room: no request of this context is read meanwhile, which bounds the queue. */
@@ -142,7 +156,10 @@ export class App {
   readonly region: AppRegion
   readonly shape: AppRegionShape
   readonly words: Int32Array
-  readonly contexts: AppContext[] = []
+  /** By id; without those that have ended. */
+  readonly contexts = new Map<number, AppContext>()
+  /** Contexts that have ended, by id: workers that have not let go yet (TO_FAST_CONTEXT_REMOVE). */
+  readonly endings = new Map<number, Set<number>>()
   /** Connections that are this application's, handshakes included. */
   readonly connections = new Chain<Connection>()
   /** How many of them have buffers that a worker may touch. */
@@ -170,11 +187,13 @@ export class App {
   }
 
   context(id: number): AppContext | null {
-    return this.contexts[id] ?? null
+    return this.contexts.get(id) ?? null
   }
 
-  get canAddContext(): boolean {
-    return this.contexts.length < CONTEXTS_MAX
+  /** The lowest id that no context has, so that few rings get pages; -1 if there is none. */
+  freeContextId(): number {
+    for (let id = 0; id < CONTEXTS_MAX; id++) if (!this.contexts.has(id) && !this.endings.has(id)) return id
+    return -1
   }
 
   /** A piece for buffers, in BUFFER_UNIT_BYTES, or -1. */

@@ -48,7 +48,7 @@ export function introduce(stack: Stack, connection: Connection, context: AppCont
 
 /** Tells the worker that events of `connection` go to `context`, unless it has moved on since. */
 export function setContext(stack: Stack, connection: Connection, context: AppContext): void {
-  if (connection.phase !== 'worker' || connection.context !== context) return
+  if (connection.phase !== 'worker' || connection.context !== context || context.hasEnded) return
   stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, context.id)
 }
 

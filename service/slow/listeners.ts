@@ -30,7 +30,7 @@ export class Listener {
   readonly halfOpen = new Chain<Connection>()
   readonly waiting = new Chain<Connection>()
   /** Handles that wait in accept. */
-  readonly accepts: { readonly context: AppContext; readonly handle: number }[] = []
+  accepts: { readonly context: AppContext; readonly handle: number }[] = []
   /** When a SYN cookie was sent last. */
   cookieSentUs = -Infinity
 

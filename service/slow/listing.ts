@@ -82,7 +82,7 @@ function fillOf(words: Int32Array, place: RingPlace): RingFill {
 
 function appRow(app: App): AppRow {
   return {
-    app: app.id, pid: app.pid, name: app.name, contexts: app.contexts.length, listeners: app.listeners.size, connections: app.connections.size,
+    app: app.id, pid: app.pid, name: app.name, contexts: app.contexts.size, listeners: app.listeners.size, connections: app.connections.size,
     regionBytes: app.shape.regionBytes, bufferBytes: app.bufferBytes, bufferRoomBytes: app.bufferSpace,
   }
 }

@@ -1,16 +1,14 @@
 /** Applications and their contexts: who there is, and how they come and go. */
 import {
-  APPS_MAX, buffersOffset, CONTEXT_NONE, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD,
-  TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, writeAppRegionHeader, type Wakeable,
+  APPS_MAX, buffersOffset, clearContext, CONTEXT_NONE, CONTEXTS_MAX, PAGE_BYTES, TO_FAST_APP_ADD, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD,
+  TO_FAST_CONTEXT_REMOVE, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, writeAppRegionHeader, type Wakeable,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
 import { App, AppContext, type AppOwner } from './app.js'
-import type { Connection } from './connection.js'
 import { leastBufferBytes } from './buffersize.js'
-import { abortHandshake } from './handshakeend.js'
+import { abandon, endContext } from './departure.js'
 import { serveRequests } from './requests.js'
 import type { Stack } from './stack.js'
-import { abortConnection, closeByApp } from './teardown.js'
 import type { AppRegion, WorkerChannel } from './workers.js'
 
 /** Why an application or context was not taken. */
@@ -29,14 +27,17 @@ export class AppRegistry {
   private readonly stack: () => Stack
   /** Called when the slow path itself ends an application: the service should hang up. */
   private readonly ended: (app: number, reason: string) => void
+  /** Called when a context's id is free again: what woke it is not needed any more. */
+  private readonly contextFreed: (app: number, context: number) => void
   private readonly byId: (App | null)[] = new Array<App | null>(APPS_MAX).fill(null)
   /** All contexts of applications that are not gone, for every poll. Made anew when they change: who walks through it sees those of before. */
   private active: readonly AppContext[] = []
   private lastId = 0
 
-  constructor(stack: () => Stack, ended: (app: number, reason: string) => void) {
+  constructor(stack: () => Stack, ended: (app: number, reason: string) => void, contextFreed: (app: number, context: number) => void) {
     this.stack = stack
     this.ended = ended
+    this.contextFreed = contextFreed
   }
 
   /**
@@ -74,10 +75,10 @@ export class AppRegistry {
     const stack = this.stack()
     const app = this.byId[appId] ?? null
     if (app === null || app.isGone) throw new RegistryError('ENOENT', `no application ${appId}`)
-    const count = app.contexts.length
-    if (!app.canAddContext) throw new RegistryError('EMFILE', `application ${appId} has ${count} contexts, the most there can be`)
-    const context = new AppContext(app, app.contexts.length, wake, stack.stats)
-    app.contexts.push(context)
+    const id = app.freeContextId()
+    if (id < 0) throw new RegistryError('EMFILE', `application ${appId} has ${CONTEXTS_MAX} contexts, the most there can be`)
+    const context = new AppContext(app, id, wake, stack.stats)
+    app.contexts.set(id, context)
     this.active = [...this.active, context]
     stack.stats.add('contexts')
     for (const worker of stack.workers) {
@@ -86,6 +87,30 @@ export class AppRegistry {
       worker.publish()
     }
     return context.id
+  }
+
+  /**
+   * A context has ended (departure.ts). Its id is free when all workers have let go; until then its rings belong to nobody. Does nothing for one
+   * that there is not.
+   */
+  removeContext(appId: number, contextId: number): void {
+    const stack = this.stack()
+    const app = this.byId[appId] ?? null
+    const context = app?.context(contextId) ?? null
+    if (app === null || app.isGone || context === null) return
+    endContext(stack, context)
+    this.active = this.active.filter((other) => other !== context)
+    app.contexts.delete(contextId)
+    app.endings.set(contextId, new Set(stack.workers.keys()))
+    stack.stats.add('contexts', -1)
+    for (const worker of stack.workers) worker.control(TO_FAST_CONTEXT_REMOVE, app.id, contextId)
+    this.publish()
+    for (const worker of stack.workers) worker.publish()
+  }
+
+  /** Whether contexts of application `appId` have ended whose ids will be free. */
+  hasEndings(appId: number): boolean {
+    return (this.byId[appId]?.endings.size ?? 0) > 0
   }
 
   /**
@@ -100,11 +125,12 @@ export class AppRegistry {
     app.isGone = true
     this.active = this.active.filter((context) => context.app !== app)
     stack.stats.add('apps', -1)
-    stack.stats.add('contexts', -app.contexts.length)
+    stack.stats.add('contexts', -app.contexts.size)
     for (const listener of [...app.listeners]) closeListener(stack, listener)
     for (const connection of app.connections) {
       if (connection.isWithWorker) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
     }
+    // Also those that were being closed in good order: their unsent bytes are gone with the region.
     for (const connection of app.connections) abandon(stack, connection)
     app.releaseAll()
     this.flowsGone(app)
@@ -126,6 +152,17 @@ export class AppRegistry {
     if (left?.delete(worker) && left.size === 0) this.byId[appId] = null
   }
 
+  /** Worker `worker` has forgotten a context (TO_SLOW_CONTEXT_REMOVED). With the last one its id is free and its rings are as new. */
+  onContextRemoved(appId: number, contextId: number, worker: number): void {
+    const app = this.byId[appId] ?? null
+    const left = app?.endings.get(contextId)
+    if (app === null || left === undefined || !left.delete(worker) || left.size > 0) return
+    app.endings.delete(contextId)
+    if (app.isGone) return
+    clearContext(app.words, app.shape, contextId)
+    this.contextFreed(appId, contextId)
+  }
+
   /**
    * The process behind `worker` has ended and no other has begun; all that it wrote has been read. What it was told to let go and had read,
    * nobody will answer any more.
@@ -138,8 +175,22 @@ export class AppRegistry {
         const isLost = connection.phase === 'removing' && connection.worker === worker.index
         if (isLost) worker.flow(TO_FAST_FLOW_REMOVE, connection)
       }
+      this.forgetAgain(app, worker)
       // The region was unmapped by its end. The id may be used again only if no order to forget it is still on its way.
       if (!worker.hasUnread(TO_FAST_APP_REMOVE, app.id)) this.onRemoved(app.id, worker.index)
+    }
+  }
+
+  /**
+   * Contexts have ended that some worker still has: the one that follows a dead one hears of them from the service. It reads the bumps that the dead
+   * one may have left, and forgets them, whether that one had answered or not.
+   */
+  private forgetAgain(app: App, worker: WorkerChannel): void {
+    if (app.isGone) return
+    for (const [context, left] of app.endings) {
+      if (worker.hasUnread(TO_FAST_CONTEXT_REMOVE, app.id, context)) continue
+      left.add(worker.index)
+      worker.control(TO_FAST_CONTEXT_REMOVE, app.id, context)
     }
   }
 
@@ -200,12 +251,4 @@ export class AppRegistry {
     }
     throw new RegistryError('EMFILE', `${APPS_MAX - 1} applications are connected, the most there can be`)
   }
-}
-
-/** Ends a connection whose application is gone, in whatever state it is. */
-function abandon(stack: Stack, connection: Connection): void {
-  if (connection.isOpening) return abortHandshake(stack, connection)
-  // One that was being closed in good order is reset as well: its unsent bytes are gone with the region.
-  if (connection.phase === 'worker') abortConnection(stack, connection, 0)
-  closeByApp(stack, connection, true)
 }

@@ -2,8 +2,8 @@
 import {
   APP_SLOW_ENTRY_WORDS, AS_BACKLOG, AS_CONTEXT, AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LISTENER, AS_LOCAL_IP,
   AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, CLOSE_ABORT, CLOSE_LINGER, CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO,
-  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_OPEN, MOVE_HANDED, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
-  REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN,
+  EV_CONN_MOVED, EV_CONN_OPEN, EV_CONN_OPTION, EV_LISTEN_OPEN, MOVE_HANDED, MOVE_LET_GO, OPTION_VALUES_MAX, REQ_CONN_CLOSE, REQ_CONN_INFO,
+  REQ_CONN_MOVE, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_CLOSE, REQ_LISTEN_OPEN, TO_FAST_FLOW_CONTEXT,
 } from '../../lib/memif/index.js'
 import { acceptNext, cancelAccept, closeListener, openListener, refuseAccept } from './accept.js'
 import { openConnection } from './active.js'
@@ -15,6 +15,7 @@ import type { Connection } from './connection.js'
 import { EINVAL, ENOTCONN } from './errno.js'
 import { abortHandshake } from './handshakeend.js'
 import { linger } from './linger.js'
+import type { Listener } from './listeners.js'
 import { changeOption } from './optionchange.js'
 import type { Stack } from './stack.js'
 import { connectionInfo } from './tcpinfo.js'
@@ -24,23 +25,44 @@ import { tellUrgent } from './urgent.js'
 /** Requests of one context in one poll. */
 const REQUESTS_PER_POLL = 64
 
+/** Requests whose effect outlives the context that asks. */
+const LAST_REQUESTS = new Set([REQ_CONN_CLOSE, REQ_CONN_MOVE, REQ_CONN_OPTION])
+
 /** A copy of the entry: the application could change the original while we look at it. */
 const entry = new Int32Array(APP_SLOW_ENTRY_WORDS)
 
 /** Serves waiting requests of `context`; none while its answers have no room. Returns how many. */
 export function serveRequests(stack: Stack, context: AppContext): number {
   let served = 0
-  while (served < REQUESTS_PER_POLL && !context.isBlocked && !context.app.isGone) {
-    const at = context.requests.peek()
-    if (at < 0) break
-    const { words } = context.requests
-    for (let i = 0; i < APP_SLOW_ENTRY_WORDS; i++) entry[i] = words[at + i]
-    context.requests.next()
+  while (served < REQUESTS_PER_POLL && !context.isBlocked && !context.app.isGone && take(context)) {
     served++
-    stack.stats.add('appRequests')
-    if (!serve(stack, context)) complain(stack, context)
+    serveEntry(stack, context)
   }
   return served
+}
+
+/**
+ * Serves what a context that has ended had asked for before, as far as its connections go on without it. At most as much as its ring holds:
+ * somebody may go on writing.
+ */
+export function serveLastRequests(stack: Stack, context: AppContext): void {
+  for (let left = context.requestsMax; left > 0 && take(context); left--) {
+    if (LAST_REQUESTS.has(entry[AS_TYPE])) serveEntry(stack, context)
+  }
+}
+
+/** Takes the next request. Returns false if there is none. */
+function take({ requests }: AppContext): boolean {
+  const at = requests.peek()
+  if (at < 0) return false
+  for (let i = 0; i < APP_SLOW_ENTRY_WORDS; i++) entry[i] = requests.words[at + i]
+  requests.next()
+  return true
+}
+
+function serveEntry(stack: Stack, context: AppContext): void {
+  stack.stats.add('appRequests')
+  if (!serve(stack, context)) complain(stack, context)
 }
 
 /** Returns false for a request that makes no sense. */
@@ -88,13 +110,18 @@ function listenClose(stack: Stack, context: AppContext): boolean {
 
 function listenAccept(stack: Stack, context: AppContext): boolean {
   const handle = entry[AS_HANDLE]
-  const owner = entry[AS_CONTEXT] === 0 ? context : context.app.context(entry[AS_CONTEXT] - 1)
-  const listener = owner?.listeners.get(entry[AS_LISTENER])
+  const listener = entry[AS_CONTEXT] === 0 ? context.listeners.get(entry[AS_LISTENER]) : joinedListener(context)
   const isHandleFree = !context.accepting.has(handle)
   if (listener && isHandleFree) acceptNext(stack, listener, context, handle)
   else refuseAccept(context, handle, entry[AS_LISTENER], EINVAL)
   // A listener may be closed while the request is on its way; the same handle twice is a mistake.
   return isHandleFree
+}
+
+/** That of another context, null if it is closed: the context, and the handle, may be somebody else's by now. */
+function joinedListener({ app }: AppContext): Listener | null {
+  const listener = app.context(entry[AS_CONTEXT] - 1)?.listeners.get(entry[AS_LISTENER]) ?? null
+  return listener?.address.ip === entry[AS_LOCAL_IP] && listener.address.port === entry[AS_PORTS] ? listener : null
 }
 
 function connOpen(stack: Stack, context: AppContext): boolean {
@@ -215,6 +242,7 @@ function connMove(stack: Stack, context: AppContext): boolean {
     if (isHanded) context.send(answerTo({ ...asked(), handle: entry[AS_VALUE] }, EV_CONN_MOVED, ENOTCONN))
     return isLate(stack, context)
   }
+  if ((entry[AS_FLAGS] & MOVE_LET_GO) !== 0) return letGo(stack, context, connection)
   const target = context.app.context(entry[AS_CONTEXT])
   if (target === null) {
     context.send(eventAbout(connection, EV_CONN_MOVED, EINVAL))
@@ -224,6 +252,14 @@ function connMove(stack: Stack, context: AppContext): boolean {
   if (isHanded) connection.handle = entry[AS_VALUE]
   if (introduce(stack, connection, target, eventAbout(connection, EV_CONN_MOVED)) !== CONTEXT_NONE) setContext(stack, connection, target)
   if (isHanded) tellAgain(stack, connection)
+  return true
+}
+
+/** No thread has the connection until one asks for it, unless one has done so already. */
+function letGo(stack: Stack, context: AppContext, connection: Connection): boolean {
+  if (connection.context !== context) return true
+  connection.context = null
+  if (connection.isWithWorker) stack.workers[connection.worker].flow(TO_FAST_FLOW_CONTEXT, connection, CONTEXT_NONE)
   return true
 }
 

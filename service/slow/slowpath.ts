@@ -1,8 +1,8 @@
 /** The slow path: all parts put together, moved on by `poll`. */
 import type { Port } from '../../native/index.js'
 import {
-  EV_CONN_OPEN, SF_APP, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TURN, SF_TYPE,
-  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
+  EV_CONN_OPEN, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_PACKET_FLAGS, SF_PACKET_GSO, SF_PACKET_LEN, SF_PACKET_POS, SF_TURN, SF_TYPE,
+  SF_WHAT, STATE_LOCAL_ADDRESSES, STATE_LOCAL_COUNT, STATE_MAC, STATE_TTL, TO_SLOW_ACK, TO_SLOW_APP_REMOVED, TO_SLOW_CONTEXT_REMOVED, TO_SLOW_FLOW,
   TO_SLOW_FLOW_LEFT, TO_SLOW_FLOW_REMOVED, TO_SLOW_MTU_PROBE, TO_SLOW_PACKET, TraceWriter, type FlowDetail, type FlowQuery, type StatePart,
   type StateView,
 } from '../../lib/memif/index.js'
@@ -97,6 +97,8 @@ export interface SlowEnv {
   readonly changed?: () => void
   /** The slow path has ended an application by itself: the service should hang up on it. */
   readonly appEnded?: (app: number, reason: string) => void
+  /** Nobody uses a context that has ended any more: a worker that is started from now on need not know it. From within a poll. */
+  readonly contextFreed?: (app: number, context: number) => void
 }
 
 export class SlowPath {
@@ -196,9 +198,9 @@ export class SlowPath {
   shutdown(nowUs: number): void {
     const { stack } = this
     stack.nowUs = nowUs
-    for (const context of stack.apps.contexts) {
-      for (const listener of [...context.listeners.values()]) closeListener(stack, listener, ENETDOWN)
-      for (const connection of context.app.connections) this.cutOff(connection)
+    for (const app of stack.apps.all()) {
+      for (const listener of [...app.listeners]) closeListener(stack, listener, ENETDOWN)
+      for (const connection of app.connections) this.cutOff(connection)
     }
     for (const connection of stack.connections.each()) this.resetNow(connection)
     this.publish()
@@ -264,6 +266,7 @@ export class SlowPath {
     else if (type === TO_SLOW_FLOW_REMOVED) onRemoved(stack, flow, gen)
     else if (type === TO_SLOW_FLOW_LEFT) stack.changeover.left(worker, flow, gen, words[entry + SF_TURN])
     else if (type === TO_SLOW_APP_REMOVED) stack.apps.onRemoved(words[entry + SF_APP], worker.index)
+    else if (type === TO_SLOW_CONTEXT_REMOVED) stack.apps.onContextRemoved(words[entry + SF_APP], words[entry + SF_CONTEXT], worker.index)
   }
 
   private receivePacket(worker: WorkerChannel, entry: number, flow: number, gen: number): void {
@@ -308,7 +311,7 @@ function buildStack(env: SlowEnv): Stack {
     connections: new ConnectionTable(stats, trace, hash.hash(NO_TUPLE, HASH_TABLE)),
     listeners: new Listeners(),
     algorithms: new Algorithms(config, env.congestionModule ?? null),
-    apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason)),
+    apps: new AppRegistry(() => stack, (app, reason) => env.appEnded?.(app, reason), (app, context) => env.contextFreed?.(app, context)),
     hostKernel: new HostKernelGate((config.kni ? env.hostKernel : null) ?? null, port, stats),
     replyLimit: new ReplyLimit(env.random, nowUs),
     challengeLimit: new ChallengeLimit(env.random),

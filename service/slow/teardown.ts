@@ -187,10 +187,10 @@ function settle(stack: Stack, connection: Connection): void {
 function giveBackBuffer(app: App, connection: Connection): void {
   const { context } = connection
   const release = detachBuffers(app, connection)
-  if (!connection.isAppKnown) return release()
+  if (!connection.isAppKnown || context === null) return release()
   if (connection.isAppClosed) {
     release()
     return sendClosed(connection, connection.error)
   }
-  sendClosed(connection, connection.error, () => context?.holdUntilRead(release))
+  sendClosed(connection, connection.error, () => context.holdUntilRead(release))
 }

@@ -201,14 +201,14 @@ export class WorkerChannel {
     return this.waiting.length > 0
   }
 
-  /** Whether a command of `type` about application `app` has not been read. For when no worker runs. */
-  hasUnread(type: number, app: number): boolean {
-    if (this.waiting.some((command) => command.type === type && command.app === app)) return true
+  /** Whether a command of `type` about application `app`, or its context `context`, has not been read. For when no worker runs. */
+  hasUnread(type: number, app: number, context = 0): boolean {
+    if (this.waiting.some((command) => command.type === type && command.app === app && command.context === context)) return true
     this.toFast.publish()
     const { words, places } = this.state
     const unread = new PacketRingConsumer(words, places.workers[this.index].toFast)
     for (let entry = unread.peek(); entry >= 0; entry = unread.peek()) {
-      if (words[entry + SF_TYPE] === type && words[entry + SF_APP] === app) return true
+      if (words[entry + SF_TYPE] === type && words[entry + SF_APP] === app && words[entry + SF_CONTEXT] === context) return true
       unread.pass(entry)
     }
     return false

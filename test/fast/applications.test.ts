@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
-  DOORBELL_SLOW, FLOW_HANDED, TCB_APP_U16, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE, TO_FAST_APP_REMOVE, TO_FAST_FLOW_ADD,
-  TO_FAST_FLOW_REMOVE, TO_FAST_STOP, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW_REMOVED,
+  clearContext, CONTEXT_NONE, DOORBELL_SLOW, FLOW_HANDED, readAppRegionHeader, TCB_APP_U16, TCB_RX_BASE, TCB_SND_END, TCB_STATE_U8, TCB_TX_BASE,
+  TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, TO_FAST_CONTEXT_REMOVE, TO_FAST_FLOW_ADD, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_LEAVE, TO_FAST_FLOW_REMOVE,
+  TO_FAST_STOP, TO_SLOW_APP_REMOVED, TO_SLOW_CONTEXT_REMOVED, TO_SLOW_FLOW_LEFT, TO_SLOW_FLOW_REMOVED,
 } from '../../lib/memif/index.js'
+import { TCP_FIN } from '../../lib/wire/index.js'
 import { IRS1, ISS1 } from './frames.js'
 import { FastHarness } from './harness.js'
 
@@ -188,6 +190,74 @@ describe('removal', () => {
     h.pass()
     expect(h.released).toEqual([1])
     expect(h.told()).toMatchObject([{ type: TO_SLOW_APP_REMOVED }])
+  })
+
+  it('a context with bumps unread, the last a FIN, behind one of a flow that has ended -> all of it leaves; the context is told nothing more', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    const late = h.addFlow()
+    h.command(TO_FAST_FLOW_REMOVE, { flow: late })
+    h.pass()
+    // One that has ended and is still announced stands in front.
+    h.bump(late, {})
+    h.write(flow, filled(5))
+    h.bump(flow, { end: ISS1 + 9, fin: true })
+    h.told()
+    h.seen()
+    h.command(TO_FAST_FLOW_CONTEXT, { flow, context: CONTEXT_NONE })
+    h.command(TO_FAST_CONTEXT_REMOVE, { app: 1, context: 0 })
+    h.pass()
+    expect([h.word(flow, TCB_SND_END), h.count('appBadBumps'), h.releasedContexts]).toEqual([ISS1 + 9, 0, ['1.0']])
+    expect(h.told().map(({ type }) => type)).toContain(TO_SLOW_CONTEXT_REMOVED)
+    h.settle()
+    const sent = h.sent()
+    expect([sent.reduce((sum, { data }) => sum + data.length, 0), (sent.at(-1)?.flags ?? 0) & TCP_FIN]).toEqual([9, TCP_FIN])
+    h.receive({ data: 'for nobody' })
+    expect([h.seen(), h.appWakes]).toEqual([[], 0])
+    h.bump(flow, { end: ISS1 + 20 })
+    h.pass()
+    expect([h.worker.hasWork(), h.word(flow, TCB_SND_END)]).toEqual([false, ISS1 + 9])
+  })
+
+  it('a flow gets another context and leaves for another worker -> what the one before has said counts first', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.write(flow, filled(5), { fin: true })
+    h.command(TO_FAST_FLOW_CONTEXT, { flow, context: CONTEXT_NONE })
+    h.command(TO_FAST_FLOW_LEAVE, { flow, app: 1 })
+    h.pass()
+    expect(h.told().map(({ type }) => type)).toContain(TO_SLOW_FLOW_LEFT)
+    expect(h.word(flow, TCB_SND_END)).toBe(ISS1 + 5)
+  })
+
+  it('a context that is not known, one of an application that is gone -> answered', () => {
+    const h = new FastHarness()
+    h.command(TO_FAST_CONTEXT_REMOVE, { app: 1, context: 9 })
+    h.command(TO_FAST_APP_REMOVE, { app: 1 })
+    h.command(TO_FAST_CONTEXT_REMOVE, { app: 1, context: 0 })
+    h.pass()
+    expect(h.told().map(({ type }) => type)).toEqual([TO_SLOW_CONTEXT_REMOVED, TO_SLOW_APP_REMOVED, TO_SLOW_CONTEXT_REMOVED])
+  })
+
+  it('its id given to another context -> that one\'s rings are served from the beginning', () => {
+    const h = new FastHarness()
+    const before = h.addFlow()
+    h.receive({ data: 'to the first' })
+    h.write(before, filled(3))
+    h.pass()
+    h.command(TO_FAST_FLOW_REMOVE, { flow: before })
+    h.command(TO_FAST_CONTEXT_REMOVE, { app: 1, context: 0 })
+    h.pass()
+    clearContext(h.appWords, readAppRegionHeader(h.appWords), 0)
+    h.renewContext()
+    h.command(TO_FAST_CONTEXT_ADD, { app: 1, context: 0 })
+    const flow = h.addFlow()
+    h.receive({ peerPort: 40000 + flow, data: 'to the second' })
+    expect(h.seen()).toMatchObject([{ flow, rcvEnd: IRS1 + 13 }])
+    h.sent()
+    h.write(flow, filled(7))
+    h.pass()
+    expect([h.sent().map(({ data }) => data.length), h.count('appBadBumps')]).toEqual([[7], 0])
   })
 
   it('stop -> the worker says so', () => {

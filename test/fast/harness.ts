@@ -88,13 +88,16 @@ export class FastHarness {
   readonly appMemory: SharedArrayBuffer
   readonly appBytes: Uint8Array
   readonly appWords: Int32Array
-  readonly events: RingConsumer
-  readonly bumps: RingProducer
+  events: RingConsumer
+  bumps: RingProducer
   readonly sleepingWord: number
+  private readonly appShape: AppRegionShape = { regionBytes: 1 << 22, workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }
   nowUs = 1_000_000
   slowWakes = 0
   appWakes = 0
   released: number[] = []
+  /** 'application.context' of contexts that were given back. */
+  releasedContexts: string[] = []
   private readonly frames: { frame: Uint8Array; gso: number }[] = []
   private readonly regionAt = new Map<number, ArrayBufferLike>()
   private flowMade = 0
@@ -111,7 +114,7 @@ export class FastHarness {
     this.state.bytes.set(PEER_MAC, this.state.places.neighborsWord * 4)
     this.state.bytes.set(LOCAL_MAC, (this.state.places.neighborsWord + NEIGHBOR_WORDS * LOCAL_NEIGHBOR) * 4)
     this.regionAt.set(0, memory)
-    const appShape: AppRegionShape = { regionBytes: 1 << 22, workers: 1, kinBytes: 1024, koutBytes: 1024, fastEntries: 8 }
+    const { appShape } = this
     this.appMemory = new SharedArrayBuffer(appShape.regionBytes)
     this.appBytes = new Uint8Array(this.appMemory)
     this.appWords = new Int32Array(this.appMemory)
@@ -157,8 +160,16 @@ export class FastHarness {
         region: () => ({ memory: this.appMemory, shape }),
         contextWake: () => ({ wake: () => void this.appWakes++ }),
         release: (app) => void this.released.push(app),
+        releaseContext: (app, context) => void this.releasedContexts.push(`${app}.${context}`),
       },
     })
+  }
+
+  /** The application has another context in place of the one that has ended, whose rings are as new. */
+  renewContext(): void {
+    const places = placeContext(this.appShape, CONTEXT)
+    this.events = new RingConsumer(this.appWords, places.events[0])
+    this.bumps = new RingProducer(this.appWords, places.bumps[0])
   }
 
   /** A pass in which the worker is killed before payload is copied; another takes over. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { placeContext, TCB_CONTEXT_U16, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, workerCounter } from '../../lib/memif/index.js'
+import { placeContext, TCB_CONTEXT_U16, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_ADD, TO_FAST_CONTEXT_REMOVE, workerCounter } from '../../lib/memif/index.js'
 import { Placement, type Placed } from '../../service/fast/placement.js'
 import { PlacementPolicy } from '../../service/fast/placementpolicy.js'
 import { IRS1, PEER_PORT } from './frames.js'
@@ -255,11 +255,11 @@ describe('application of a worker', () => {
     expect(h.worker.applicationCpu).toBe(cpu)
   })
 
-  it('it is removed -> none', () => {
+  it.each([['its application', TO_FAST_APP_REMOVE], ['it', TO_FAST_CONTEXT_REMOVE]])('%s is removed -> none', (_name, command) => {
     const h = harness()
     told(h, 4, 0)
     h.worker.chooseApplication()
-    h.command(TO_FAST_APP_REMOVE, { app: 1 })
+    h.command(command, { app: 1, context: 0 })
     h.pass()
     expect(h.worker.applicationCpu).toBe(-1)
   })

@@ -18,6 +18,8 @@ class FakeSystem implements ControlSystem {
   readonly closed: number[] = []
   readonly unmapped: ArrayBufferLike[] = []
   readonly watchers = new Map<number, () => void>()
+  /** What is to be called later, and when. */
+  timers: { delayUs: number; run: () => void }[] = []
   credentials: Credentials = { pid: 77, uid: 1000, gid: 1000 }
   full = false
   timeUs = 0
@@ -67,6 +69,24 @@ class FakeSystem implements ControlSystem {
     return { close: () => void this.watchers.delete(fd) }
   }
 
+  socketPair(): readonly [number, number] {
+    return [this.nextFd++, this.nextFd++]
+  }
+
+  after(delayUs: number, run: () => void): { close(): void } {
+    const timer = { delayUs, run }
+    this.timers.push(timer)
+    return { close: () => void (this.timers = this.timers.filter((other) => other !== timer)) }
+  }
+
+  /** Lets the only timer expire. */
+  expire(): void {
+    const [timer, ...others] = this.timers.splice(0)
+    expect(others).toEqual([])
+    this.timeUs += timer.delayUs
+    timer.run()
+  }
+
   nowUs(): number {
     return this.timeUs
   }
@@ -77,10 +97,12 @@ let calls: string[]
 /** Kinds of trace entries that were wanted, one after the other. */
 let wanted: number[]
 let server: ControlServer
+/** All workers have let go of the context that ended last. */
+let freeId: () => void
 
 function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
   let nextApp = 1
-  let nextContext = 0
+  const contexts = new Map<number, Set<number>>()
   const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
   return new ControlServer({
     system, log, listenFd: LISTEN, socketMode: 0o600, ownUid: 1000, regionBytes: 4096, workers: 1, welcomeFds: [7, 8, 9],
@@ -91,7 +113,19 @@ function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
       },
       addContext: (app) => {
         calls.push(`context ${app}`)
-        return nextContext++
+        const taken = contexts.get(app) ?? new Set()
+        contexts.set(app, taken)
+        let id = 0
+        while (taken.has(id)) id++
+        taken.add(id)
+        return id
+      },
+      removeContext: (app, context) => {
+        calls.push(`end ${app}.${context}`)
+        freeId = () => {
+          contexts.get(app)?.delete(context)
+          server.contextFreed(app, context)
+        }
       },
       removeApp: (app) => void calls.push(`remove ${app}`),
     },
@@ -290,7 +324,9 @@ describe('control: handshake', () => {
 
   it('context -> added, its eventfd comes with the answer', () => {
     say(connect(20), HELLO)
-    expect(say(20, CONTEXT)).toEqual({ fd: 20, message: { op: 'context', context: 0 }, fds: [101] })
+    expect(say(20, CONTEXT)).toEqual({ fd: 20, message: { op: 'context', context: 0 }, fds: [103, 102] })
+    // The other end is the application's alone.
+    expect(system.closed).toEqual([102])
     expect(calls).toEqual(['add echo 77', 'context 1'])
   })
 
@@ -302,13 +338,119 @@ describe('control: handshake', () => {
   })
 })
 
+describe('control: contexts that end', () => {
+  /** Descriptor of our end of the life of the context that was granted last. */
+  const lifeFd = (): number => (system.sent.at(-1)?.fds[1] ?? NaN) - 1
+  const hangUp = (life: number): void => system.watchers.get(life)?.()
+  const granted = (): unknown[] => system.sent.flatMap(({ message }) => (message['op'] === 'context' ? [message['context']] : []))
+
+  /** An application with all contexts that it can have; returns their lives. */
+  function full(): number[] {
+    say(connect(20), HELLO)
+    return Array.from({ length: CONTEXTS_MAX }, () => {
+      say(20, CONTEXT)
+      return lifeFd()
+    })
+  }
+
+  it('its life descriptor ends -> ended once; its eventfd is closed when the id is free', () => {
+    say(connect(20), HELLO)
+    const wakeFd = say(20, CONTEXT)?.fds[0]
+    const life = lifeFd()
+    hangUp(life)
+    expect(calls.at(-1)).toBe('end 1.0')
+    expect([system.watchers.has(life), system.closed.includes(life), system.closed.includes(wakeFd ?? -1)]).toEqual([false, true, false])
+    freeId()
+    expect(system.closed).toContain(wakeFd)
+    expect(say(20, CONTEXT)?.message).toEqual({ op: 'context', context: 0 })
+    say(20, new Uint8Array(0))
+    expect(system.closed.filter((fd) => fd === life || fd === wakeFd)).toEqual([life, wakeFd])
+    expect(system.watchers.size).toBe(1)
+  })
+
+  it('all ids are taken, one context is ending -> the answer waits for its id', () => {
+    const lives = full()
+    hangUp(lives[40])
+    say(20, CONTEXT)
+    expect([granted().length, system.timers, server.size]).toEqual([CONTEXTS_MAX, [], 1])
+    freeId()
+    system.expire()
+    expect([granted().at(-1), granted().length]).toEqual([40, CONTEXTS_MAX + 1])
+  })
+
+  it('the end of a context is here and not noticed when another is asked for -> noticed', () => {
+    const lives = full()
+    system.inbox.set(lives[7], [{ bytes: new Uint8Array(0), fds: [] }])
+    say(20, CONTEXT)
+    expect([calls.at(-1), server.size]).toEqual(['end 1.7', 1])
+    freeId()
+    system.expire()
+    expect(granted().at(-1)).toBe(7)
+  })
+
+  it('an application writes to a life descriptor, and sends descriptors -> the context ends, they are closed', () => {
+    const lives = full()
+    system.inbox.set(lives[7], [{ bytes: text('x'), fds: [999] }])
+    say(20, CONTEXT)
+    expect([calls.at(-1), system.closed.includes(999)]).toEqual(['end 1.7', true])
+  })
+
+  it('the application ends while it waits for a context -> nothing comes later', () => {
+    const lives = full()
+    hangUp(lives[0])
+    say(20, CONTEXT)
+    freeId()
+    say(20, new Uint8Array(0))
+    expect([system.timers, system.watchers.size, server.size]).toEqual([[], 1, 0])
+    expect(new Set(system.closed).size).toBe(system.closed.length)
+  })
+
+  it('come and go faster than is good -> served later, never refused', () => {
+    say(connect(20), HELLO)
+    for (let i = 0; i < 1000; i++) {
+      say(20, CONTEXT)
+      while (granted().length === i) system.expire()
+      hangUp(lifeFd())
+      freeId()
+    }
+    expect([server.size, new Set(granted())]).toEqual([1, new Set([0])])
+    expect(system.timeUs).toBeGreaterThan(5_000_000)
+  })
+
+  it('a worker\'s socket is full -> the eventfd stays open until it has it', () => {
+    const retired: (() => void)[] = []
+    server = makeServer({ retire: (close) => retired.push(close) })
+    server.start()
+    say(connect(20), HELLO)
+    const wakeFd = say(20, CONTEXT)?.fds[0]
+    hangUp(lifeFd())
+    freeId()
+    expect(system.closed).not.toContain(wakeFd)
+    for (const close of retired) close()
+    expect(system.closed).toContain(wakeFd)
+  })
+
+  it('the slow path refuses a context -> told, nothing stays open', () => {
+    server = makeServer({ apps: {
+      addApp: () => 1, removeContext: () => undefined, removeApp: () => undefined,
+      addContext: () => {
+        throw Object.assign(new Error('no more'), { code: 'EMFILE' })
+      },
+    } })
+    server.start()
+    say(connect(20), HELLO)
+    expect(say(20, CONTEXT)?.message).toMatchObject({ op: 'error', code: 'EMFILE' })
+    expect([...system.closed].sort((a, b) => a - b)).toEqual([20, 100, 101, 102, 103])
+  })
+})
+
 describe('control: end', () => {
   it('end of the socket -> connections, region and eventfds go at once', () => {
     say(connect(20), HELLO)
     say(20, CONTEXT)
     say(20, new Uint8Array(0))
     expect(calls.at(-1)).toBe('remove 1')
-    expect(system.closed).toEqual([20, 100, 101])
+    expect(system.closed).toEqual([102, 20, 101, 100, 103])
     expect(system.unmapped).toHaveLength(1)
     expect(server.size).toBe(0)
   })
@@ -427,6 +569,7 @@ describe('control: refused', () => {
         throw Object.assign(new Error('no more applications'), { code: 'EAGAIN' })
       },
       addContext: () => 0,
+      removeContext: () => undefined,
       removeApp: () => undefined,
     } })
     server.start()

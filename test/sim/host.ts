@@ -144,6 +144,7 @@ export class SimHost {
         contextAdded: (app, context, wake) => void this.wakes.set(app * APPS_MAX + context, wake),
       })),
       ...options.steer === undefined ? {} : { steer: options.steer },
+      contextFreed: (app, context) => void this.wakes.delete(app * APPS_MAX + context),
     })
     this.workers = indexes.map((worker) => this.makeWorker(worker))
     net.join(this)
@@ -227,6 +228,7 @@ export class SimHost {
       ...count > 1 ? { application: `${name} ${app}` } : {},
       region: memory, doorbells: this.doorbells, slow: NOTHING, workers: this.workers.map(() => NOTHING), nowUs: () => this.nowUs,
       createContext: (wake) => this.slow.apps.addContext(app, { wake: () => { wakes++; wake.wake() } }),
+      removeContext: (context) => this.slow.apps.removeContext(app, context),
       ...run === undefined ? {} : { run: (timeoutUs: number) => { const before = wakes; run(() => wakes > before, timeoutUs) } },
     })))
     return { tases, app, memory }

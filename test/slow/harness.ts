@@ -3,8 +3,8 @@
  * the rings, the network in arrays, time as an argument.
  */
 import {
-  COUNTERS_BYTES, Doorbell, log2Ceil, placeContext, placeState, SF_APP, SF_FLOW, SF_GEN, SF_WHAT, slowCounter,
-  StateView, TCB_WORDS, TO_FAST_APP_REMOVE, TO_FAST_FLOW_REMOVE, TO_SLOW_APP_REMOVED, TO_SLOW_FLOW,
+  COUNTERS_BYTES, Doorbell, log2Ceil, placeContext, placeState, SF_APP, SF_CONTEXT, SF_FLOW, SF_GEN, SF_WHAT, slowCounter,
+  StateView, TCB_WORDS, TO_FAST_APP_REMOVE, TO_FAST_CONTEXT_REMOVE, TO_FAST_FLOW_REMOVE, TO_SLOW_APP_REMOVED, TO_SLOW_CONTEXT_REMOVED, TO_SLOW_FLOW,
   TO_SLOW_FLOW_REMOVED, writeStateHeader, type AppRegionShape, type SlowCounter, type TraceWriter,
 } from '../../lib/memif/index.js'
 import * as wire from '../../lib/wire/index.js'
@@ -47,6 +47,8 @@ export class Host {
   readonly counters = new Float64Array(COUNTERS_BYTES / 8)
   readonly logged: string[] = []
   readonly ended: number[] = []
+  /** 'application.context' of contexts whose id became free. */
+  readonly freed: string[] = []
   /** [first byte, bytes] of pages given back. */
   readonly discarded: [number, number][] = []
   readonly config: SlowConfig
@@ -101,6 +103,7 @@ export class Host {
       ...(options.congestionModule ? { congestionModule: options.congestionModule } : {}),
       ...(options.steer ? { steer: options.steer } : {}),
       appEnded: (app) => this.ended.push(app),
+      contextFreed: (app, context) => this.freed.push(`${app}.${context}`),
       ...(options.discards === true ? { discard: (_region, from, len) => void this.discarded.push([from, len]) } : {}),
     })
   }
@@ -164,10 +167,11 @@ export class Host {
   /** Reads commands, answering those that want an answer. */
   work(worker = 0): Command[] {
     const commands = this.workers[worker].read()
-    for (const { type, flow, gen, app } of commands) {
+    for (const { type, flow, gen, app, context } of commands) {
       if (type === TO_FAST_FLOW_REMOVE) this.workers[worker].message(TO_SLOW_FLOW_REMOVED, { [SF_FLOW]: flow,
         [SF_GEN]: gen })
       if (type === TO_FAST_APP_REMOVE) this.workers[worker].message(TO_SLOW_APP_REMOVED, { [SF_APP]: app })
+      if (type === TO_FAST_CONTEXT_REMOVE) this.workers[worker].message(TO_SLOW_CONTEXT_REMOVED, { [SF_APP]: app, [SF_CONTEXT]: context })
     }
     this.poll()
     return commands

@@ -107,6 +107,13 @@ export class FakeService implements LocalService {
     return id
   }
 
+  /** Contexts that were given up, in order. */
+  readonly removed: number[] = []
+
+  removeContext(context: number): void {
+    this.removed.push(context)
+  }
+
   nowUs(): number {
     return ++this.clockUs
   }

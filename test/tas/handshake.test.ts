@@ -72,19 +72,19 @@ function failure(connect: () => unknown): InstanceType<typeof TasError> {
 }
 
 test('hello: welcome -> connected, region and doorbell page mapped; close -> all descriptors closed', () => {
-  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15] }]
+  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15, 16] }]
   const tas = Tas.connect({ socket: '/tmp/x', name: 'test' })
   const context = tas.createContext()
   expect(fake.sent).toEqual([{ op: 'hello', version: LAYOUT_VERSION, name: 'test' }, { op: 'context' }])
   expect(context).toMatchObject({ id: 0, fd: 15 })
   expect(fake.closed).toEqual([])
   tas.close()
-  expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 3])
+  expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 16, 3])
   expect(DOORBELL_PAGE_BYTES).toBe(4096)
 })
 
 test('share: another thread joins -> the same application without a hello; it ends with the last of them', () => {
-  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15] }]
+  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15, 16] }]
   const one = Tas.connect()
   const shared = structuredClone({ ...one.share(), lock: null })
   const other = Tas.join({ ...shared, lock: one.share().lock })
@@ -95,7 +95,7 @@ test('share: another thread joins -> the same application without a hello; it en
   expect(fake.closed).toEqual([])
   context.close()
   other.close()
-  expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 3])
+  expect(fake.closed.sort()).toEqual([10, 11, 12, 13, 14, 15, 16, 3])
   expect(failure(() => Tas.join({ ...shared, lock: new SharedArrayBuffer(8) })).code).toBe('EBADF')
 })
 
@@ -186,7 +186,7 @@ test('native part not built -> its own error', () => {
 })
 
 test('service gone: empty polls -> noticed by looking at the control socket', () => {
-  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15] }]
+  fake.answers = [welcome(), { text: '{"op":"context","context":0}', fds: [15, 16] }]
   const tas = Tas.connect()
   const context = tas.createContext()
   fake.answers = ['ended']

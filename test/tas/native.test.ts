@@ -34,11 +34,12 @@ function serve(contextFd: number) {
   const region = createRegion('tas-test', shape.regionBytes)
   const doorbells = createRegion('tas-test', DOORBELL_PAGE_BYTES)
   const bells = [new EventFd(), new EventFd()]
+  const [ourLife, lifeFd] = socketPair()
   const words = new Int32Array(region.buffer)
   writeAppRegionHeader(words, shape)
   const hello = { op: 'welcome', version: LAYOUT_VERSION, app: 1, regionBytes: shape.regionBytes, workers: 1 } as const
   sendMessage(ours, encodeControl(hello), [region.fd, doorbells.fd, bells[0].fd, bells[1].fd])
-  sendMessage(ours, encodeControl({ op: 'context', context: 0 }), [contextFd])
+  sendMessage(ours, encodeControl({ op: 'context', context: 0 }), [contextFd, lifeFd])
   const kin = new RingProducer(words, placeContext(shape, 0).kin)
   return {
     listenOpen(handle: number): void {
@@ -53,6 +54,8 @@ function serve(contextFd: number) {
     end: () => closeFd(ours),
     close(): void {
       for (const bell of bells) bell.close()
+      closeFd(ourLife)
+      closeFd(lifeFd)
       for (const made of [region, doorbells]) {
         closeFd(made.fd)
         unmapRegion(made.buffer)

@@ -157,7 +157,7 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
     expect(place.isClean).toBe(true)
   })
 
-  it('application -> welcome with descriptors, context with its eventfd, told when the service stops', async () => {
+  it('application -> welcome with descriptors, context with its eventfd and life descriptor, told when the service stops', async () => {
     tas = await startTas(place)
     const fd = connectUnix(place.socket)
     sendMessage(fd, encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'test' }))
@@ -167,7 +167,7 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
     sendMessage(fd, encodeControl({ op: 'context' }))
     const grant = receive(fd)
     expect(grant).toMatchObject({ message: { op: 'context', context: 0 } })
-    expect(grant.fds).toHaveLength(1)
+    expect(grant.fds).toHaveLength(2)
     const ended = tas.signal('SIGTERM')
     expect(receive(fd).message).toMatchObject({ op: 'error', code: 'ESHUTDOWN' })
     expect(await ended).toMatchObject({ code: 0 })
@@ -191,6 +191,30 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
       if (round === 1) before = count()
     }
     expect(count()).toBe(before)
+  })
+
+  it('contexts that come and go, more than there can be and than are granted in a second -> no descriptor is left, in service and worker', async () => {
+    tas = await startTas(place)
+    const run = tas
+    const count = (): number[] => [run.pid, ...workersOf(run)].map((pid) => readdirSync(`/proc/${pid}/fd`).length)
+    const [, without] = count()
+    const fd = connectUnix(place.socket)
+    sendMessage(fd, encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'fickle' }))
+    const welcome = receive(fd)
+    const grant = (): readonly number[] => {
+      sendMessage(fd, encodeControl({ op: 'context' }))
+      const { message, fds } = receive(fd)
+      expect(message).toMatchObject({ op: 'context' })
+      return fds
+    }
+    const first = grant()
+    await run.until(() => count()[1] === without + 1)
+    const before = String(count())
+    first.forEach(closeFd)
+    for (let round = 0; round < 200; round++) grant().forEach(closeFd)
+    const last = grant()
+    await run.until(() => String(count()) === before)
+    for (const open of [fd, ...welcome.fds, ...last]) closeFd(open)
   })
 
   it('stat -> text, and JSON with every worker', async () => {
