@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   COUNTERS_BYTES, COUNTERS_PID, COUNTERS_START_MS, COUNTERS_WORKERS, countersName, encodeControl, LAYOUT_VERSION,
 } from '../../../lib/memif/index.js'
 import { closeFd, connectUnix, receiveMessage, sendMessage } from '../../../native/index.js'
+import { until } from '../../../tools/netlab/index.js'
 import { missingNetwork, missingTap, PAIR, Place, ROOT, runTas, runTasInNamespace, startOnTap, startTas, startWithHost, type Run } from './run.js'
 
 let place: Place
@@ -24,6 +25,19 @@ afterEach(async () => {
 function workersOf(run: Run): number[] {
   const children = readFileSync(`/proc/${run.pid}/task/${run.pid}/children`, 'utf8')
   return children.trim().split(' ').filter((pid) => pid !== '').map(Number)
+}
+
+/** Sockets and eventfds of a process. Files and pipes come and go while it starts. */
+function countWaking(pid: number): number {
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`)
+    } catch {
+      // Closed meanwhile.
+      return ''
+    }
+  })
+  return links.filter((link) => /^(socket:|anon_inode:\[eventfd\])/.test(link)).length
 }
 
 function isGone(pid: number): boolean {
@@ -196,7 +210,7 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
   it('contexts that come and go, more than there can be and than are granted in a second -> no descriptor is left, in service and worker', async () => {
     tas = await startTas(place)
     const run = tas
-    const count = (): number[] => [run.pid, ...workersOf(run)].map((pid) => readdirSync(`/proc/${pid}/fd`).length)
+    const count = (): number[] => [run.pid, ...workersOf(run)].map(countWaking)
     const [, without] = count()
     const fd = connectUnix(place.socket)
     sendMessage(fd, encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'fickle' }))
@@ -208,12 +222,12 @@ describe.skipIf(missingNetwork !== '')(`tas: life of a service (${missingNetwork
       return fds
     }
     const first = grant()
-    await run.until(() => count()[1] === without + 1)
+    await until('the worker has the context', () => count()[1] === without + 1)
     const before = String(count())
     first.forEach(closeFd)
     for (let round = 0; round < 200; round++) grant().forEach(closeFd)
     const last = grant()
-    await run.until(() => String(count()) === before)
+    await until('the others are gone', () => String(count()) === before)
     for (const open of [fd, ...welcome.fds, ...last]) closeFd(open)
   })
 
