@@ -6,7 +6,7 @@ import { PlacementPolicy } from './placementpolicy.js'
 const CHOICE_INTERVAL_MS = 100
 /** How often threads that want to run are counted, milliseconds, and what part of their average a count is. */
 const COUNT_INTERVAL_MS = 10
-const COUNT_PART = 1 / 32
+const COUNT_PART = 1 / 16
 const UNBOUND = -1
 
 /** What is asked of the worker. */

@@ -6,19 +6,24 @@
  * wake-up has to reach another CPU. Where CPUs are free two do more than one. Where more threads want to run than there are CPUs it can go either
  * way, and is tried under load:
  *
- *   as it is | other way | other way | as it is | other way | as it is | as it is | other way     each PHASE_MS; in this order, a load
- *   that grows, or grows faster and faster, favours neither
+ *   | as it is | the other way       | as it is |     in this order, a load that grows steadily favours neither
+ *   0         150                   450        600 ms
  *
- * What gets more done stays, and is tried again later: the longer, the more often the answer was the same. A trial that goes badly ends at
- * once (docs/decisions/0017).
+ * What gets more done stays, and is tried again later: the longer, the more often the answer was clearly the same (docs/decisions/0017).
  */
 
-/** Of each phase of a trial, and how much of its beginning does not count: threads are on their way and rings hold what was before. */
-const PHASE_MS = 75
-const SETTLE_MS = 15
-/** A phase that took longer has slept or been stopped: it says nothing. */
-const PHASE_LIMIT_MS = 2 * PHASE_MS
-const IS_OTHER_WAY: readonly boolean[] = [false, true, true, false, true, false, false, true]
+/** Of a phase of a trial: how long it takes, and how much of its beginning does not count, since threads are on their way to other CPUs. */
+interface Phase {
+  readonly lengthMs: number
+  readonly settleMs: number
+  readonly isOtherWay: boolean
+}
+
+const AS_IT_IS: Phase = { lengthMs: 150, settleMs: 50, isOtherWay: false }
+const OTHER_WAY: Phase = { lengthMs: 300, settleMs: 100, isOtherWay: true }
+const PHASES: readonly Phase[] = [AS_IT_IS, OTHER_WAY, AS_IT_IS]
+/** A phase that took so many times its length has slept or been stopped: it says nothing. */
+const TOO_LONG = 1.5
 /** How often a load is looked at. */
 const WINDOW_MS = 100
 /** Part of the time with work to do from which on it matters where a worker is. */
@@ -26,10 +31,12 @@ const BUSY_LEAST = 0.1
 /** How much more has to be done beside the application for the worker to go there, and at least for it to stay. */
 const GAIN_TO_GO = 1.04
 const GAIN_TO_STAY = 0.99
-/** So little done in one phase ends the trial. */
-const BADLY = 0.8
+/** Nearly as much done the other way: that says little. */
+const UNCLEAR = 0.95
 const FIRST_INTERVAL_MS = 1_000
 const LAST_INTERVAL_MS = 16_000
+/** For so long a load that has paused is taken for the same one. */
+const MEMORY_MS = 60_000
 /** A rate that leaves these limits is another load, or the scheduler has moved somebody: the next trial comes sooner. */
 const RATE_FALLS = 0.85
 const RATE_RISES = 2
@@ -38,9 +45,13 @@ const RATE_RISES = 2
 export class PlacementPolicy {
   /** Trials that came to an end. */
   trials = 0
+  /** Whether to be beside the application, under such a load as there was last. */
   private settled = false
-  private intervalMs = FIRST_INTERVAL_MS
+  private isPaused = true
+  private pausedMs: number
   private nextTrialMs = 0
+  /** Answers since the last that changed something; those that are not clear count half. */
+  private confirmed = 0
   /** Progress in a millisecond when it was last decided; 0: not known. */
   private usualRate = 0
   private fromMs: number
@@ -50,15 +61,11 @@ export class PlacementPolicy {
   private phase = -1
   private phaseStartMs = 0
   private isCounting = false
-  /** Sums of the rates of its phases, and how many they are. */
   private asItIs = 0
   private otherWay = 0
-  private asItIsPhases = 0
-  private otherWayPhases = 0
 
   constructor(nowMs: number) {
-    this.fromMs = nowMs
-    this.nextTrialMs = (nowMs + FIRST_INTERVAL_MS) | 0
+    this.fromMs = this.pausedMs = nowMs
   }
 
   /**
@@ -68,7 +75,8 @@ export class PlacementPolicy {
   look(nowMs: number, progress: number, busyUs: number, isCrowded: boolean): boolean {
     if (this.phase < 0) this.lookAtLoad(nowMs, progress, busyUs, isCrowded)
     else this.lookAtPhase(nowMs, progress, busyUs)
-    return this.phase >= 0 && IS_OTHER_WAY[this.phase] ? !this.settled : this.settled
+    if (this.isPaused) return false
+    return this.phase >= 0 && PHASES[this.phase].isOtherWay ? !this.settled : this.settled
   }
 
   private lookAtLoad(nowMs: number, progress: number, busyUs: number, isCrowded: boolean): void {
@@ -76,13 +84,10 @@ export class PlacementPolicy {
     if (passedMs < WINDOW_MS) return
     const rate = (progress - this.fromProgress) / passedMs
     const isBusy = busyUs - this.fromBusyUs >= BUSY_LEAST * passedMs * 1_000
+    const fromMs = this.fromMs
     this.begin(nowMs, progress, busyUs)
-    if (!isBusy || !isCrowded) {
-      this.settled = false
-      this.usualRate = 0
-      this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
-      return
-    }
+    if (!isBusy || !isCrowded) return this.pause(fromMs)
+    if (this.isPaused) this.goOn(nowMs)
     if (this.usualRate === 0) this.usualRate = rate
     else if (rate < RATE_FALLS * this.usualRate || rate > RATE_RISES * this.usualRate) {
       this.usualRate = rate
@@ -91,9 +96,25 @@ export class PlacementPolicy {
     if (((nowMs - this.nextTrialMs) | 0) >= 0) this.beginTrial(nowMs)
   }
 
+  private pause(fromMs: number): void {
+    if (!this.isPaused) this.pausedMs = fromMs
+    this.isPaused = true
+    this.usualRate = 0
+  }
+
+  /** The first moments of a load are no time for a trial. */
+  private goOn(nowMs: number): void {
+    this.isPaused = false
+    const isForgotten = ((nowMs - this.pausedMs) | 0) > MEMORY_MS
+    if (isForgotten) {
+      this.settled = false
+      this.confirmed = 0
+    }
+    if (isForgotten || ((this.nextTrialMs - nowMs) | 0) < FIRST_INTERVAL_MS) this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
+  }
+
   private beginTrial(nowMs: number): void {
     this.asItIs = this.otherWay = 0
-    this.asItIsPhases = this.otherWayPhases = 0
     this.beginPhase(0, nowMs)
   }
 
@@ -104,49 +125,42 @@ export class PlacementPolicy {
   }
 
   private lookAtPhase(nowMs: number, progress: number, busyUs: number): void {
+    const { lengthMs, settleMs, isOtherWay } = PHASES[this.phase]
     const passedMs = (nowMs - this.phaseStartMs) | 0
-    if (!this.isCounting && passedMs >= SETTLE_MS) {
+    if (!this.isCounting && passedMs >= settleMs) {
       this.isCounting = true
       this.begin(nowMs, progress, busyUs)
     }
-    if (passedMs < PHASE_MS) return
+    if (passedMs < lengthMs) return
     const countedMs = (nowMs - this.fromMs) | 0
     const isBusy = busyUs - this.fromBusyUs >= (BUSY_LEAST / 2) * countedMs * 1_000
-    if (passedMs > PHASE_LIMIT_MS || countedMs <= 0 || !isBusy) {
+    if (passedMs > TOO_LONG * lengthMs || countedMs <= 0 || !isBusy) {
       this.end(nowMs, progress, busyUs)
-      this.tryAgainIn(this.intervalMs, nowMs)
+      this.tryAgainIn(this.nextIntervalMs(), nowMs)
       return
     }
-    this.count((progress - this.fromProgress) / countedMs)
-    if (this.phase + 1 === IS_OTHER_WAY.length || this.goesBadly()) this.decide(nowMs, progress, busyUs)
-    else this.beginPhase(this.phase + 1, nowMs)
-  }
-
-  private count(rate: number): void {
-    if (IS_OTHER_WAY[this.phase]) {
-      this.otherWay += rate
-      this.otherWayPhases++
-    } else {
-      this.asItIs += rate
-      this.asItIsPhases++
-    }
-  }
-
-  /** After the first phase of the other way: the two that follow as it is would only confirm it. */
-  private goesBadly(): boolean {
-    return this.otherWayPhases === 1 && this.otherWay < BADLY * this.asItIs
+    const rate = (progress - this.fromProgress) / countedMs
+    if (isOtherWay) this.otherWay = rate
+    else this.asItIs += rate / 2
+    if (this.phase + 1 < PHASES.length) this.beginPhase(this.phase + 1, nowMs)
+    else this.decide(nowMs, progress, busyUs)
   }
 
   private decide(nowMs: number, progress: number, busyUs: number): void {
-    const { settled } = this
-    const asItIs = this.asItIs / this.asItIsPhases
-    const otherWay = this.otherWay / this.otherWayPhases
+    const { settled, asItIs, otherWay } = this
     const changes = settled ? asItIs < GAIN_TO_STAY * otherWay : otherWay >= GAIN_TO_GO * asItIs
     this.trials++
     this.end(nowMs, progress, busyUs)
     this.settled = changes !== settled
     this.usualRate = changes ? otherWay : asItIs
-    this.tryAgainIn(changes ? FIRST_INTERVAL_MS : Math.min(2 * this.intervalMs, LAST_INTERVAL_MS), nowMs)
+    if (changes) this.confirmed = 0
+    else this.confirmed += otherWay < UNCLEAR * asItIs ? 1 : 0.5
+    this.tryAgainIn(this.nextIntervalMs(), nowMs)
+  }
+
+  /** The first answer may be that of a program that is still being compiled: what comes next confirms it or not. */
+  private nextIntervalMs(): number {
+    return Math.min(FIRST_INTERVAL_MS * 2 ** Math.max(0, Math.floor(this.confirmed) - 1), LAST_INTERVAL_MS)
   }
 
   private end(nowMs: number, progress: number, busyUs: number): void {
@@ -161,12 +175,13 @@ export class PlacementPolicy {
   }
 
   private tryAgainIn(intervalMs: number, nowMs: number): void {
-    this.intervalMs = intervalMs
     this.nextTrialMs = (nowMs + intervalMs) | 0
   }
 
   private trySooner(nowMs: number): void {
     const leftMs = (this.nextTrialMs - nowMs) | 0
-    if (leftMs > FIRST_INTERVAL_MS) this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
+    if (leftMs <= FIRST_INTERVAL_MS) return
+    this.confirmed = 0
+    this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
   }
 }
