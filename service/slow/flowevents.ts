@@ -5,7 +5,7 @@ import {
 } from '../../lib/memif/index.js'
 import { onLimited, onMoved, onRxUsed, RX_BUFFER, TX_BUFFER } from './autotune.js'
 import { onCongestionEcho, onWindowLimited } from './congestion/control.js'
-import { onMtuProbe } from './pathmtu.js'
+import { onMtuProbe, onMuchToSend } from './pathmtu.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
@@ -27,6 +27,7 @@ export function onFlowEvent(stack: Stack, flow: number, gen: number, what: numbe
   if ((what & WHAT_RX_LIMITED) !== 0) onLimited(stack, connection, RX_BUFFER)
   if ((what & WHAT_TX_LIMITED) !== 0) onLimited(stack, connection, TX_BUFFER)
   if ((what & WHAT_RX_USED) !== 0) onRxUsed(stack, connection)
+  if ((what & (WHAT_CWND_LIMITED | WHAT_TX_LIMITED)) !== 0) onMuchToSend(stack, connection)
   // Of FINs that crossed within one message ours counts as first: that ends in TIME-WAIT, the safe side.
   if ((what & WHAT_FIN_QUEUED) !== 0) finQueued(stack, connection)
   if ((what & WHAT_FIN_ACKED) !== 0) finAcked(stack, connection)

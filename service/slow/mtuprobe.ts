@@ -30,6 +30,8 @@ const AFTER_LOSS_US = 1_000_000
 const WAIT_MIN_US = 100_000
 const WAIT_MAX_US = 60_000_000
 const ROUND_MIN_US = 1_000
+/** Least time between two looks where there is much to send again and again. */
+const BETWEEN_LOOKS_US = 10_000
 
 export type ProbeState = 'waiting' | 'held' | 'ordered' | 'sent' | 'lost' | 'unclear'
 
@@ -44,6 +46,8 @@ export class MtuProbing {
   /** Most bytes in flight: less than there were, so that the probe and what must follow gather and find room. Infinity while not held. */
   windowBytes = Infinity
   waitUs = WAIT_MIN_US
+  /** When a probe was last not possible; Infinity while that is not what is waited for. */
+  passedUs = Infinity
 
   constructor(lowMtu: number, highMtu: number) {
     this.search = new MtuSearch(lowMtu, highMtu)
@@ -62,6 +66,11 @@ export function stepProbing(stack: Stack, connection: Connection, probing: MtuPr
   return state === 'sent' ? roundTripUs(stack, connection) : AFTER_LOSS_US
 }
 
+/** Whether it is worth another look now that there is much to send: bursts may be over before the time of the next one. */
+export function isWaitingForData({ state, passedUs }: MtuProbing, nowUs: number): boolean {
+  return state === 'waiting' && nowUs - passedUs >= BETWEEN_LOOKS_US
+}
+
 /** What is under way says nothing any more; the window is whole again. */
 export function stopProbe(stack: Stack, connection: Connection, probing: MtuProbing): void {
   probing.state = 'waiting'
@@ -75,6 +84,7 @@ function roundTripUs(stack: Stack, connection: Connection): number {
 /** RFC 4821, 7.4: the probe and what must follow it have to be there, and to fit the window. */
 function tryProbe(stack: Stack, connection: Connection, probing: MtuProbing): number {
   const { flows } = stack
+  probing.passedUs = Infinity
   probing.mtu = probing.search.next()
   const lenBytes = mssFor(connection, probing.mtu)
   const neededBytes = lenBytes + DUPLICATE_THRESHOLD * mssOf(stack, connection)
@@ -98,6 +108,7 @@ function tryProbe(stack: Stack, connection: Connection, probing: MtuProbing): nu
 
 function waitLonger(stack: Stack, connection: Connection, probing: MtuProbing): number {
   stopProbe(stack, connection, probing)
+  probing.passedUs = stack.nowUs
   // A connection in use may just have nothing to send at this moment.
   if (connection.isWatched) probing.waitUs = WAIT_MIN_US
   const { waitUs } = probing

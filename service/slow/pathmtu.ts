@@ -19,7 +19,7 @@ import { initialWindow } from './congestion/bounds.js'
 import type { Connection } from './connection.js'
 import { inFlight, mssOf } from './flowstate.js'
 import { effectiveMss, HEADERS_BYTES, mssFor, pathMtuOf } from './mss.js'
-import { MtuProbing, onProbeOrdered, stepProbing, stopProbe } from './mtuprobe.js'
+import { isWaitingForData, MtuProbing, onProbeOrdered, stepProbing, stopProbe } from './mtuprobe.js'
 import type { PathMtu } from './pathmtucache.js'
 import { resendAll } from './recovery/recovery.js'
 import { SACKED } from './recovery/scoreboard.js'
@@ -336,6 +336,13 @@ function goOnProbing(stack: Stack, connection: Connection, path: PathState, prob
     return share(stack, connection)
   }
   stack.timers.set(path.timer, stack.nowUs + waitUs)
+}
+
+/** The application or the window holds much back that could be sent: what a probe needs. */
+export function onMuchToSend(stack: Stack, connection: Connection): void {
+  const { path } = connection
+  if (path === null || path.probing === null || !isWaitingForData(path.probing, stack.nowUs)) return
+  goOnProbing(stack, connection, path, path.probing)
 }
 
 function endProbing(stack: Stack, connection: Connection): void {

@@ -4,6 +4,7 @@ import {
   SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, SF_LEN, SF_SEQ, TCB_ACKED_BYTES, TCB_CWND,
   TCB_HEARD_MS, TCB_MSS_U16, TCB_RTTVAR_US4, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT, TCB_SND_UNA, TCB_SND_WND, TCB_SRTT_US8,
   TO_FAST_FLOW_MSS, TO_FAST_FLOW_MTU_PROBE, TO_FAST_FLOW_SEND, TO_SLOW_ACK, TO_SLOW_MTU_PROBE, WHAT_ACTIVE, WHAT_CWND_LIMITED,
+  WHAT_TX_LIMITED,
 } from '../../lib/memif/index.js'
 import { DEFAULT_TCP } from '../../service/slow/index.js'
 import { errorFrame, quote } from './icmpframes.js'
@@ -164,6 +165,23 @@ describe('ten minutes after a router said so (RFC 8899, 5.1.1: PMTU_RAISE_TIMER)
     host.advance(20_000_000)
     expect(prober.orders()[0]).toBe(FULL)
   })
+
+  it.each([['the application waits for room', WHAT_TX_LIMITED], ['the window is full', WHAT_CWND_LIMITED]])(
+    'too little to send, then %s -> a probe at once, 10 ms after the last look at the soonest', (_name, what) => {
+      const prober = new Prober(0)
+      const { host, flow, gen } = prober.open
+      // The next look of a connection that rests is more than two seconds off by then.
+      host.advance(5_000_000)
+      host.report(flow, gen, what)
+      expect(prober.orders()).toEqual([])
+      prober.write(20_000)
+      host.advance(9_999)
+      host.report(flow, gen, what)
+      expect(prober.orders()).toEqual([])
+      host.advance(1)
+      host.report(flow, gen, what)
+      expect(prober.orders()).toEqual([FULL])
+    })
 
   it('all of the window is in flight -> less is allowed for two round trips, then the probe has room', () => {
     const flightBytes = 18_000
