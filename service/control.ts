@@ -1,10 +1,9 @@
 /**
  * The control socket for applications (lib/memif/control.ts): who may connect, the version handshake, memory and
- * descriptors of an application, its contexts, and its end. What an application sends is not trusted.
+ * descriptors of an application, and its end (its contexts: contextgrants.ts). What an application sends is not trusted.
  */
 import {
   APPS_MAX,
-  CONTEXTS_MAX,
   CONTROL_MESSAGE_MAX,
   decodeControl,
   encodeControl,
@@ -22,10 +21,12 @@ import {
   type TasToApp,
   type Wakeable,
 } from '../lib/memif/index.js'
+import { ClientError } from './clienterror.js'
+import { ContextGrants } from './contextgrants.js'
 import { errorCode, errorText } from './errors.js'
 import { RateLimiter, type Log } from './log.js'
 import type { AppOwner } from './slow/app.js'
-import type { Closable, ControlSystem, Credentials, Region, WakeFd } from './system.js'
+import type { Closable, ControlSystem, Credentials, Region } from './system.js'
 import type { TraceMemory } from './trace.js'
 
 /** The slow path's registry of applications. */
@@ -92,8 +93,6 @@ const CLIENTS_MAX = APPS_MAX * 2
 const STEPS_PER_TURN = 32
 /** Messages an application may send in a second; more is no honest one's, since it waits for its contexts. */
 const MESSAGES_PER_SECOND = 256
-/** Contexts it gets in a second; further ones come later. */
-const GRANTS_PER_SECOND = 128
 const SECOND_US = 1_000_000
 /** Longest name an application may give itself, in characters. */
 const NAME_MAX = 64
@@ -101,16 +100,6 @@ const NAME_MAX = 64
 /** Whether a process with these credentials may use TAS. */
 export function mayConnect(peer: Credentials, ownUid: number, socketMode: number): boolean {
   return peer.uid === ownUid || peer.uid === 0 || (socketMode & 0o022) !== 0
-}
-
-/** A client's mistake: told to it, then the socket is closed. */
-class ClientError extends Error {
-  readonly code: string
-
-  constructor(code: string, message: string) {
-    super(message)
-    this.code = code
-  }
 }
 
 /** Which flow a message names, null if none. Addresses may come signed or unsigned. */
@@ -125,33 +114,21 @@ function readFlowQuery(message: Readonly<Record<string, unknown>>): FlowQuery | 
   return localIp === undefined ? null : { localIp: localIp | 0, localPort, remoteIp: remoteIp | 0, remotePort }
 }
 
-/** A context of a client: what wakes it, and our end of its life descriptor, watched until it has ended. */
-interface ClientContext {
-  readonly wake: WakeFd
-  readonly lifeFd: number
-  watcher: Closable | null
-}
-
 /** One connected process. */
 class Client {
   readonly fd: number
   readonly peer: Credentials
   watcher: Closable | null = null
   app = 0
-  /** By id, also those that have ended while their id is not free. */
-  readonly contexts = new Map<number, ClientContext>()
-  /** Contexts that it has asked for and not got yet. */
-  waiting = 0
-  timer: Closable | null = null
+  contexts: ContextGrants | null = null
   region: Region | null = null
   /** The walk under way in each part. */
   readonly listings = new Map<StatePart, Listing>()
   /** Kinds that it has traced, a bit for each. */
   traceKinds = 0
-  /** Since when messages, and contexts that it got, are counted. */
+  /** Since when messages are counted. */
   windowUs: number
   messages = 0
-  grants = 0
 
   constructor(fd: number, peer: Credentials, nowUs: number) {
     this.fd = fd
@@ -235,20 +212,11 @@ export class ControlServer {
 
   private readable(client: Client): void {
     for (let step = 0; step < STEPS_PER_TURN && this.clients.has(client); step++) {
-      let mayGoOn = false
-      this.orRefuse(client, () => {
-        mayGoOn = this.readOne(client)
-      })
-      if (!mayGoOn) return
-    }
-  }
-
-  /** Does something for a client; who is the cause of an error is closed. */
-  private orRefuse(client: Client, act: () => void): void {
-    try {
-      act()
-    } catch (error) {
-      this.refuse(client, errorCode(error) || 'EIO', errorText(error))
+      try {
+        if (!this.readOne(client)) return
+      } catch (error) {
+        this.refuseFor(client, error)
+      }
     }
   }
 
@@ -269,18 +237,14 @@ export class ControlServer {
   }
 
   private countMessage(client: Client): void {
-    this.beginWindow(client)
+    const nowUs = this.env.system.nowUs()
+    if (nowUs - client.windowUs > SECOND_US) {
+      client.windowUs = nowUs
+      client.messages = 0
+    }
     if (++client.messages > MESSAGES_PER_SECOND) {
       throw new ClientError('EAGAIN', `more than ${MESSAGES_PER_SECOND} messages in a second`)
     }
-  }
-
-  /** Counts anew when the second is over. */
-  private beginWindow(client: Client): void {
-    const nowUs = this.env.system.nowUs()
-    if (nowUs - client.windowUs <= SECOND_US) return
-    client.windowUs = nowUs
-    client.messages = client.grants = 0
   }
 
   private handle(client: Client, message: Readonly<Record<string, unknown>> | null): void {
@@ -307,109 +271,38 @@ export class ControlServer {
     const region = system.createRegion('tas-app', regionBytes)
     client.region = region
     client.app = apps.addApp(region, { name, pid: client.peer.pid, uid: client.peer.uid })
+    client.contexts = this.contextsOf(client)
     this.env.log.info({ app: client.app, name, ...client.peer }, 'application connected')
     this.env.changed()
     const welcome = { op: 'welcome' as const, version: LAYOUT_VERSION, app: client.app, regionBytes, workers }
     this.send(client, welcome, [region.fd, ...welcomeFds])
   }
 
-  private askContext(client: Client): void {
-    if (client.app === 0) throw new ClientError('EPROTO', 'want hello first')
-    client.waiting++
-    this.grantContexts(client)
-  }
-
-  /** Grants the contexts that a client waits for, as far as there are ids and not too many were granted lately. */
-  private grantContexts(client: Client): void {
-    for (; client.waiting > 0; client.waiting--) {
-      const restUs = client.windowUs + SECOND_US - this.env.system.nowUs()
-      if (client.grants >= GRANTS_PER_SECOND) return this.grantLater(client, Math.max(restUs, 0) + 1)
-      if (client.contexts.size === CONTEXTS_MAX && this.mustWait(client)) return
-      client.grants++
-      this.addContext(client)
-    }
-  }
-
-  /** All ids are taken: returns true if some will be free, throws ClientError otherwise. The end of a context may be here and not noticed yet. */
-  private mustWait(client: Client): boolean {
-    for (const [id, context] of client.contexts) if (context.watcher !== null && this.isOver(context)) this.endContext(client, id, context)
-    if ([...client.contexts.values()].some(({ watcher }) => watcher === null)) return true
-    throw new ClientError('EMFILE', `an application has at most ${CONTEXTS_MAX} contexts`)
-  }
-
-  private isOver({ lifeFd }: ClientContext): boolean {
-    const { system } = this.env
-    try {
-      const received = system.receiveMessage(lifeFd, this.inbox)
-      for (const fd of received?.fds ?? []) system.closeFd(fd)
-      return received !== null
-    } catch {
-      return true
-    }
-  }
-
-  private grantLater(client: Client, delayUs: number): void {
-    client.timer ??= this.env.system.after(delayUs, () => {
-      client.timer = null
-      this.beginWindow(client)
-      this.orRefuse(client, () => this.grantContexts(client))
+  private contextsOf(client: Client): ContextGrants {
+    const { system, apps, changed, retire } = this.env
+    return new ContextGrants({
+      system, retire,
+      add: (wake) => apps.addContext(client.app, wake),
+      remove: (id) => {
+        apps.removeContext(client.app, id)
+        changed()
+      },
+      tell: (id, fds) => {
+        changed()
+        this.send(client, { op: 'context', context: id }, fds)
+      },
+      refuse: (error) => this.refuseFor(client, error),
     })
   }
 
-  private addContext(client: Client): void {
-    const { system, changed } = this.env
-    const [lifeFd, heldFd] = system.socketPair()
-    try {
-      const { id, wake } = this.registerContext(client, lifeFd)
-      changed()
-      this.send(client, { op: 'context', context: id }, [wake.fd, heldFd])
-    } finally {
-      system.closeFd(heldFd)
-    }
-  }
-
-  /** Takes `lifeFd`, in any case. */
-  private registerContext(client: Client, lifeFd: number): { id: number; wake: WakeFd } {
-    const { system, apps } = this.env
-    let wake: WakeFd | null = null
-    try {
-      wake = system.eventFd()
-      const id = apps.addContext(client.app, wake)
-      const context: ClientContext = { wake, lifeFd, watcher: null }
-      client.contexts.set(id, context)
-      // Nobody has anything to say there: whatever comes is the end.
-      context.watcher = system.watch(lifeFd, () => this.endContext(client, id, context))
-      return { id, wake }
-    } catch (error) {
-      wake?.close()
-      system.closeFd(lifeFd)
-      throw error
-    }
-  }
-
-  private endContext(client: Client, id: number, context: ClientContext): void {
-    this.closeLife(context)
-    this.env.apps.removeContext(client.app, id)
-    this.env.changed()
-  }
-
-  private closeLife(context: ClientContext): void {
-    if (context.watcher === null) return
-    context.watcher.close()
-    context.watcher = null
-    this.env.system.closeFd(context.lifeFd)
+  private askContext({ contexts }: Client): void {
+    if (contexts === null) throw new ClientError('EPROTO', 'want hello first')
+    contexts.ask()
   }
 
   /** Context `id` of application `app` has ended, and nobody uses its rings any more: its id may be given away. */
   contextFreed(app: number, id: number): void {
-    for (const client of this.clients) {
-      const context = client.app === app ? client.contexts.get(id) : undefined
-      if (context === undefined) continue
-      client.contexts.delete(id)
-      this.env.retire(() => context.wake.close())
-      // Not from within the slow path's poll: a client that is refused takes memory along.
-      if (client.waiting > 0) this.grantLater(client, 0)
-    }
+    for (const client of this.clients) if (client.app === app) client.contexts?.freed(id)
   }
 
   /** Other users of this service may not see who is connected to whom, though --socket-mode may let them use it. */
@@ -480,6 +373,10 @@ export class ControlServer {
     }
   }
 
+  private refuseFor(client: Client, error: unknown): void {
+    this.refuse(client, errorCode(error) || 'EIO', errorText(error))
+  }
+
   /** Closes a client for its mistake, with a line in the log. */
   private refuse(client: Client, code: string, message: string): void {
     const fields = { ...client.peer, app: client.app, code }
@@ -501,9 +398,7 @@ export class ControlServer {
     if (!this.clients.delete(client)) return
     const { system, apps, log, changed } = this.env
     client.watcher?.close()
-    client.timer?.close()
     system.closeFd(client.fd)
-    for (const context of client.contexts.values()) this.closeLife(context)
     if (client.app !== 0) apps.removeApp(client.app)
     if (client.traceKinds !== 0) this.endTrace(client)
     this.release(client)
@@ -518,11 +413,10 @@ export class ControlServer {
 
   /** The slow path does not touch a region any more once it was told. Workers have mappings of their own. */
   private release({ region, contexts }: Client): void {
+    contexts?.end()
+    if (region === null) return
     const { system, retire } = this.env
-    if (region !== null) system.unmapRegion(region.buffer)
-    retire(() => {
-      if (region !== null) system.closeFd(region.fd)
-      for (const { wake } of contexts.values()) wake.close()
-    })
+    system.unmapRegion(region.buffer)
+    retire(() => system.closeFd(region.fd))
   }
 }

@@ -4,168 +4,21 @@ import {
   type StateRows,
 } from '../../lib/memif/index.js'
 import { ControlServer, mayConnect, type ControlEnv, type StateSource } from '../../service/control.js'
-import type { ControlSystem, Credentials, WakeFd } from '../../service/system.js'
+import { CONTEXT, ControlScene, HELLO, text, type FakeSystem, type Sent } from './controlscene.js'
 
-const LISTEN = 3
-
-interface Sent { readonly fd: number; readonly message: Record<string, unknown>; readonly fds: readonly number[] }
-
-/** A kernel in which clients are lists of messages. */
-class FakeSystem implements ControlSystem {
-  readonly waiting: number[] = []
-  readonly inbox = new Map<number, { bytes: Uint8Array; fds: number[] }[]>()
-  readonly sent: Sent[] = []
-  readonly closed: number[] = []
-  readonly unmapped: ArrayBufferLike[] = []
-  readonly watchers = new Map<number, () => void>()
-  /** What is to be called later, and when. */
-  timers: { delayUs: number; run: () => void }[] = []
-  credentials: Credentials = { pid: 77, uid: 1000, gid: 1000 }
-  full = false
-  timeUs = 0
-  private nextFd = 100
-
-  acceptUnix(): number {
-    return this.waiting.shift() ?? -1
-  }
-
-  receiveMessage(fd: number, bytes: Uint8Array): { lenBytes: number; fds: number[] } | null {
-    const message = this.inbox.get(fd)?.shift()
-    if (message === undefined) return null
-    if (message.bytes.length > bytes.length) throw Object.assign(new Error('message too long'), { code: 'EMSGSIZE' })
-    bytes.set(message.bytes)
-    return { lenBytes: message.bytes.length, fds: message.fds }
-  }
-
-  sendMessage(fd: number, bytes: Uint8Array, fds: readonly number[]): boolean {
-    if (this.full) return false
-    this.sent.push({ fd, message: JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>, fds })
-    return true
-  }
-
-  peerCredentials(): Credentials {
-    return this.credentials
-  }
-
-  closeFd(fd: number): void {
-    this.closed.push(fd)
-  }
-
-  createRegion(): { fd: number; buffer: ArrayBuffer } {
-    return { fd: this.nextFd++, buffer: new ArrayBuffer(8) }
-  }
-
-  unmapRegion(buffer: ArrayBufferLike): void {
-    this.unmapped.push(buffer)
-  }
-
-  eventFd(): WakeFd {
-    const fd = this.nextFd++
-    return { fd, wake: () => undefined, close: () => this.closeFd(fd) }
-  }
-
-  watch(fd: number, onReadable: () => void): { close(): void } {
-    this.watchers.set(fd, onReadable)
-    return { close: () => void this.watchers.delete(fd) }
-  }
-
-  socketPair(): readonly [number, number] {
-    return [this.nextFd++, this.nextFd++]
-  }
-
-  after(delayUs: number, run: () => void): { close(): void } {
-    const timer = { delayUs, run }
-    this.timers.push(timer)
-    return { close: () => void (this.timers = this.timers.filter((other) => other !== timer)) }
-  }
-
-  /** Lets the only timer expire. */
-  expire(): void {
-    const [timer, ...others] = this.timers.splice(0)
-    expect(others).toEqual([])
-    this.timeUs += timer.delayUs
-    timer.run()
-  }
-
-  nowUs(): number {
-    return this.timeUs
-  }
-}
-
+let scene: ControlScene
 let system: FakeSystem
 let calls: string[]
-/** Kinds of trace entries that were wanted, one after the other. */
 let wanted: number[]
 let server: ControlServer
-/** All workers have let go of the context that ended last. */
-let freeId: () => void
 
-function makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
-  let nextApp = 1
-  const contexts = new Map<number, Set<number>>()
-  const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
-  return new ControlServer({
-    system, log, listenFd: LISTEN, socketMode: 0o600, ownUid: 1000, regionBytes: 4096, workers: 1, welcomeFds: [7, 8, 9],
-    apps: {
-      addApp: (_region, { name, pid }) => {
-        calls.push(`add ${name} ${pid}`)
-        return nextApp++
-      },
-      addContext: (app) => {
-        calls.push(`context ${app}`)
-        const taken = contexts.get(app) ?? new Set()
-        contexts.set(app, taken)
-        let id = 0
-        while (taken.has(id)) id++
-        taken.add(id)
-        return id
-      },
-      removeContext: (app, context) => {
-        calls.push(`end ${app}.${context}`)
-        freeId = () => {
-          contexts.get(app)?.delete(context)
-          server.contextFreed(app, context)
-        }
-      },
-      removeApp: (app) => void calls.push(`remove ${app}`),
-    },
-    state: { list: () => ({ next: () => ({ rows: [], more: false }) }), describeFlow: () => null },
-    trace: { lenBytes: 12_345, readOnlyFd: 6, want: (kinds) => void wanted.push(kinds) },
-    scale: { state: () => ({ auto: true, active: 1, workers: [{ groups: 128, flows: 3, load: 0.5 }] }), set: (workers) => void calls.push(`scale ${workers}`) },
-    networks: { addresses: ['10.0.0.1/24'], routes: ['0.0.0.0/0'] },
-    changed: () => undefined,
-    retire: (close) => close(),
-    ...changes,
-  })
-}
-
-/** A client connects; returns its descriptor on our side. */
-function connect(fd: number): number {
-  system.waiting.push(fd)
-  system.inbox.set(fd, [])
-  system.watchers.get(LISTEN)?.()
-  return fd
-}
-
-function say(fd: number, bytes: Uint8Array, fds: number[] = []): Sent | undefined {
-  system.inbox.get(fd)?.push({ bytes, fds })
-  system.watchers.get(fd)?.()
-  return system.sent.at(-1)
-}
-
-function text(value: string): Uint8Array {
-  return new TextEncoder().encode(value)
-}
-
-const HELLO = encodeControl({ op: 'hello', version: LAYOUT_VERSION, name: 'echo' })
-const CONTEXT = encodeControl({ op: 'context' })
+const makeServer = (changes: Partial<ControlEnv> = {}): ControlServer => scene.makeServer(changes)
+const connect = (fd: number): number => scene.connect(fd)
+const say: ControlScene['say'] = (fd, bytes, fds) => scene.say(fd, bytes, fds)
 
 beforeEach(() => {
-  system = new FakeSystem()
-  calls = []
-  wanted = []
-  server = makeServer()
-  server.start()
+  scene = new ControlScene()
+  ;({ system, calls, wanted, server } = scene)
 })
 
 describe('control: networks', () => {
@@ -338,119 +191,13 @@ describe('control: handshake', () => {
   })
 })
 
-describe('control: contexts that end', () => {
-  /** Descriptor of our end of the life of the context that was granted last. */
-  const lifeFd = (): number => (system.sent.at(-1)?.fds[1] ?? NaN) - 1
-  const hangUp = (life: number): void => system.watchers.get(life)?.()
-  const granted = (): unknown[] => system.sent.flatMap(({ message }) => (message['op'] === 'context' ? [message['context']] : []))
-
-  /** An application with all contexts that it can have; returns their lives. */
-  function full(): number[] {
-    say(connect(20), HELLO)
-    return Array.from({ length: CONTEXTS_MAX }, () => {
-      say(20, CONTEXT)
-      return lifeFd()
-    })
-  }
-
-  it('its life descriptor ends -> ended once; its eventfd is closed when the id is free', () => {
-    say(connect(20), HELLO)
-    const wakeFd = say(20, CONTEXT)?.fds[0]
-    const life = lifeFd()
-    hangUp(life)
-    expect(calls.at(-1)).toBe('end 1.0')
-    expect([system.watchers.has(life), system.closed.includes(life), system.closed.includes(wakeFd ?? -1)]).toEqual([false, true, false])
-    freeId()
-    expect(system.closed).toContain(wakeFd)
-    expect(say(20, CONTEXT)?.message).toEqual({ op: 'context', context: 0 })
-    say(20, new Uint8Array(0))
-    expect(system.closed.filter((fd) => fd === life || fd === wakeFd)).toEqual([life, wakeFd])
-    expect(system.watchers.size).toBe(1)
-  })
-
-  it('all ids are taken, one context is ending -> the answer waits for its id', () => {
-    const lives = full()
-    hangUp(lives[40])
-    say(20, CONTEXT)
-    expect([granted().length, system.timers, server.size]).toEqual([CONTEXTS_MAX, [], 1])
-    freeId()
-    system.expire()
-    expect([granted().at(-1), granted().length]).toEqual([40, CONTEXTS_MAX + 1])
-  })
-
-  it('the end of a context is here and not noticed when another is asked for -> noticed', () => {
-    const lives = full()
-    system.inbox.set(lives[7], [{ bytes: new Uint8Array(0), fds: [] }])
-    say(20, CONTEXT)
-    expect([calls.at(-1), server.size]).toEqual(['end 1.7', 1])
-    freeId()
-    system.expire()
-    expect(granted().at(-1)).toBe(7)
-  })
-
-  it('an application writes to a life descriptor, and sends descriptors -> the context ends, they are closed', () => {
-    const lives = full()
-    system.inbox.set(lives[7], [{ bytes: text('x'), fds: [999] }])
-    say(20, CONTEXT)
-    expect([calls.at(-1), system.closed.includes(999)]).toEqual(['end 1.7', true])
-  })
-
-  it('the application ends while it waits for a context -> nothing comes later', () => {
-    const lives = full()
-    hangUp(lives[0])
-    say(20, CONTEXT)
-    freeId()
-    say(20, new Uint8Array(0))
-    expect([system.timers, system.watchers.size, server.size]).toEqual([[], 1, 0])
-    expect(new Set(system.closed).size).toBe(system.closed.length)
-  })
-
-  it('come and go faster than is good -> served later, never refused', () => {
-    say(connect(20), HELLO)
-    for (let i = 0; i < 1000; i++) {
-      say(20, CONTEXT)
-      while (granted().length === i) system.expire()
-      hangUp(lifeFd())
-      freeId()
-    }
-    expect([server.size, new Set(granted())]).toEqual([1, new Set([0])])
-    expect(system.timeUs).toBeGreaterThan(5_000_000)
-  })
-
-  it('a worker\'s socket is full -> the eventfd stays open until it has it', () => {
-    const retired: (() => void)[] = []
-    server = makeServer({ retire: (close) => retired.push(close) })
-    server.start()
-    say(connect(20), HELLO)
-    const wakeFd = say(20, CONTEXT)?.fds[0]
-    hangUp(lifeFd())
-    freeId()
-    expect(system.closed).not.toContain(wakeFd)
-    for (const close of retired) close()
-    expect(system.closed).toContain(wakeFd)
-  })
-
-  it('the slow path refuses a context -> told, nothing stays open', () => {
-    server = makeServer({ apps: {
-      addApp: () => 1, removeContext: () => undefined, removeApp: () => undefined,
-      addContext: () => {
-        throw Object.assign(new Error('no more'), { code: 'EMFILE' })
-      },
-    } })
-    server.start()
-    say(connect(20), HELLO)
-    expect(say(20, CONTEXT)?.message).toMatchObject({ op: 'error', code: 'EMFILE' })
-    expect([...system.closed].sort((a, b) => a - b)).toEqual([20, 100, 101, 102, 103])
-  })
-})
-
 describe('control: end', () => {
   it('end of the socket -> connections, region and eventfds go at once', () => {
     say(connect(20), HELLO)
     say(20, CONTEXT)
     say(20, new Uint8Array(0))
     expect(calls.at(-1)).toBe('remove 1')
-    expect(system.closed).toEqual([102, 20, 101, 100, 103])
+    expect(system.closed).toEqual([102, 20, 101, 103, 100])
     expect(system.unmapped).toHaveLength(1)
     expect(server.size).toBe(0)
   })
