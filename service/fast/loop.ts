@@ -55,7 +55,6 @@ export function runLoop(parts: LoopParts): void {
     placement?.look(clock.ms32)
     if (((clock.ms32 - lookedAtMs) | 0) >= LOOK_INTERVAL_MS) {
       worker.countDrops()
-      placement?.countInto(worker)
       parts.collectPauses()
       lookedAtMs = clock.ms32
     }

@@ -19,10 +19,7 @@ export interface Placed {
   chooseApplication(): void
   /** The CPU that this application says it is on. It may say anything. */
   readonly applicationCpu: number
-}
-
-/** Where counters are. */
-export interface Counted {
+  /** Adds to one of the worker's counters (counterindex.ts). */
   count(counter: number, amount: number): void
 }
 
@@ -46,9 +43,7 @@ export class Placement {
   private runnable = 0
   private cpu = UNBOUND
   private isOff = false
-  private moves = 0
-  private toldMoves = 0
-  private toldTrials = 0
+  private countedTrials = 0
 
   /** `allowed` are the CPUs that the process was given. */
   constructor(placed: Placed, allowed: readonly number[], system: PlacementSystem, nowMs: number) {
@@ -72,25 +67,26 @@ export class Placement {
       this.countedMs = ms32
       this.runnable += (this.system.countRunnable() - this.runnable) * COUNT_PART
     }
-    const isCrowded = this.runnable > this.allowed.length
-    const wanted = this.policy.look(ms32, placed.progress, placed.busyUs, isCrowded) ? placed.applicationCpu : UNBOUND
-    const cpu = this.allowed.includes(wanted) ? wanted : UNBOUND
-    if (cpu !== this.cpu) this.moveTo(cpu)
+    const cpu = this.isWantedBeside(ms32) ? placed.applicationCpu : UNBOUND
+    const to = this.allowed.includes(cpu) ? cpu : UNBOUND
+    if (to !== this.cpu) this.moveTo(to)
   }
 
-  /** Adds to the counters what has come since the last call: trials that came to an end, and how often the worker was bound to a CPU. */
-  countInto(counted: Counted): void {
-    counted.count(counters.CPU_TRIALS, this.policy.trials - this.toldTrials)
-    counted.count(counters.CPU_MOVES, this.moves - this.toldMoves)
-    this.toldTrials = this.policy.trials
-    this.toldMoves = this.moves
+  private isWantedBeside(ms32: number): boolean {
+    const { placed, policy } = this
+    const isWanted = policy.look(ms32, placed.progress, placed.busyUs, this.runnable > this.allowed.length)
+    if (policy.trials > this.countedTrials) {
+      placed.count(counters.CPU_TRIALS, policy.trials - this.countedTrials)
+      this.countedTrials = policy.trials
+    }
+    return isWanted
   }
 
   private moveTo(cpu: number): void {
     try {
       this.system.bind(cpu === UNBOUND ? this.allowed : [cpu])
       this.cpu = cpu
-      if (cpu !== UNBOUND) this.moves++
+      if (cpu !== UNBOUND) this.placed.count(counters.CPU_MOVES, 1)
     } catch {
       // The CPUs that we were given have changed, or it is forbidden: whoever did that decides from now on.
       this.isOff = true

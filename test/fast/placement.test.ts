@@ -190,9 +190,8 @@ class FakeWorker implements Placed {
     return this
   }
 
-  count(counter: number): number {
-    this.placement.countInto({ count: (index, amount) => void this.counted.set(index, (this.counted.get(index) ?? 0) + amount) })
-    return this.counted.get(counter) ?? 0
+  count(counter: number, amount: number): void {
+    this.counted.set(counter, (this.counted.get(counter) ?? 0) + amount)
   }
 }
 
@@ -203,14 +202,16 @@ describe('place of a worker', () => {
     worker.applicationCpu = 1
     worker.run(1)
     expect(worker.bound.at(-1)).toEqual([1])
-    expect([worker.count(workerCounter('cpuTrials')), worker.count(workerCounter('cpuMoves'))]).toEqual([1, worker.bound.filter((cpus) => cpus.length === 1).length])
+    expect(worker.counted).toEqual(new Map([
+      [workerCounter('cpuTrials'), 1], [workerCounter('cpuMoves'), worker.bound.filter((cpus) => cpus.length === 1).length],
+    ]))
   })
 
   it.each([-1, 3, 4096, 0x7fffffff, -0x80000000])('the application says that it is on CPU %i, which is not ours -> not bound', (cpu) => {
     const worker = new FakeWorker()
     worker.applicationCpu = cpu
     expect(worker.run(5_000).bound).toEqual([])
-    expect(worker.count(workerCounter('cpuMoves'))).toBe(0)
+    expect(worker.counted.has(workerCounter('cpuMoves'))).toBe(false)
   })
 
   it('nobody is the application any more -> any CPU', () => {
