@@ -10,7 +10,7 @@ import { errorOf, HOST, next, record } from './runner.js'
 
 const OWN = process.env['OWN'] ?? ''
 const NOBODY = process.env['NOBODY'] ?? ''
-const [echoPort, , sinkPort] = JSON.parse(process.env['PORTS'] ?? '[]') as number[]
+const [echoPort, , , , deafPort] = JSON.parse(process.env['PORTS'] ?? '[]') as number[]
 const [PORT, SILENT_PORT, LATER_PORT] = [7200, 7201, 7202]
 const PAUSE_MS = 50
 const WRITTEN_BYTES = 1 << 26
@@ -69,8 +69,8 @@ const idle = net.connect(echoPort, HOST)
 await once(idle, 'connect')
 ends.push(watch('idle', idle))
 
-// Far more than fits: something is in flight, and the write is not done.
-const writer = net.connect(sinkPort, HOST)
+// Far more than fits, and nobody reads: the write is not done, however late the end comes.
+const writer = net.connect(deafPort, HOST)
 await once(writer, 'connect')
 writer.write(Buffer.alloc(WRITTEN_BYTES), () => logOf('writer').push('callback'))
 ends.push(watch('writer', writer))

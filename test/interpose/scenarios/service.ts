@@ -1,4 +1,4 @@
-/** Servers for clients on another host: echo, HTTP and a sink that counts. Prints their ports as JSON. */
+/** Servers for clients on another host: echo, HTTP, a sink that counts, one that resets, one that never reads. Prints their ports as JSON. */
 import { createHash } from 'node:crypto'
 import http from 'node:http'
 import net from 'node:net'
@@ -26,6 +26,7 @@ const sink = net.createServer({ allowHalfOpen: true }, (socket) => {
   socket.on('end', () => socket.end(hash.digest('hex')))
 })
 const resetter = net.createServer((socket) => socket.once('data', () => socket.resetAndDestroy()))
+const deaf = net.createServer({ pauseOnConnect: true }, (socket) => socket.on('error', () => undefined))
 
-const ports = await Promise.all([echo, web, sink, resetter].map((server) => listen(server)))
+const ports = await Promise.all([echo, web, sink, resetter, deaf].map((server) => listen(server)))
 process.stdout.write(`${JSON.stringify(ports)}\n`)
