@@ -100,7 +100,6 @@ struct behaviour {
 
 extern struct options options;
 extern struct results results;
-/* `options.size` bytes to send from or receive to. */
 /* What one call sends or receives, and room for it. */
 extern char *io_buffer;
 extern size_t call_bytes;
