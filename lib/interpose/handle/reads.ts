@@ -5,6 +5,7 @@
 import type { Connection } from '../../tas/index.js'
 import { UV_EOF } from '../errors.js'
 import { ARRAY_BUFFER_OFFSET, READ_BYTES_OR_ERROR, runTicks, streamState } from '../internals.js'
+import { FrameCutter } from './http2frames.js'
 
 /** Most bytes in a read, as libuv asks for them (uv__read, Node's alloc callback). */
 const READ_MAX_BYTES = 65_536
@@ -29,6 +30,8 @@ export class Reads {
   isReading = false
   /** Whether C++ reads the stream. */
   isForNative = false
+  /** Whether who reads it there is a session of HTTP/2. */
+  isForHttp2 = false
   /** The end, or an error, has been told: nothing follows. */
   isOver = false
   private readonly target: ReadTarget
@@ -40,8 +43,13 @@ export class Reads {
   private isScheduled = false
   private isDelivering = false
   private isClosed = false
-  /** Bytes in the receive buffer that the reader in C++ is being given. */
+  /**
+   * Bytes in the receive buffer that the reader in C++ is being given, and bytes behind them that one read of libuv would have had as well: HTTP/2
+   * is given a frame at a time (http2frames.ts).
+   */
   private lentBytes = 0
+  private chunkBytes = 0
+  private frames: FrameCutter | null = null
 
   constructor(target: ReadTarget) {
     this.target = target
@@ -82,6 +90,8 @@ export class Reads {
 
   /** The handle is closed. Bytes that a reader is being given count as read: they must not make the close a reset. */
   close(): void {
+    this.lentBytes += this.chunkBytes
+    this.chunkBytes = 0
     this.takeBack()
     this.isClosed = true
     this.rest = null
@@ -164,7 +174,9 @@ export class Reads {
   /** C++ copies what it is given, so it may stand in the receive buffer; it is given back afterwards, as it may be read meanwhile. */
   private lend(connection: Connection, available: number): void {
     const { rxBuffer, rxOffset } = connection
-    const len = Math.min(available, READ_MAX_BYTES, rxBuffer.length - rxOffset)
+    const chunk = this.chunkBytes > 0 ? this.chunkBytes : Math.min(available, READ_MAX_BYTES, rxBuffer.length - rxOffset)
+    const len = this.isForHttp2 ? this.cutter().take(rxBuffer, rxOffset, chunk) : chunk
+    this.chunkBytes = chunk - len
     this.bytesRead += len
     this.lentBytes = len
     try {
@@ -173,6 +185,10 @@ export class Reads {
     } finally {
       this.takeBack()
     }
+  }
+
+  private cutter(): FrameCutter {
+    return this.frames ??= new FrameCutter()
   }
 
   /** What the reader in C++ was given is read. */
@@ -185,7 +201,8 @@ export class Reads {
   private deliverRest(rest: Uint8Array): void {
     const { userBuffer } = this
     const isForUser = userBuffer !== null && !this.isForNative
-    const len = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
+    const most = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
+    const len = this.isForNative && this.isForHttp2 ? this.cutter().take(rest, 0, most) : most
     this.rest = len < rest.length ? rest.subarray(len) : null
     const part = rest.subarray(0, len)
     if (this.isForNative) {
@@ -203,6 +220,7 @@ export class Reads {
 
   private keepRest(): void {
     this.takeBack()
+    this.chunkBytes = 0
     const { connection, isClosed } = this
     if (connection === null || connection.rxAvailable === 0 || isClosed) return
     this.rest = Buffer.allocUnsafeSlow(connection.rxAvailable)

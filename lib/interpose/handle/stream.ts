@@ -15,10 +15,7 @@ export interface StreamAbove {
 
 export abstract class StreamHandle extends JSStream implements ReadTarget, WriteTarget {
   [key: symbol]: unknown
-  /** Read and written by `net` (tryReadStart). */
-  reading = false
-  /** The TLSWrap that reads this stream, if there is one: JSStream can tell C++ of an end, but not of an error. */
-  above: StreamAbove | null = null
+  private tlsAbove: StreamAbove | null = null
   protected readonly transport: Transport
   /** The async context of the callbacks. */
   protected resource: AsyncResource
@@ -27,6 +24,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   protected isReferenced = true
   protected isClosed = false
   private isHeld = false
+  private isConsumed = false
   private requests = 0
   private onReadCallback: OnRead | null = null
   private nativeRequests: Set<Request> | null = null
@@ -67,10 +65,42 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     setOnRead.call(this, callback)
   }
 
-  /** Everybody in Node who is going to read the stream in C++ asks this first. */
+  /** Everybody in Node who is going to read the stream in C++ asks this first: TLS, the HTTP parser, HTTP/2. The first two say so then. */
   get isStreamBase(): boolean {
-    this.reads.isForNative = true
+    this.readNatively()
     return true
+  }
+
+  /** Set by the HTTP server when its parser reads the stream (lib/_http_server.js). */
+  get _consumed(): boolean {
+    return this.isConsumed
+  }
+
+  set _consumed(is: boolean) {
+    this.isConsumed = is
+    if (is) this.reads.isForHttp2 = false
+  }
+
+  /** The TLSWrap that reads this stream, if there is one: JSStream can tell C++ of an end, but not of an error. */
+  get above(): StreamAbove | null {
+    return this.tlsAbove
+  }
+
+  set above(above: StreamAbove | null) {
+    this.tlsAbove = above
+    this.reads.isForHttp2 = false
+  }
+
+  /**
+   * What `net` asks before it starts to read and notes when it has (tryReadStart). HTTP/2 stops reading while a write is under way; if its session
+   * ends then, it is `net` that has to go on.
+   */
+  get reading(): boolean {
+    return this.reads.isReading
+  }
+
+  set reading(_is: boolean) {
+    // readStart and readStop follow.
   }
 
   override useUserBuffer(buffer: Uint8Array): void {
@@ -127,7 +157,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   onreadstart(): number {
-    this.reads.isForNative = true
+    this.readNatively()
     return this.readStart()
   }
 
@@ -213,6 +243,11 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     this.isHeld = isHeld
     if (isHeld) this.transport.hold()
     else this.transport.release()
+  }
+
+  private readNatively(): void {
+    this.reads.isForNative = true
+    this.reads.isForHttp2 = this.tlsAbove === null && !this.isConsumed
   }
 
   private natives(): Set<Request> {
