@@ -16,6 +16,7 @@ const PROGRAMS = {
   'bench:loss': join('bench', 'loss.js'),
   'bench:profile': join('bench', 'profile.js'),
   interop: join('test', 'interop', 'main.js'),
+  nodesuite: join('test', 'nodesuite', 'main.js'),
 }
 
 /** Those of which only a part needs a network: that part says so where it is forbidden. */

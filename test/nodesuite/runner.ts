@@ -1,0 +1,103 @@
+/** Runs tests of Node's own, some at a time, and says how each ended. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Cleanup, compiled } from '../../tools/netlab/index.js'
+import { flagsOf } from './source.js'
+
+/** How a test ended; `timeout`: it had to be killed. */
+export type Outcome = 'passed' | 'skipped' | 'failed' | 'timeout' | `signal ${string}`
+
+export interface TestResult {
+  readonly name: string
+  readonly outcome: Outcome
+  /** What it printed, if it did not pass. */
+  readonly output: string
+}
+
+/** Where tests run. */
+export interface Ground {
+  readonly namespace: string
+  /** A copy of the tests (copyWithAddress). */
+  readonly folder: string
+  readonly address: string
+  /** Preloaded besides: what puts a program on TAS. */
+  readonly preloads: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+const KEPT_CHARS = 20_000
+const LOCALHOST = compiled('test/nodesuite/localhost.js')
+
+/** Runs one test to its end, or kills it and whatever it started after `limitMs`. */
+async function runTest(ground: Ground, name: string, job: number, temporary: string, limitMs: number, cleanup: Cleanup): Promise<TestResult> {
+  const file = join(ground.folder, name)
+  const flags = flagsOf(await readFile(file, 'utf8'))
+  const preload = [LOCALHOST, ...ground.preloads].map((path) => `--require=${path}`).join(' ')
+  const env: Record<string, string | undefined> = {
+    ...process.env, ...ground.env, SUITE_ADDRESS: ground.address, NODE_OPTIONS: preload, NODE_TEST_DIR: temporary, TEST_THREAD_ID: String(job),
+    TEST_SERIAL_ID: String(job), TEST_PARALLEL: '1', CI: undefined,
+  }
+  // A process group of its own: tests leave children behind.
+  const child = spawn('ip', ['netns', 'exec', ground.namespace, process.execPath, ...flags, file], {
+    cwd: ground.folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const killAll = (): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // All of them have ended.
+    }
+  }
+  const forget = cleanup.add(name, killAll)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (bytes: Buffer) => { if (output.length < KEPT_CHARS) output += bytes.toString() })
+  }
+  let isLate = false
+  const timer = setTimeout(() => { isLate = true; killAll() }, limitMs)
+  const { code, signal } = await new Promise<{ code: number | null; signal: string | null }>((resolve, reject) => {
+    child.on('exit', (exitCode, exitSignal) => resolve({ code: exitCode, signal: exitSignal }))
+    child.on('error', reject)
+  })
+  clearTimeout(timer)
+  killAll()
+  forget()
+  return { name, outcome: outcomeOf(code, signal, isLate, output), output }
+}
+
+function outcomeOf(code: number | null, signal: string | null, isLate: boolean, output: string): Outcome {
+  if (isLate) return 'timeout'
+  if (signal !== null) return `signal ${signal}`
+  if (code !== 0) return 'failed'
+  return /^1\.\.0 # Skipped/m.test(output) ? 'skipped' : 'passed'
+}
+
+export interface RunOptions {
+  readonly jobs: number
+  readonly limitMs: number
+  readonly cleanup: Cleanup
+  readonly progress: (done: number, all: number) => void
+}
+
+/** Runs `names`, `jobs` at a time. The results come in the order of the names. Stops early when `cleanup` is interrupted. */
+export async function runTests(ground: Ground, names: readonly string[], options: RunOptions): Promise<TestResult[]> {
+  const { jobs, limitMs, cleanup, progress } = options
+  const results: TestResult[] = []
+  const temporary = await mkdtemp(join(tmpdir(), 'tas-nodesuite-tmp-'))
+  const forget = cleanup.add(temporary, () => rm(temporary, { recursive: true, force: true }))
+  let next = 0
+  let done = 0
+  const work = async (job: number): Promise<void> => {
+    while (next < names.length && !cleanup.interrupted) {
+      const at = next++
+      results[at] = await runTest(ground, names[at], job, temporary, limitMs, cleanup)
+      progress(++done, names.length)
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, (_, job) => work(job)))
+  await rm(temporary, { recursive: true, force: true })
+  forget()
+  return results
+}
