@@ -9,6 +9,7 @@ import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
 import { hookSocketConnect } from './hooks/socketconnect.js'
 import { hookTcpConnect } from './hooks/tcp.js'
+import { hookReinitialize } from './hooks/swap.js'
 import { hookTls } from './hooks/tls.js'
 import { missingInternal } from './internals.js'
 import { readSettings, SettingError } from './settings.js'
@@ -45,6 +46,7 @@ function install(): void {
   hookServerListen(transport)
   hookCluster(transport)
   hookTls(transport)
+  hookReinitialize()
   hookSend()
 }
 
