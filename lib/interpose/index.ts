@@ -8,7 +8,7 @@ import { hookInstanceOf } from './hooks/instanceof.js'
 import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
 import { hookSocketConnect } from './hooks/socketconnect.js'
-import { hookTcpConnect } from './hooks/tcp.js'
+import { hookTcpBind, hookTcpConnect } from './hooks/tcp.js'
 import { hookReinitialize } from './hooks/swap.js'
 import { hookTls } from './hooks/tls.js'
 import { missingInternal } from './internals.js'
@@ -43,6 +43,7 @@ function install(): void {
   hookInstanceOf()
   hookSocketConnect(transport)
   hookTcpConnect(transport)
+  hookTcpBind(transport)
   hookServerListen(transport)
   hookCluster(transport)
   hookTls(transport)

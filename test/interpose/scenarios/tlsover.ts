@@ -78,6 +78,21 @@ function largestRecord(stream: Buffer): number {
 }
 
 await runCases({
+  // Stays the first: Node makes the handle of the program's first TLS client itself.
+  'first client: local address, session': async () => {
+    const server = greeter()
+    const port = await listen(server)
+    const options: tls.ConnectionOptions & net.TcpNetConnectOpts = { port, host: HOST, localAddress: HOST, ...trusting }
+    const socket = tls.connect(options)
+    const log: string[] = []
+    record(socket, EVENTS, log)
+    const gone = next(socket, 'close')
+    const text = await textOf(socket)
+    await gone
+    await closed(server)
+    return [log, text]
+  },
+
   'a session is told, and resumed': () => byEachWay(greeter(), async (to) => {
     let session: Buffer | undefined
     const first = tls.connect({ ...to, ...trusting })
