@@ -51,6 +51,8 @@ export interface NativeStream {
 export interface TlsWrap {
   /** The socket of the stream beneath, if the program has given one; its `close` closes that. */
   _parentWrap?: unknown
+  /** What stands over it: TLS within TLS. This folder notes it. */
+  above?: object | null
   close(callback?: () => void): void
   destroySSL(): void
   enableSessionCallbacks(): void

@@ -26,7 +26,7 @@ export function hookTls(transport: Transport): void {
     }
     const above = Reflect.apply(wrap, this, args)
     const [handle, , , isAfterWrites] = args
-    if (handle instanceof ConnectionHandle) handle.above = above as StreamAbove
+    if (handle instanceof ConnectionHandle || handle instanceof TLSWrap) handle.above = above as StreamAbove
     noteAbove(handle as KernelHandle, above as TlsWrap, isAfterWrites === true)
     return above
   })

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import net from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
-import { closed, HOST, listen, next, record, runCases } from './runner.js'
+import { closed, errorOf, HOST, listen, next, record, runCases } from './runner.js'
 
 const folder = process.env['CERTIFICATES'] ?? ''
 const pem = (name: string): Buffer => readFileSync(join(folder, `${name}.pem`))
@@ -64,8 +64,11 @@ function couple(one: net.Socket, other: net.Socket): void {
 }
 
 /** Hands what it receives under TLS on to `port`. */
-function proxyTo(port: number): tls.Server {
-  return tls.createServer(identity, (socket) => couple(socket, net.connect(port, HOST)))
+function proxyTo(port: number, onConnection: (socket: tls.TLSSocket) => void = () => undefined): tls.Server {
+  return tls.createServer(identity, (socket) => {
+    couple(socket, net.connect(port, HOST))
+    onConnection(socket)
+  })
 }
 
 /** The most bytes in a record of application data (RFC 5246, 6.2.1). */
@@ -194,6 +197,26 @@ await runCases({
       const text = await textOf(tls.connect({ socket, ...trusting }))
       socket.destroy()
       return text
+    })
+    await closed(server)
+    return seen
+  },
+
+  'reset of TLS within TLS': async () => {
+    const server = tls.createServer(identity, (socket) => socket.on('error', () => undefined).write('x'))
+    const port = await listen(server)
+    let accepted: tls.TLSSocket | undefined
+    const seen = await byEachWay(proxyTo(port, (socket) => { accepted = socket }), async (to) => {
+      const socket = tls.connect({ ...to, ...trusting })
+      const secure = tls.connect({ socket, ...trusting })
+      const errors: unknown[] = []
+      socket.on('error', (error) => errors.push('beneath', errorOf(error)))
+      secure.on('error', (error) => errors.push(errorOf(error)))
+      await next(secure, 'data')
+      const parent = Reflect.get(accepted ?? {}, '_parent') as net.Socket | undefined
+      parent?.resetAndDestroy()
+      await next(secure, 'close')
+      return errors
     })
     await closed(server)
     return seen
