@@ -12,19 +12,26 @@ export interface Above {
   readonly isAfterWrites: boolean
 }
 
-const aboves = new WeakMap<Socket, Above>()
+/** The undermost first; more than one stands over a socket only by mistake, but none may be left over a stream that is no more. */
+const aboves = new WeakMap<Socket, readonly Above[]>()
 
 /** `wrap` has been put over `handle`. Sockets that have connected keep their handle. */
 export function noteAbove(handle: { [key: symbol]: unknown }, wrap: TlsWrap, isAfterWrites: boolean): void {
   const below = handle[OWNER]
   // A TLS socket owns the handle beneath its TLSWrap where nothing stands between: that is not over it.
-  if (below instanceof Socket && below.connecting && Reflect.get(below, '_handle') === handle) aboves.set(below, { wrap, isAfterWrites })
+  const isOver = below instanceof Socket && below.connecting && Reflect.get(below, '_handle') === handle
+  if (isOver) aboves.set(below, [...aboves.get(below) ?? [], { wrap, isAfterWrites }])
 }
 
-/** The TLS socket over `socket`, with its TLSWrap, or null. */
-export function secureAbove(socket: Socket): (Above & { readonly secure: Socket }) | null {
-  const above = aboves.get(socket)
-  const secure = above?.wrap[OWNER]
-  if (above === undefined || !(secure instanceof Socket) || Reflect.get(secure, '_handle') !== above.wrap) return null
-  return { ...above, secure }
+/** What stands over `socket` now, to be put over its next handle: forgotten here, as each is noted anew then. */
+export function takeAbove(socket: Socket): readonly Above[] {
+  const above = aboves.get(socket) ?? []
+  aboves.delete(socket)
+  return above
+}
+
+/** The TLS socket of a TLSWrap, or null if it has another, or none any more. */
+export function secureOf(wrap: TlsWrap): Socket | null {
+  const secure = wrap[OWNER]
+  return secure instanceof Socket && Reflect.get(secure, '_handle') === wrap ? secure : null
 }

@@ -4,7 +4,7 @@
  */
 import { Socket } from 'node:net'
 import { BUFFER_GENERATOR, OWNER, REINITIALIZE } from '../internals.js'
-import { secureAbove, type Above } from './above.js'
+import { type Above, secureOf, takeAbove } from './above.js'
 import { replaceMethod } from './replace.js'
 
 type Handle = { [key: symbol]: unknown }
@@ -22,12 +22,13 @@ export function swapHandle(socket: Socket, handle: Handle): void {
   exchange(socket, handle)
 }
 
-/** Lets a TLS socket follow when the socket beneath it gets another handle, from here or from Node. */
+/** Lets TLS sockets follow when the socket beneath them gets another handle, from here or from Node. */
 export function hookReinitialize(): void {
   replaceMethod(Socket.prototype, REINITIALIZE, (reinitialize) => function reinitializeHandle(this: unknown, ...args) {
-    const above = this instanceof Socket ? secureAbove(this) : null
-    Reflect.apply(reinitialize, this, args)
-    if (above !== null) follow(above, above.secure, this as Socket)
+    const below = this as Socket
+    const aboves = takeAbove(below)
+    Reflect.apply(reinitialize, below, args)
+    for (const above of aboves) follow(above, below)
   })
 }
 
@@ -49,8 +50,10 @@ function exchange(socket: Socket, handle: Handle): void {
   if (inside.ssl !== undefined && inside._handle !== handle) inside.ssl = inside._handle
 }
 
-/** `secure` gets a TLSWrap over the handle that `below` has now. */
-function follow({ wrap, isAfterWrites }: Above, secure: Socket, below: Socket): void {
+/** The TLS socket of `wrap` gets a TLSWrap over the handle that `below` has now. */
+function follow({ wrap, isAfterWrites }: Above, below: Socket): void {
+  const secure = secureOf(wrap)
+  if (secure === null) return
   // Its own `close` would close what is beneath; TLSSocket closes it when it has the next one.
   Object.defineProperty(wrap, 'close', { configurable: true, value: () => wrap.destroySSL() })
   const wrapHandle: unknown = Reflect.get(secure, '_wrapHandle')

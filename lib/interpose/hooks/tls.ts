@@ -27,9 +27,16 @@ export function hookTls(transport: Transport): void {
     const above = Reflect.apply(wrap, this, args)
     const [handle, , , isAfterWrites] = args
     if (handle instanceof ConnectionHandle || handle instanceof TLSWrap) handle.above = above as StreamAbove
+    if (handle instanceof ConnectionHandle) ownReading(handle)
     noteAbove(handle as KernelHandle, above as TlsWrap, isAfterWrites === true)
     return above
   })
+}
+
+/** TLSSocket redefines `reading` of the handle, which a second one can do again only if it was the handle's own, as that of TCP is. */
+function ownReading(handle: ConnectionHandle): void {
+  if (Object.hasOwn(handle, 'reading')) return
+  Object.defineProperty(handle, 'reading', { configurable: true, enumerable: true, writable: true, value: handle.reading })
 }
 
 function hookWrapHandle(transport: Transport): void {

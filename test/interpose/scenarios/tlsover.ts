@@ -172,6 +172,17 @@ await runCases({
     return seen
   }),
 
+  // What becomes of such a connection is left open.
+  'two TLS sockets over one, by mistake': () => byEachWay(greeter(), async (to) => {
+    const socket = net.connect(to)
+    const both = [1, 2].map(() => tls.connect({ socket, ...trusting }).on('error', () => undefined))
+    await Promise.all(both.map((one) => next(one, 'connect')))
+    const gone = Promise.all([...both, socket].map((one) => next(one, 'close')))
+    socket.destroy()
+    await gone
+    return both.every((one) => one.destroyed)
+  }),
+
   'TLS within TLS': async () => {
     const server = greeter()
     const port = await listen(server)
