@@ -8,7 +8,8 @@ import { hookInstanceOf } from './hooks/instanceof.js'
 import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
 import { hookSocketConnect } from './hooks/socketconnect.js'
-import { hookTcpConnect } from './hooks/tcp.js'
+import { hookTcpBind, hookTcpConnect } from './hooks/tcp.js'
+import { hookReinitialize } from './hooks/swap.js'
 import { hookTls } from './hooks/tls.js'
 import { missingInternal } from './internals.js'
 import { readSettings, SettingError } from './settings.js'
@@ -42,9 +43,11 @@ function install(): void {
   hookInstanceOf()
   hookSocketConnect(transport)
   hookTcpConnect(transport)
+  hookTcpBind(transport)
   hookServerListen(transport)
   hookCluster(transport)
   hookTls(transport)
+  hookReinitialize()
   hookSend()
 }
 

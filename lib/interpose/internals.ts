@@ -47,12 +47,27 @@ export interface NativeStream {
   asyncReset(resource: object): void
 }
 
+/** `TLSWrap` of tls_wrap: TLS over another stream of C++. */
+export interface TlsWrap {
+  /** The socket of the stream beneath, if the program has given one; its `close` closes that. */
+  _parentWrap?: unknown
+  /** What stands over it: TLS within TLS. This folder notes it. */
+  above?: object | null
+  close(callback?: () => void): void
+  destroySSL(): void
+  enableSessionCallbacks(): void
+  setMaxSendFragment(...size: readonly unknown[]): unknown
+  enableTrace(...none: readonly unknown[]): unknown
+  [key: symbol]: unknown
+}
+
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
   readonly JSStream: new () => NativeStream
   readonly setOnRead: (this: unknown, callback: unknown) => void
   readonly Pipe: { readonly prototype: object }
   readonly tlsBinding: object
+  readonly TLSWrap: (new () => TlsWrap) & { readonly prototype: TlsWrap }
   readonly streamState: Int32Array
   readonly indexes: readonly number[]
   readonly socketType: number
@@ -151,6 +166,8 @@ function find(): Bindings {
     setOnRead: onReadSetter(JSStream.prototype),
     Pipe: part(binding('pipe_wrap'), 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer')),
     tlsBinding,
+    TLSWrap: part(tlsBinding, 'TLSWrap',
+      isClassWith<Bindings['TLSWrap']>('destroySSL', 'enableSessionCallbacks', 'setMaxSendFragment', 'enableTrace')),
     streamState: part(stream, 'streamBaseState', isWords),
     indexes: ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'].map((name) => part(stream, name, isNumber)),
     socketType: part(constants, 'SOCKET', isNumber),
@@ -194,6 +211,7 @@ export const setOnRead = internals.setOnRead ?? ((): void => undefined)
 export const Pipe = internals.Pipe ?? { prototype: {} }
 /** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */
 export const tlsBinding = internals.tlsBinding ?? {}
+export const TLSWrap = internals.TLSWrap ?? Missing as unknown as Bindings['TLSWrap']
 /** Where a handle tells `net` what happened, by the four indexes below (lib/internal/stream_base_commons.js). */
 export const streamState = internals.streamState ?? new Int32Array(8)
 const [readIndex = 0, offsetIndex = 0, writtenIndex = 0, asyncIndex = 0] = internals.indexes ?? []

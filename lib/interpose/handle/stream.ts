@@ -11,6 +11,8 @@ type OnRead = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
 /** A stream of C++ above this one: the TLSWrap of a TLS socket. */
 export interface StreamAbove {
   onread?: OnRead
+  /** The one above that: TLS within TLS. */
+  above?: StreamAbove | null
 }
 
 export abstract class StreamHandle extends JSStream implements ReadTarget, WriteTarget {
@@ -215,7 +217,8 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   callOnError(): void {
-    const { above } = this
+    let { above } = this
+    while (above?.above) above = above.above
     if (above?.onread !== undefined) this.resource.runInAsyncScope(above.onread, above, undefined)
     else this.callOnRead(undefined)
   }
