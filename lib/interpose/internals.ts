@@ -44,7 +44,23 @@ export interface NativeStream {
   finishWrite(request: Request, status: number): void
   finishShutdown(request: Request, status: number): void
   useUserBuffer(buffer: Uint8Array): void
-  asyncReset(resource: object): void
+  /** Another async id from now on, `asyncId` if given: destroys the old one and inits the new one, which is shown as `resource`. */
+  asyncReset(resource: object, asyncId?: number): void
+  getProviderType(): number
+}
+
+/** What of async_wrap is used. Programs run without it, too; then hooks of `async_hooks` see more than they should. */
+export interface AsyncState {
+  /** How many hooks there are of each kind; C++ and JavaScript call none where it says 0. */
+  readonly hooks: Uint32Array
+  readonly init: number
+  readonly before: number
+  readonly after: number
+  readonly destroy: number
+  /** Number of the type TCPWRAP. */
+  readonly tcpWrap: number
+  /** Under which symbol a resource holds the one that programs are shown in its place. */
+  readonly shown: symbol
 }
 
 interface Bindings {
@@ -62,26 +78,58 @@ interface Bindings {
   readonly owner: symbol
   readonly bufferGenerator: symbol | null
   readonly runTicks: () => void
+  readonly asyncState: AsyncState | null
 }
 
 /** What is missing, said so that a user knows what to do. */
 class InternalMissing extends Error {}
 
-function binding(name: string): object {
-  const load: unknown = Reflect.get(process, 'binding')
-  if (typeof load !== 'function') throw new InternalMissing('process.binding')
-  const noDeprecation = process.noDeprecation === true
+/**
+ * What a deprecated function stands for: --pending-deprecation puts one before `process.binding` and `_tickCallback` that warns, once, and
+ * the program's own use is to be warned of.
+ */
+function undeprecated(fn: object): object {
+  const behind = Reflect.getPrototypeOf(fn)
+  return behind === null || behind === Function.prototype || typeof behind !== 'function' ? fn : behind
+}
+
+/** Runs `load` without warnings of deprecation. With --no-deprecation there are none, and the property is read-only. */
+function withoutWarnings<T>(load: () => T): T {
+  const before = Object.getOwnPropertyDescriptor(process, 'noDeprecation')
+  if (before?.value === true) return load()
   process.noDeprecation = true
   try {
-    const found: unknown = load.call(process, name)
-    if (typeof found === 'object' && found !== null) return found
-  } catch (error) {
-    const code: unknown = error instanceof Error && 'code' in error ? error.code : ''
-    if (code === 'ERR_ACCESS_DENIED') throw new InternalMissing('the permission model (--permission) forbids process.binding')
+    return load()
   } finally {
-    process.noDeprecation = noDeprecation
+    if (before === undefined) Reflect.deleteProperty(process, 'noDeprecation')
+    else Object.defineProperty(process, 'noDeprecation', before)
+  }
+}
+
+function binding(name: string): object {
+  const given: unknown = Reflect.get(process, 'binding')
+  if (typeof given !== 'function') throw new InternalMissing('process.binding')
+  const load = undeprecated(given) as (this: unknown, name: string) => unknown
+  try {
+    const found = withoutWarnings(() => load.call(process, name))
+    if (isObject(found)) return found
+  } catch (error) {
+    if (codeOf(error) === 'ERR_ACCESS_DENIED') throw new InternalMissing('the permission model (--permission) forbids process.binding')
   }
   throw new InternalMissing(`process.binding('${name}')`)
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : ''
+}
+
+/** --no-addons, or the permission model without --allow-addons. What is loaded does not exist: only the refusal is asked for. */
+function checkAddons(): void {
+  try {
+    process.dlopen({ exports: {} }, '')
+  } catch (error) {
+    if (codeOf(error) === 'ERR_DLOPEN_DISABLED') throw new InternalMissing('native addons are forbidden, as by --no-addons')
+  }
 }
 
 /** Property `name` of a binding, if `isGood` says that it is what it should be. */
@@ -130,10 +178,36 @@ function ownerSymbol(): symbol {
 function tickRunner(): () => void {
   const run: unknown = Reflect.get(process, '_tickCallback')
   if (typeof run !== 'function') throw new InternalMissing('process._tickCallback')
-  return () => void run.call(process)
+  const ticks = undeprecated(run) as () => void
+  return () => void ticks.call(process)
+}
+
+/** The symbol comes to light at a stream that is shown as something else. */
+function asyncState(JSStream: Bindings['JSStream']): AsyncState | null {
+  try {
+    const async = binding('async_wrap')
+    const constants = part(async, 'constants', isObject)
+    const probe = new JSStream()
+    probe.asyncReset({})
+    const shown = symbolOf(probe, 'resource_symbol')
+    if (shown === null) return null
+    return {
+      hooks: part(async, 'async_hook_fields', (value): value is Uint32Array => value instanceof Uint32Array),
+      init: part(constants, 'kInit', isNumber),
+      before: part(constants, 'kBefore', isNumber),
+      after: part(constants, 'kAfter', isNumber),
+      destroy: part(constants, 'kDestroy', isNumber),
+      tcpWrap: part(part(async, 'Providers', isObject), 'TCPWRAP', isNumber),
+      shown,
+    }
+  } catch (error) {
+    if (!(error instanceof InternalMissing)) throw error
+    return null
+  }
 }
 
 function find(): Bindings {
+  checkAddons()
   const tcp = binding('tcp_wrap')
   const constants = part(tcp, 'constants', isObject)
   const stream = binding('stream_wrap')
@@ -161,6 +235,7 @@ function find(): Bindings {
     owner: ownerSymbol(),
     bufferGenerator: symbolOf(new net.Socket(), 'kBufferGen'),
     runTicks: tickRunner(),
+    asyncState: asyncState(JSStream),
   }
 }
 
@@ -214,3 +289,5 @@ export const BUFFER_GENERATOR = internals.bufferGenerator ?? null
  * makes several callbacks in a turn has to as well.
  */
 export const runTicks = internals.runTicks ?? ((): void => undefined)
+/** Counts of hooks and names of async_wrap, or null where there are none. */
+export const asyncStateOfNode = internals.asyncState ?? null
