@@ -2,6 +2,7 @@
  * What of Node's inside is needed: found and checked once, when this module is loaded. Nothing else in this folder looks for
  * internals by itself. Seen on Node 20, 22 and 24.
  */
+import { AsyncResource } from 'node:async_hooks'
 import net from 'node:net'
 
 /** A request object that Node's `net` makes (TCPConnectWrap, WriteWrap, ShutdownWrap): `oncomplete` hears its result. */
@@ -47,9 +48,10 @@ export interface NativeStream {
   /** Another async id from now on, `asyncId` if given: destroys the old one and inits the new one, which is shown as `resource`. */
   asyncReset(resource: object, asyncId?: number): void
   getProviderType(): number
+  getAsyncId(): number
 }
 
-/** What of async_wrap is used. Programs run without it, too; then hooks of `async_hooks` see more than they should. */
+/** What of async_wrap is used. Node 24 does not give it: then hooks of `async_hooks` see more than they should, and nothing else is amiss. */
 export interface AsyncState {
   /** How many hooks there are of each kind; C++ and JavaScript call none where it says 0. */
   readonly hooks: Uint32Array
@@ -59,15 +61,14 @@ export interface AsyncState {
   readonly destroy: number
   /** Number of the type TCPWRAP. */
   readonly tcpWrap: number
-  /** Under which symbol a resource holds the one that programs are shown in its place. */
-  readonly shown: symbol
 }
 
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
-  readonly JSStream: new () => NativeStream
+  readonly JSStream: (new () => NativeStream) & { readonly prototype: NativeStream }
   readonly setOnRead: (this: unknown, callback: unknown) => void
-  readonly Pipe: { readonly prototype: object }
+  readonly Pipe: (new (type: number) => { close(callback: () => void): void }) & { readonly prototype: object }
+  readonly pipeType: number
   readonly tlsBinding: object
   readonly streamState: Int32Array
   readonly indexes: readonly number[]
@@ -79,6 +80,8 @@ interface Bindings {
   readonly bufferGenerator: symbol | null
   readonly runTicks: () => void
   readonly asyncState: AsyncState | null
+  readonly shown: symbol | null
+  readonly contextFrame: symbol | null
 }
 
 /** What is missing, said so that a user knows what to do. */
@@ -182,15 +185,17 @@ function tickRunner(): () => void {
   return () => void ticks.call(process)
 }
 
-/** The symbol comes to light at a stream that is shown as something else. */
-function asyncState(JSStream: Bindings['JSStream']): AsyncState | null {
+/** Comes to light at a stream that is shown as something else. */
+function shownSymbol(JSStream: Bindings['JSStream']): symbol | null {
+  const probe = new JSStream()
+  probe.asyncReset({})
+  return symbolOf(probe, 'resource_symbol')
+}
+
+function asyncState(): AsyncState | null {
   try {
     const async = binding('async_wrap')
     const constants = part(async, 'constants', isObject)
-    const probe = new JSStream()
-    probe.asyncReset({})
-    const shown = symbolOf(probe, 'resource_symbol')
-    if (shown === null) return null
     return {
       hooks: part(async, 'async_hook_fields', (value): value is Uint32Array => value instanceof Uint32Array),
       init: part(constants, 'kInit', isNumber),
@@ -198,7 +203,6 @@ function asyncState(JSStream: Bindings['JSStream']): AsyncState | null {
       after: part(constants, 'kAfter', isNumber),
       destroy: part(constants, 'kDestroy', isNumber),
       tcpWrap: part(part(async, 'Providers', isObject), 'TCPWRAP', isNumber),
-      shown,
     }
   } catch (error) {
     if (!(error instanceof InternalMissing)) throw error
@@ -211,6 +215,7 @@ function find(): Bindings {
   const tcp = binding('tcp_wrap')
   const constants = part(tcp, 'constants', isObject)
   const stream = binding('stream_wrap')
+  const pipe = binding('pipe_wrap')
   const JSStream = part(binding('js_stream'), 'JSStream',
     isClassWith<Bindings['JSStream']>('readBuffer', 'emitEOF', 'finishWrite', 'finishShutdown', 'asyncReset'))
   const reinitialize = symbolOf(net.Socket.prototype, 'kReinitializeHandle')
@@ -223,7 +228,8 @@ function find(): Bindings {
     TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'close')),
     JSStream,
     setOnRead: onReadSetter(JSStream.prototype),
-    Pipe: part(binding('pipe_wrap'), 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer')),
+    Pipe: part(pipe, 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer', 'close')),
+    pipeType: part(part(pipe, 'constants', isObject), 'SOCKET', isNumber),
     tlsBinding,
     streamState: part(stream, 'streamBaseState', isWords),
     indexes: ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'].map((name) => part(stream, name, isNumber)),
@@ -235,7 +241,9 @@ function find(): Bindings {
     owner: ownerSymbol(),
     bufferGenerator: symbolOf(new net.Socket(), 'kBufferGen'),
     runTicks: tickRunner(),
-    asyncState: asyncState(JSStream),
+    asyncState: asyncState(),
+    shown: shownSymbol(JSStream),
+    contextFrame: symbolOf(new AsyncResource('TASJS'), 'context_frame'),
   }
 }
 
@@ -266,7 +274,8 @@ export const TCP = internals.TCP ?? Missing as unknown as Bindings['TCP']
 export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
 /** Sets `onread` of a JSStream where C++ looks for it. */
 export const setOnRead = internals.setOnRead ?? ((): void => undefined)
-export const Pipe = internals.Pipe ?? { prototype: {} }
+export const Pipe = internals.Pipe ?? Missing as unknown as Bindings['Pipe']
+export const PIPE_SOCKET = internals.pipeType ?? 0
 /** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */
 export const tlsBinding = internals.tlsBinding ?? {}
 /** Where a handle tells `net` what happened, by the four indexes below (lib/internal/stream_base_commons.js). */
@@ -291,3 +300,7 @@ export const BUFFER_GENERATOR = internals.bufferGenerator ?? null
 export const runTicks = internals.runTicks ?? ((): void => undefined)
 /** Counts of hooks and names of async_wrap, or null where there are none. */
 export const asyncStateOfNode = internals.asyncState ?? null
+/** Under which symbol a resource holds the one that programs are shown in its place. */
+export const SHOWN = internals.shown ?? null
+/** Under which symbol an AsyncResource holds the stores of AsyncLocalStorage; not on Node 20. */
+export const CONTEXT_FRAME = internals.contextFrame ?? null
