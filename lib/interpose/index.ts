@@ -3,6 +3,7 @@
  * docs/interpose.md says what it does and what not.
  */
 import { complain } from './errors.js'
+import { hookActive } from './hooks/active.js'
 import { hookCluster } from './hooks/cluster.js'
 import { hookInstanceOf } from './hooks/instanceof.js'
 import { hookSend } from './hooks/send.js'
@@ -49,6 +50,7 @@ function install(): void {
   hookTls(transport)
   hookReinitialize()
   hookSend()
+  hookActive(transport)
 }
 
 // --import and NODE_OPTIONS may both name it.

@@ -2,6 +2,7 @@
  * What of Node's inside is needed: found and checked once, when this module is loaded. Nothing else in this folder looks for
  * internals by itself. Seen on Node 20, 22 and 24.
  */
+import { AsyncResource } from 'node:async_hooks'
 import net from 'node:net'
 
 /** A request object that Node's `net` makes (TCPConnectWrap, WriteWrap, ShutdownWrap): `oncomplete` hears its result. */
@@ -44,7 +45,22 @@ export interface NativeStream {
   finishWrite(request: Request, status: number): void
   finishShutdown(request: Request, status: number): void
   useUserBuffer(buffer: Uint8Array): void
-  asyncReset(resource: object): void
+  /** Another async id from now on, `asyncId` if given: destroys the old one and inits the new one, which is shown as `resource`. */
+  asyncReset(resource: object, asyncId?: number): void
+  getProviderType(): number
+  getAsyncId(): number
+}
+
+/** What of async_wrap is used. Node 24 does not give it: then hooks of `async_hooks` see more than they should, and nothing else is amiss. */
+export interface AsyncState {
+  /** How many hooks there are of each kind; C++ and JavaScript call none where it says 0. */
+  readonly hooks: Uint32Array
+  readonly init: number
+  readonly before: number
+  readonly after: number
+  readonly destroy: number
+  /** Number of the type TCPWRAP. */
+  readonly tcpWrap: number
 }
 
 /** `TLSWrap` of tls_wrap: TLS over another stream of C++. */
@@ -63,9 +79,10 @@ export interface TlsWrap {
 
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
-  readonly JSStream: new () => NativeStream
+  readonly JSStream: (new () => NativeStream) & { readonly prototype: NativeStream }
   readonly setOnRead: (this: unknown, callback: unknown) => void
-  readonly Pipe: { readonly prototype: object }
+  readonly Pipe: (new (type: number) => { close(callback: () => void): void }) & { readonly prototype: object }
+  readonly pipeType: number
   readonly tlsBinding: object
   readonly TLSWrap: (new () => TlsWrap) & { readonly prototype: TlsWrap }
   readonly streamState: Int32Array
@@ -77,26 +94,60 @@ interface Bindings {
   readonly owner: symbol
   readonly bufferGenerator: symbol | null
   readonly runTicks: () => void
+  readonly asyncState: AsyncState | null
+  readonly shown: symbol | null
+  readonly contextFrame: symbol | null
 }
 
 /** What is missing, said so that a user knows what to do. */
 class InternalMissing extends Error {}
 
-function binding(name: string): object {
-  const load: unknown = Reflect.get(process, 'binding')
-  if (typeof load !== 'function') throw new InternalMissing('process.binding')
-  const noDeprecation = process.noDeprecation === true
+/**
+ * What a deprecated function stands for: --pending-deprecation puts one before `process.binding` and `_tickCallback` that warns, once, and
+ * the program's own use is to be warned of.
+ */
+function undeprecated(fn: object): object {
+  const behind = Reflect.getPrototypeOf(fn)
+  return behind === null || behind === Function.prototype || typeof behind !== 'function' ? fn : behind
+}
+
+/** Runs `load` without warnings of deprecation. With --no-deprecation there are none, and the property is read-only. */
+function withoutWarnings<T>(load: () => T): T {
+  const before = Object.getOwnPropertyDescriptor(process, 'noDeprecation')
+  if (before?.value === true) return load()
   process.noDeprecation = true
   try {
-    const found: unknown = load.call(process, name)
-    if (typeof found === 'object' && found !== null) return found
-  } catch (error) {
-    const code: unknown = error instanceof Error && 'code' in error ? error.code : ''
-    if (code === 'ERR_ACCESS_DENIED') throw new InternalMissing('the permission model (--permission) forbids process.binding')
+    return load()
   } finally {
-    process.noDeprecation = noDeprecation
+    if (before === undefined) Reflect.deleteProperty(process, 'noDeprecation')
+    else Object.defineProperty(process, 'noDeprecation', before)
+  }
+}
+
+function binding(name: string): object {
+  const given: unknown = Reflect.get(process, 'binding')
+  if (typeof given !== 'function') throw new InternalMissing('process.binding')
+  const load = undeprecated(given) as (this: unknown, name: string) => unknown
+  try {
+    const found = withoutWarnings(() => load.call(process, name))
+    if (isObject(found)) return found
+  } catch (error) {
+    if (codeOf(error) === 'ERR_ACCESS_DENIED') throw new InternalMissing('the permission model (--permission) forbids process.binding')
   }
   throw new InternalMissing(`process.binding('${name}')`)
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : ''
+}
+
+/** --no-addons, or the permission model without --allow-addons. What is loaded does not exist: only the refusal is asked for. */
+function checkAddons(): void {
+  try {
+    process.dlopen({ exports: {} }, '')
+  } catch (error) {
+    if (codeOf(error) === 'ERR_DLOPEN_DISABLED') throw new InternalMissing('native addons are forbidden, as by --no-addons')
+  }
 }
 
 /** Property `name` of a binding, if `isGood` says that it is what it should be. */
@@ -145,13 +196,41 @@ function ownerSymbol(): symbol {
 function tickRunner(): () => void {
   const run: unknown = Reflect.get(process, '_tickCallback')
   if (typeof run !== 'function') throw new InternalMissing('process._tickCallback')
-  return () => void run.call(process)
+  const ticks = undeprecated(run) as () => void
+  return () => void ticks.call(process)
+}
+
+/** Comes to light at a stream that is shown as something else. */
+function shownSymbol(JSStream: Bindings['JSStream']): symbol | null {
+  const probe = new JSStream()
+  probe.asyncReset({})
+  return symbolOf(probe, 'resource_symbol')
+}
+
+function asyncState(): AsyncState | null {
+  try {
+    const async = binding('async_wrap')
+    const constants = part(async, 'constants', isObject)
+    return {
+      hooks: part(async, 'async_hook_fields', (value): value is Uint32Array => value instanceof Uint32Array),
+      init: part(constants, 'kInit', isNumber),
+      before: part(constants, 'kBefore', isNumber),
+      after: part(constants, 'kAfter', isNumber),
+      destroy: part(constants, 'kDestroy', isNumber),
+      tcpWrap: part(part(async, 'Providers', isObject), 'TCPWRAP', isNumber),
+    }
+  } catch (error) {
+    if (!(error instanceof InternalMissing)) throw error
+    return null
+  }
 }
 
 function find(): Bindings {
+  checkAddons()
   const tcp = binding('tcp_wrap')
   const constants = part(tcp, 'constants', isObject)
   const stream = binding('stream_wrap')
+  const pipe = binding('pipe_wrap')
   const JSStream = part(binding('js_stream'), 'JSStream',
     isClassWith<Bindings['JSStream']>('readBuffer', 'emitEOF', 'finishWrite', 'finishShutdown', 'asyncReset'))
   const reinitialize = symbolOf(net.Socket.prototype, 'kReinitializeHandle')
@@ -164,7 +243,8 @@ function find(): Bindings {
     TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'close')),
     JSStream,
     setOnRead: onReadSetter(JSStream.prototype),
-    Pipe: part(binding('pipe_wrap'), 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer')),
+    Pipe: part(pipe, 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer', 'close')),
+    pipeType: part(part(pipe, 'constants', isObject), 'SOCKET', isNumber),
     tlsBinding,
     TLSWrap: part(tlsBinding, 'TLSWrap',
       isClassWith<Bindings['TLSWrap']>('destroySSL', 'enableSessionCallbacks', 'setMaxSendFragment', 'enableTrace')),
@@ -178,6 +258,9 @@ function find(): Bindings {
     owner: ownerSymbol(),
     bufferGenerator: symbolOf(new net.Socket(), 'kBufferGen'),
     runTicks: tickRunner(),
+    asyncState: asyncState(),
+    shown: shownSymbol(JSStream),
+    contextFrame: symbolOf(new AsyncResource('TASJS'), 'context_frame'),
   }
 }
 
@@ -208,7 +291,8 @@ export const TCP = internals.TCP ?? Missing as unknown as Bindings['TCP']
 export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
 /** Sets `onread` of a JSStream where C++ looks for it. */
 export const setOnRead = internals.setOnRead ?? ((): void => undefined)
-export const Pipe = internals.Pipe ?? { prototype: {} }
+export const Pipe = internals.Pipe ?? Missing as unknown as Bindings['Pipe']
+export const PIPE_SOCKET = internals.pipeType ?? 0
 /** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */
 export const tlsBinding = internals.tlsBinding ?? {}
 export const TLSWrap = internals.TLSWrap ?? Missing as unknown as Bindings['TLSWrap']
@@ -232,3 +316,9 @@ export const BUFFER_GENERATOR = internals.bufferGenerator ?? null
  * makes several callbacks in a turn has to as well.
  */
 export const runTicks = internals.runTicks ?? ((): void => undefined)
+/** Counts of hooks and names of async_wrap, or null where there are none. */
+export const asyncStateOfNode = internals.asyncState ?? null
+/** Under which symbol a resource holds the one that programs are shown in its place. */
+export const SHOWN = internals.shown ?? null
+/** Under which symbol an AsyncResource holds the stores of AsyncLocalStorage; not on Node 20. */
+export const CONTEXT_FRAME = internals.contextFrame ?? null

@@ -1,6 +1,6 @@
 /** The thread's way to TAS: one session at a time, made when it is first needed, made anew when the service is back. */
-import { AsyncResource } from 'node:async_hooks'
 import { type Networks, TasError } from '../tas/index.js'
+import { atRoot } from './async.js'
 import { Claims } from './claims.js'
 import { UV_EINVAL } from './errors.js'
 import { Router } from './routing.js'
@@ -19,12 +19,22 @@ export interface Waiting {
   onService(): void
 }
 
+/** A handle as tools see it that look for what keeps a process alive (hooks/active.ts). */
+export interface LiveHandle {
+  readonly [key: symbol]: unknown
+  /** What `connect` waits for. */
+  readonly openRequest?: object | null
+  /** Handles of the kernel that stand for the same server. */
+  readonly kernelHandles?: readonly object[]
+  hasRef(): boolean
+}
+
 export class Transport {
   readonly settings: Settings
   readonly router: Router
   readonly claims = new Claims()
-  /** Without any store of AsyncLocalStorage: what an accepted connection belongs to, as in the kernel's case. */
-  readonly root = new AsyncResource('TASJS')
+  /** Handles that are not closed, of connections and of servers; those that are closing are among them, as C++ has it. */
+  readonly live = new Set<LiveHandle>()
   private readonly source: TasSource
   private current: Session | null = null
   private known: Networks | null = null
@@ -51,7 +61,7 @@ export class Transport {
     this.triedMs = nowMs
     this.current?.dispose()
     this.current = null
-    this.current = this.root.runInAsyncScope(() => this.open())
+    this.current = atRoot(() => this.open())
     return this.current
   }
 
@@ -78,7 +88,7 @@ export class Transport {
   /** Calls `onService` once there is a service. */
   wait(waiting: Waiting): void {
     this.waiting.add(waiting)
-    this.timer ??= this.root.runInAsyncScope(() => setInterval(() => this.look(), RETRY_MS))
+    this.timer ??= atRoot(() => setInterval(() => this.look(), RETRY_MS))
     if (this.holds === 0) this.timer.unref()
   }
 

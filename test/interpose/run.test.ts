@@ -53,6 +53,43 @@ describeHosts('ways onto TAS', {}, (hosts) => {
     }
   })
 
+  describe.each([...nodes])('$name', ({ path }) => {
+    it.each([
+      '--no-deprecation', '--throw-deprecation', '--pending-deprecation', '--trace-deprecation', '--disable-proto=throw', '--jitless',
+      '--disallow-code-generation-from-strings', '--experimental-vm-modules', '--enable-source-maps', '--unhandled-rejections=strict',
+    ])('%s -> on TAS, nothing printed', async (option) => {
+      const ended = await end(hosts(), [option, '--import', INTERPOSE, scenario('net'), CASE], {}, path)
+      passes(ended)
+      expect(ended.errorLines.filter((line) => !line.startsWith('Warning: disabling flag'))).toEqual([])
+    })
+
+    it.each(['--no-deprecation', '--pending-deprecation'])('NODE_OPTIONS=%s -> on TAS, nothing printed', async (option) => {
+      const ended = await end(hosts(), [scenario('net'), CASE], { NODE_OPTIONS: `${option} --import ${INTERPOSE}` }, path)
+      passes(ended)
+      expect(ended.errorLines).toEqual([])
+    })
+
+    it('--frozen-intrinsics -> on TAS', async () => {
+      passes(await end(hosts(), ['--frozen-intrinsics', '--import', INTERPOSE, scenario('net'), CASE], {}, path))
+    })
+
+    it('--pending-deprecation -> the program is warned of what it does itself', async () => {
+      const program = 'process.binding("uv"); console.log(process.noDeprecation)'
+      const ended = await end(hosts(), ['--pending-deprecation', '--import', INTERPOSE, '-e', program], {}, path)
+      expect([ended.code, ended.lines]).toEqual([0, ['undefined']])
+      expect(ended.errorLines.join()).toContain('DEP0111')
+    })
+
+    it('--no-addons -> one line; the kernel, or the end, as chosen', async () => {
+      const program = ['--no-addons', '--import', INTERPOSE, '-e', 'require("net").connect(9, "127.0.0.1").on("error", (error) => console.log(error.code))']
+      const kernel = await end(hosts(), program, {}, path)
+      expect([kernel.code, kernel.lines]).toEqual([0, ['ECONNREFUSED']])
+      expect(kernel.errorLines).toEqual([expect.stringMatching(/lacks.*addons.*--no-addons.*uses the kernel/)])
+      const stop = await end(hosts(), program, { TASJS_INTERPOSE_MISSING: 'stop' }, path)
+      expect([stop.code, stop.lines]).toEqual([2, []])
+    })
+  })
+
   it('a program under a CPU profiler, whose signals end waits early -> on TAS', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tas-prof-'))
     try {

@@ -1,13 +1,13 @@
 /** The end of a handle. */
-import { runTicks, TCP, TCP_SOCKET } from '../internals.js'
+import { Pipe, PIPE_SOCKET, runTicks } from '../internals.js'
 
 /** What waits for the closing phase of this turn of the event loop. */
 let closing: (() => void)[] = []
 
 /**
  * Calls `callback` when libuv would for a handle that is closed now: in the closing phase, behind the callbacks of setImmediate (uv_run in
- * libuv's src/unix/core.c). A handle of the kernel's TCP that was never used has no descriptor and tells the time, to all that are closed in the same
- * turn. It is closed in a setImmediate, since events of TAS come in one: what the program asks for from there comes a turn later than from a kernel's
+ * libuv's src/unix/core.c). A pipe that was never used has no descriptor and tells the time, to all that are closed in the same turn; hooks of
+ * `async_hooks` see it, and would take a handle of the kernel's TCP for a connection. It is closed in a setImmediate, since events of TAS come in one: what the program asks for from there comes a turn later than from a kernel's
  * event.
  */
 export function whenClosed(callback: () => void): void {
@@ -15,7 +15,7 @@ export function whenClosed(callback: () => void): void {
 }
 
 function closeHandle(callback: () => void): void {
-  if (closing.push(callback) === 1) new TCP(TCP_SOCKET).close(tellClosed)
+  if (closing.push(callback) === 1) new Pipe(PIPE_SOCKET).close(tellClosed)
 }
 
 /** libuv has the handle first that was closed last. */

@@ -2,6 +2,7 @@
  * Listeners in the kernel beside one on every address of TAS: so that `localhost` reaches the server, and port and address are as free
  * or taken as without TAS. In a worker of a cluster it is what the primary gives.
  */
+import { makeShared, type Shown, unshareId } from '../async.js'
 import { UV_EADDRNOTAVAIL } from '../errors.js'
 import { OWNER, type SocketName, TCP, type KernelHandle } from '../internals.js'
 import type { KernelListen } from '../settings.js'
@@ -38,8 +39,8 @@ function places(kind: KernelListen, isIpv6: boolean): readonly Place[] {
   ]
 }
 
-function open({ address, isIpv6 }: Place, port: number, flags: number, backlog: number): KernelHandle | number {
-  const handle = new TCP(TCP_SERVER)
+function open({ address, isIpv6 }: Place, port: number, flags: number, backlog: number, shown: Shown): KernelHandle | number {
+  const handle = makeShared(() => new TCP(TCP_SERVER), shown)
   const error = (isIpv6 ? handle.bind6(address, port, flags) : handle.bind(address, port, flags)) || handle.listen(backlog)
   if (error === 0) return handle
   handle.close()
@@ -53,23 +54,31 @@ export function portOf(handle: KernelListener): number {
   return name.port ?? 0
 }
 
-/** Listens in the kernel. Returns the handles, or the error of the first that failed. With port 0 all have the port of the first. */
-export function openCompanions(kind: KernelListen, isIpv6: boolean, port: number, flags: number, backlog: number): KernelListener[] | number {
+/**
+ * Listens in the kernel. To hooks of `async_hooks` the handles are the one that they stand beside. Returns the handles, or the error of the first that failed. With port 0 all have the port of the first.
+ */
+export function openCompanions(
+  kind: KernelListen, isIpv6: boolean, port: number, flags: number, backlog: number, shown: Shown,
+): KernelListener[] | number {
   const handles: KernelListener[] = []
   for (const place of places(kind, isIpv6)) {
-    const handle = open(place, handles.length > 0 ? portOf(handles[0]) : port, flags, backlog)
+    const handle = open(place, handles.length > 0 ? portOf(handles[0]) : port, flags, backlog, shown)
     if (typeof handle !== 'number') {
       handles.push(handle)
     } else if (!(place.isOptional && handle === UV_EADDRNOTAVAIL)) {
-      closeAll(handles)
+      closeAll(handles, shown)
       return handle
     }
   }
   return handles
 }
 
-export function closeAll(handles: readonly KernelListener[]): void {
-  for (const handle of handles) handle.close()
+/** Closes handles that `openCompanions` has returned for `shown`, or others. */
+export function closeAll(handles: readonly KernelListener[], shown: Shown): void {
+  for (const handle of handles) {
+    if (handle instanceof TCP) unshareId(handle, shown.getAsyncId())
+    handle.close()
+  }
 }
 
 /** Connections of `companion` come to `handle`, the one that the server knows. */

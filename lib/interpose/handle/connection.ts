@@ -1,7 +1,9 @@
 /** The handle of a connection: what `net.Socket` has beneath it in place of `TCP` (deps/uv, src/tcp_wrap.cc, src/stream_base.cc). */
+import type { AsyncResource } from 'node:async_hooks'
 import { type Connection, TasError } from '../../tas/index.js'
+import { unshareId } from '../async.js'
 import {
-  UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,
+  UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,
 } from '../errors.js'
 import { type KernelHandle, OWNER, type Request, runTicks, type SocketName } from '../internals.js'
 import { isWildcard } from '../routing.js'
@@ -11,7 +13,7 @@ import { whenClosed } from './closing.js'
 import { writeName } from './name.js'
 import { HandleOptions } from './options.js'
 import type { Reads } from './reads.js'
-import { StreamHandle } from './stream.js'
+import { complete, StreamHandle } from './stream.js'
 import type { Writes } from './writes.js'
 
 /** An address that the program has bound the handle to, before `connect`. */
@@ -32,12 +34,13 @@ export class ConnectionHandle extends StreamHandle {
   private session: Session | null = null
   private connection: Connection | null = null
   private connecting: Request | null = null
+  private connectContext: AsyncResource | null = null
   private bound: Binding | null = null
   private isIpv6 = false
   private hadPeerFin = false
 
-  constructor(transport: Transport, toKernel: ToKernel) {
-    super(transport)
+  constructor(transport: Transport, toKernel: ToKernel, triggerAsyncId?: number) {
+    super(transport, triggerAsyncId)
     this.toKernel = toKernel
   }
 
@@ -145,10 +148,7 @@ export class ConnectionHandle extends StreamHandle {
     this.countRequests(-1)
     if (status === 0 && this.connection !== null && this.session !== null) this.attach(this.session, this.connection)
     else this.connection = null
-    const { oncomplete } = request
-    if (oncomplete === undefined) return
-    const result = status === 0 ? 0 : uvError(status, UV_ECONNREFUSED)
-    this.resource.runInAsyncScope(oncomplete, request, result, this, request, true, true)
+    this.completeConnect(request, status === 0 ? 0 : uvError(status, UV_ECONNREFUSED), true)
   }
 
   onReceiveEnd(): void {
@@ -172,6 +172,10 @@ export class ConnectionHandle extends StreamHandle {
     return this.bound
   }
 
+  get openRequest(): object | null {
+    return this.connecting
+  }
+
   /** Whether the program has called unref. */
   get isUnreferenced(): boolean {
     return !this.isReferenced
@@ -185,10 +189,16 @@ export class ConnectionHandle extends StreamHandle {
     if (this.isClosed) return UV_EBADF
     if (this.bound !== null || this.connection !== null) return UV_EINVAL
     if (isWildcard(binding.address) || this.transport.router.isOwn(binding.address)) {
+      if (!this.isFree(binding)) return UV_EADDRINUSE
       this.bound = binding
       return 0
     }
     return bindKernel(this.toKernel(this), binding)
+  }
+
+  /** bind(2) refuses the port of a listener. */
+  private isFree({ address, port }: Binding): boolean {
+    return port === 0 || this.transport.claims.isFree({ address, port, isShared: false })
   }
 
   private connectTo(request: Request, address: string, port: number, isIpv6: boolean): number {
@@ -199,8 +209,15 @@ export class ConnectionHandle extends StreamHandle {
     const error = this.openOnTas(address, port)
     if (error !== 0) return error
     this.connecting = request
+    this.connectContext = this.contextFor('TCPCONNECTWRAP', request)
     this.countRequests(1)
     return 0
+  }
+
+  private completeConnect(request: Request, status: number, isOpen: boolean): void {
+    const context = this.connectContext
+    this.connectContext = null
+    if (context !== null) complete(request, context, status, this, request, isOpen, isOpen)
   }
 
   private openOnTas(address: string, port: number): number {
@@ -256,18 +273,18 @@ export class ConnectionHandle extends StreamHandle {
   }
 
   private finishClose(callback: (() => void) | undefined): void {
+    this.transport.live.delete(this)
     const request = this.connecting
     this.connecting = null
     if (request !== null) {
       this.countRequests(-1)
-      if (request.oncomplete !== undefined) {
-        this.resource.runInAsyncScope(request.oncomplete, request, UV_ECANCELED, this, request, false, false)
-      }
+      this.completeConnect(request, UV_ECANCELED, false)
     }
     this.writes.cancel()
     // As behind each callback of libuv: what was called off is told before the close.
     runTicks()
     if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
+    unshareId(this, this.resource.asyncId())
     this.resource.emitDestroy()
   }
 }

@@ -1,12 +1,12 @@
 /** The handle of a listener: what `net.Server` has in place of `TCP`. */
-import { AsyncResource } from 'node:async_hooks'
 import { type Connection, type Listener, type ListenOptions, TasError } from '../../tas/index.js'
+import { atRoot, ShownResource } from '../async.js'
 import type { Claim } from '../claims.js'
 import { UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ETIMEDOUT } from '../errors.js'
 import { type SocketName } from '../internals.js'
 import { isWildcard } from '../routing.js'
 import type { ListenerSink, Session } from '../session.js'
-import type { Transport, Waiting } from '../transport.js'
+import type { LiveHandle, Transport, Waiting } from '../transport.js'
 import { whenClosed } from './closing.js'
 import { closeAll, forward, type KernelListener, openCompanions, portOf } from './companions.js'
 import { type ConnectionHandle } from './connection.js'
@@ -27,15 +27,18 @@ export interface ListenPlace {
 const PORT_TRIES = 16
 const STATUS_NO_ANSWER = -1
 
-export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
+/** Makes the handle of a connection that comes from the resource with the async id. */
+export type MakeHandle = (triggerAsyncId: number) => ConnectionHandle
+
+export class ListenerHandle implements ListenerSink, Waiting, KernelListener, LiveHandle {
   [key: symbol]: unknown
   onconnection?: (this: unknown, status: number, client: unknown) => void
   readonly fd = -1
   readonly reading = false
   private readonly transport: Transport
   private readonly place: ListenPlace
-  private readonly makeHandle: () => ConnectionHandle
-  private readonly resource = new AsyncResource('TCPSERVERWRAP', { requireManualDestroy: true })
+  private readonly makeClient: () => ConnectionHandle
+  private readonly resource = new ShownResource('TCPSERVERWRAP', this)
   private companions: readonly KernelListener[]
   private readonly isGiven: boolean
   private session: Session | null = null
@@ -49,10 +52,11 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   private isClosed = false
 
   /** `given`: a listener of the kernel that is there already, and whose port this one takes. */
-  constructor(transport: Transport, place: ListenPlace, makeHandle: () => ConnectionHandle, given: KernelListener | null = null) {
+  constructor(transport: Transport, place: ListenPlace, makeHandle: MakeHandle, given: KernelListener | null = null) {
     this.transport = transport
     this.place = place
-    this.makeHandle = makeHandle
+    this.makeClient = () => makeHandle(this.resource.asyncId())
+    transport.live.add(this)
     this.isGiven = given !== null
     this.companions = given === null ? [] : [given]
     this.port = given === null ? place.port : portOf(given) || place.port
@@ -91,11 +95,15 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   }
 
   hasRef(): boolean {
-    return this.isReferenced && !this.isClosed
+    return this.isReferenced && this.transport.live.has(this)
   }
 
   getAsyncId(): number {
     return this.resource.asyncId()
+  }
+
+  get kernelHandles(): readonly object[] {
+    return this.companions
   }
 
   setSimultaneousAccepts(): number {
@@ -109,9 +117,10 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     this.transport.unwait(this)
     if (this.claim !== null) this.transport.claims.delete(this.claim)
     this.leave()
-    closeAll(this.companions)
+    closeAll(this.companions, this)
     this.updateHold()
     whenClosed(() => {
+      this.transport.live.delete(this)
       if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
       this.resource.emitDestroy()
     })
@@ -126,7 +135,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
       return
     }
     // As a TCPWrap made by C++: it belongs to no async context of the program's.
-    const client = this.transport.root.runInAsyncScope(this.makeHandle)
+    const client = atRoot(this.makeClient)
     client.accept(session, connection, this.place.isIpv6)
     this.resource.runInAsyncScope(onconnection, this, 0, client)
   }
@@ -176,7 +185,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     if (port === 0 && this.companions.length > 0) this.port = portOf(this.companions[0])
     error = this.open(this.port)
     if (error !== 0) {
-      closeAll(this.companions)
+      closeAll(this.companions, this)
       this.companions = []
     }
     return error
@@ -184,7 +193,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
 
   private openBeside(port: number): number {
     if (!isWildcard(this.place.address)) return 0
-    const opened = openCompanions(this.transport.settings.kernelListen, this.place.isIpv6, port, this.place.flags, this.backlog)
+    const opened = openCompanions(this.transport.settings.kernelListen, this.place.isIpv6, port, this.place.flags, this.backlog, this)
     if (typeof opened === 'number') return opened
     this.companions = opened
     return 0
@@ -210,7 +219,8 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     const { address, isShared } = this.place
     const options: ListenOptions = { backlog: this.backlog, reusePort: isShared, ...(isWildcard(address) ? {} : { address }) }
     try {
-      const opened = session.listen(port, options, this)
+      // The wait for the answer sets off the loop that takes events.
+      const opened = atRoot(() => session.listen(port, options, this))
       if (typeof opened !== 'number') return opened
       return opened === STATUS_NO_ANSWER ? UV_ETIMEDOUT : -opened
     } catch (error) {

@@ -1,5 +1,6 @@
 /** The stream of a handle: what `net` and C++ read from and write to (src/stream_base.cc, src/js_stream.cc). */
-import { AsyncResource } from 'node:async_hooks'
+import type { AsyncResource } from 'node:async_hooks'
+import { muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
 import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
 import type { Transport } from '../transport.js'
@@ -20,7 +21,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   private tlsAbove: StreamAbove | null = null
   protected readonly transport: Transport
   /** The async context of the callbacks. */
-  protected resource: AsyncResource
+  protected resource: ShownResource
   protected readonly reads = new Reads(this)
   protected readonly writes = new Writes(this)
   protected isReferenced = true
@@ -29,12 +30,16 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   private isConsumed = false
   private requests = 0
   private onReadCallback: OnRead | null = null
-  private nativeRequests: Set<Request> | null = null
 
-  constructor(transport: Transport) {
+  /** `triggerAsyncId`: what it comes from if that is not who runs now. */
+  constructor(transport: Transport, triggerAsyncId?: number) {
+    const inits = muteInits()
     super()
+    unmuteInits(inits)
     this.transport = transport
-    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
+    transport.live.add(this)
+    this.resource = new ShownResource('TCPWRAP', this, triggerAsyncId)
+    if (inits > 0) shareId(this, this, this.resource.asyncId())
   }
 
   /** Whether there is a connection that can be read. */
@@ -124,6 +129,8 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   writeBuffer(request: Request, bytes: Uint8Array): number {
+    // By `write` with the encoding `buffer` (src/stream_base.cc, WriteBuffer).
+    if (typeof bytes === 'string') throw noBuffer()
     return this.writes.writeBytes(request, bytes)
   }
 
@@ -149,7 +156,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   shutdown(request: Request): number {
-    return this.isClosed ? UV_ENOTCONN : this.writes.shutdown(request)
+    return this.isClosed ? UV_ENOTCONN : this.writes.shutdown(request, false)
   }
 
   // The stream, as C++ uses it (src/js_stream.cc).
@@ -169,18 +176,13 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   /** A write of C++ must not complete before this has returned. */
   onwrite(request: Request, buffers: readonly Uint8Array[]): number {
-    const { writes } = this
-    const error = buffers.length === 1 ? writes.writeBytes(request, buffers[0]) : writes.writeChunks(request, buffers, lengthOf(buffers))
-    if (error !== 0) return error
-    if (streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
-    else this.natives().add(request)
-    return 0
+    const error = this.writes.writeNative(request, buffers)
+    if (error === 0 && streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
+    return error
   }
 
   onshutdown(request: Request): number {
-    const error = this.shutdown(request)
-    if (error === 0) this.natives().add(request)
-    return error
+    return this.isClosed ? UV_ENOTCONN : this.writes.shutdown(request, true)
   }
 
   // Life.
@@ -196,17 +198,22 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   hasRef(): boolean {
-    return this.isReferenced && !this.isClosed
+    return this.isReferenced && this.transport.live.has(this)
   }
 
-  getAsyncId(): number {
+  override getAsyncId(): number {
     return this.resource.asyncId()
   }
 
+  override getProviderType(): number {
+    return TCP_WRAP ?? super.getProviderType()
+  }
+
   /** The socket serves another request from now on, in the async context of who calls this (lib/_http_agent.js). */
-  override asyncReset(resource: object): void {
-    super.asyncReset(resource)
-    this.resource = new AsyncResource('TCPWRAP', { requireManualDestroy: true })
+  override asyncReset(shown: object): void {
+    this.resource.emitDestroy()
+    this.resource = new ShownResource('TCPWRAP', shown)
+    shareId(this, shown, this.resource.asyncId())
   }
 
   // What the halves need.
@@ -223,14 +230,18 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     else this.callOnRead(undefined)
   }
 
-  completeWrite(request: Request, status: number): void {
-    if (this.nativeRequests?.delete(request) === true) this.finishWrite(request, status)
-    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status, this, undefined)
+  contextFor(type: string, request: Request): AsyncResource {
+    return new ShownResource(type, request, this.resource.asyncId())
   }
 
-  completeShutdown(request: Request, status: number): void {
-    if (this.nativeRequests?.delete(request) === true) this.finishShutdown(request, status)
-    else if (request.oncomplete !== undefined) this.resource.runInAsyncScope(request.oncomplete, request, status)
+  completeWrite(request: Request, status: number, context: AsyncResource | null): void {
+    if (context === null) this.finishWrite(request, status)
+    else complete(request, context, status, this, undefined)
+  }
+
+  completeShutdown(request: Request, status: number, context: AsyncResource | null): void {
+    if (context === null) this.finishShutdown(request, status)
+    else complete(request, context, status)
   }
 
   countRequests(change: number): void {
@@ -252,16 +263,16 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     this.reads.isForNative = true
     this.reads.isForHttp2 = this.tlsAbove === null && !this.isConsumed
   }
-
-  private natives(): Set<Request> {
-    return this.nativeRequests ??= new Set()
-  }
 }
 
-function lengthOf(buffers: readonly Uint8Array[]): number {
-  let lenBytes = 0
-  for (const bytes of buffers) lenBytes += bytes.length
-  return lenBytes
+/** Tells the result of a request in its own context, which ends with it. Hooks hear of that end in a later turn, as from C++. */
+export function complete(request: Request, context: AsyncResource, ...results: readonly unknown[]): void {
+  context.emitDestroy()
+  if (request.oncomplete !== undefined) context.runInAsyncScope(request.oncomplete, request, ...results)
+}
+
+function noBuffer(): Error {
+  return Object.assign(new TypeError('Second argument must be a buffer'), { code: 'ERR_INVALID_ARG_TYPE' })
 }
 
 function finishWrite(handle: StreamHandle, request: Request): void {

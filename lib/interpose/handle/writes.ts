@@ -1,19 +1,23 @@
 /** The sending half of a handle: what fits goes straight into the transmit buffer, the rest waits for room. */
+import type { AsyncResource } from 'node:async_hooks'
 import type { Connection } from '../../tas/index.js'
-import { UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
+import { UV_EBADF, UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
 import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, streamState } from '../internals.js'
 
 /** What the writes need of their handle. */
 export interface WriteTarget {
-  /** Tells the result of a write, or of the shutdown. */
-  completeWrite(request: Request, status: number): void
-  completeShutdown(request: Request, status: number): void
+  /** The async context of a request that completes later: it is that of who has asked. */
+  contextFor(type: string, request: Request): AsyncResource
+  /** Tells the result of a write, or of the shutdown. Those of C++ have no context here. */
+  completeWrite(request: Request, status: number, context: AsyncResource | null): void
+  completeShutdown(request: Request, status: number, context: AsyncResource | null): void
   /** So many requests more, or fewer, are on their way. */
   countRequests(change: number): void
 }
 
 interface Pending {
   readonly request: Request
+  context: AsyncResource | null
   readonly chunks: readonly Uint8Array[]
   index: number
   offset: number
@@ -34,10 +38,14 @@ export class Writes {
   private bufferOf: Uint8Array | null = null
   private pending: Pending[] = []
   private shutdownRequest: Request | null = null
+  private shutdownContext: AsyncResource | null = null
   private isShut = false
+  /** Whether C++ is writing: what waits then is completed there. */
+  private isForNative = false
   /** What the next write fails with, once: the error that ended the connection (SO_ERROR); EPIPE after that. */
   private error = 0
   private isEnded = false
+  private isClosed = false
 
   constructor(target: WriteTarget) {
     this.target = target
@@ -53,8 +61,18 @@ export class Writes {
     if (connection === null || this.pending.length > 0 || this.isShut) return this.writeChunks(request, [bytes], bytes.length)
     const len = bytes.length
     const written = len === 0 ? 0 : connection.write(bytes)
-    if (written < len) return this.queue({ request, chunks: [bytes], index: 0, offset: written }, len, len - written)
+    if (written < len) return this.queue({ request, context: null, chunks: [bytes], index: 0, offset: written }, len, len - written)
     return this.written(len)
+  }
+
+  /** What C++ writes. Returns as `writeChunks`. */
+  writeNative(request: Request, buffers: readonly Uint8Array[]): number {
+    this.isForNative = true
+    try {
+      return buffers.length === 1 ? this.writeBytes(request, buffers[0]) : this.writeChunks(request, buffers, lengthOf(buffers))
+    } finally {
+      this.isForNative = false
+    }
   }
 
   /** Encodes a string into the transmit buffer if it fits there in one piece. */
@@ -87,7 +105,7 @@ export class Writes {
     streamState[LAST_WRITE_WAS_ASYNC] = 0
     const failure = this.check()
     if (failure !== 0) return failure
-    const write: Pending = { request, chunks, index: 0, offset: 0 }
+    const write: Pending = { request, context: null, chunks, index: 0, offset: 0 }
     const before = this.queuedBytes
     this.queuedBytes += len
     if (this.pending.length === 0 && this.push(write)) return this.written(len)
@@ -106,10 +124,11 @@ export class Writes {
   }
 
   /** Ends the stream behind what was written. Returns an error, or 0: then the request completes later. */
-  shutdown(request: Request): number {
+  shutdown(request: Request, isForNative: boolean): number {
     if (this.connection === null || this.isShut) return UV_ENOTCONN
     this.isShut = true
     this.shutdownRequest = request
+    this.shutdownContext = isForNative ? null : this.target.contextFor('SHUTDOWNWRAP', request)
     this.target.countRequests(1)
     // libuv does it in the next turn as well (uv_shutdown, uv__drain): what ends the handle before is not preceded by a FIN.
     if (this.pending.length === 0) setImmediate(runShutdown, this)
@@ -145,6 +164,7 @@ export class Writes {
   close(): void {
     this.connection = null
     this.isEnded = true
+    this.isClosed = true
   }
 
   /** What waited when the handle was closed is called off. */
@@ -206,6 +226,7 @@ export class Writes {
 
   private check(): number {
     if (this.connection !== null && !this.isShut) return 0
+    if (this.isClosed) return UV_EBADF
     return this.isEnded ? this.takeError() : UV_EPIPE
   }
 
@@ -225,6 +246,7 @@ export class Writes {
   private queue(write: Pending, len: number, left: number): number {
     this.written(len)
     this.queuedBytes += left
+    if (!this.isForNative) write.context = this.target.contextFor('WRITEWRAP', write.request)
     this.pending.push(write)
     this.target.countRequests(1)
     streamState[LAST_WRITE_WAS_ASYNC] = 1
@@ -252,7 +274,7 @@ export class Writes {
 
   private complete(write: Pending, status: number): void {
     this.target.countRequests(-1)
-    this.target.completeWrite(write.request, status)
+    this.target.completeWrite(write.request, status, write.context)
   }
 
   private failAll(status: number): void {
@@ -271,8 +293,10 @@ export class Writes {
   }
 
   private finishShutdown(request: Request, status: number): void {
+    const context = this.shutdownContext
+    this.shutdownContext = null
     this.target.countRequests(-1)
-    this.target.completeShutdown(request, status)
+    this.target.completeShutdown(request, status, context)
   }
 
   private bufferFor(bytes: Uint8Array): Buffer {
@@ -282,6 +306,12 @@ export class Writes {
     }
     return this.buffer
   }
+}
+
+function lengthOf(buffers: readonly Uint8Array[]): number {
+  let lenBytes = 0
+  for (const bytes of buffers) lenBytes += bytes.length
+  return lenBytes
 }
 
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {

@@ -30,7 +30,7 @@ export function hookCluster(transport: Transport): void {
     if (transport.session() === null && transport.refusal !== 0) return process.nextTick(done, transport.refusal, null)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
       if (error !== 0 || given === null) done(error, given)
-      else done(0, new ListenerHandle(transport, { ...place, isShared: true }, () => newHandle(transport), given))
+      else done(0, new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId), given))
     }])
   })
 }

@@ -5,9 +5,9 @@ import { type KernelHandle, TCP, TCP_SOCKET } from '../internals.js'
 import type { Transport } from '../transport.js'
 import { swapHandle } from './swap.js'
 
-/** A handle for `transport`, not yet connected. */
-export function newHandle(transport: Transport): ConnectionHandle {
-  return new ConnectionHandle(transport, toKernel)
+/** A handle for `transport`, not yet connected. `triggerAsyncId`: what it comes from if that is not who runs now. */
+export function newHandle(transport: Transport, triggerAsyncId?: number): ConnectionHandle {
+  return new ConnectionHandle(transport, toKernel, triggerAsyncId)
 }
 
 /** Kernel handles that are in their place for good: hooks/tcp.ts leaves them alone. */

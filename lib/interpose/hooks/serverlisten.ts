@@ -4,6 +4,7 @@
  * in as Node would have: `::` where the kernel has IPv6.
  */
 import cluster from 'node:cluster'
+import { existsSync } from 'node:fs'
 import net from 'node:net'
 import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { IPV6_ONLY, REUSE_PORT, TCP } from '../internals.js'
@@ -13,14 +14,18 @@ import { replaceMethod } from './replace.js'
 
 let ipv6: boolean | null = null
 
-/** Whether a socket can be bound to `::`; tried once. */
+/** Whether a socket can be bound to `::`; found out once. */
 function hasIpv6(): boolean {
-  if (ipv6 === null) {
-    const probe = new TCP(1)
-    ipv6 = probe.bind6('::', 0) === 0
-    probe.close()
-  }
+  // The file is there if the kernel has IPv6 at all, and nobody hears of a look at it.
+  ipv6 ??= existsSync('/proc/net/if_inet6') || canBindIpv6()
   return ipv6
+}
+
+function canBindIpv6(): boolean {
+  const probe = new TCP(1)
+  const isBound = probe.bind6('::', 0) === 0
+  probe.close()
+  return isBound
 }
 
 /** What to listen on for the arguments of `_listen2`, or null for what is no TCP or only IPv6. */
@@ -49,7 +54,7 @@ export function hookServerListen(transport: Transport): void {
     const server = this as net.Server & { _handle: unknown }
     const isFree = place !== null && !server._handle && !isOfCluster(server)
     if (!isFree || !transport.router.listens(place.address, place.port)) return Reflect.apply(listen, this, args)
-    server._handle = new ListenerHandle(transport, place, () => newHandle(transport))
+    server._handle = new ListenerHandle(transport, place, (triggerAsyncId) => newHandle(transport, triggerAsyncId))
     return Reflect.apply(listen, this, [place.address, port, place.isIpv6 ? 6 : 4, backlog, fd, flags])
   })
 }
