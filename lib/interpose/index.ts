@@ -5,6 +5,7 @@
 import { complain } from './errors.js'
 import { hookCluster } from './hooks/cluster.js'
 import { hookInstanceOf } from './hooks/instanceof.js'
+import { hookReceive } from './hooks/receive.js'
 import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
 import { hookSocketConnect } from './hooks/socketconnect.js'
@@ -45,7 +46,8 @@ function install(): void {
   hookServerListen(transport)
   hookCluster(transport)
   hookTls(transport)
-  hookSend()
+  hookSend(transport)
+  hookReceive(transport)
 }
 
 // --import and NODE_OPTIONS may both name it.

@@ -3,7 +3,7 @@
  * or taken as without TAS. In a worker of a cluster it is what the primary gives.
  */
 import { UV_EADDRNOTAVAIL } from '../errors.js'
-import { OWNER, type SocketName, TCP, type KernelHandle } from '../internals.js'
+import { OWNER, type SocketName, TCP, TCP_SERVER, type KernelHandle } from '../internals.js'
 import type { KernelListen } from '../settings.js'
 
 /** What `net.Server` needs of a listener of the kernel; that of a cluster's worker has no more than this. */
@@ -16,9 +16,6 @@ export interface KernelListener {
   close(callback?: () => void): void
   [key: symbol]: unknown
 }
-
-/** TCP_SERVER of tcp_wrap's constants. */
-const TCP_SERVER = 1
 
 interface Place {
   readonly address: string

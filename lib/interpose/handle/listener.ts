@@ -3,7 +3,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { type Connection, type Listener, type ListenOptions, TasError } from '../../tas/index.js'
 import type { Claim } from '../claims.js'
 import { UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ETIMEDOUT } from '../errors.js'
-import { type SocketName } from '../internals.js'
+import { type KernelHandle, type SocketName, TCP, TCP_SERVER } from '../internals.js'
 import { isWildcard } from '../routing.js'
 import type { ListenerSink, Session } from '../session.js'
 import type { Transport, Waiting } from '../transport.js'
@@ -23,6 +23,13 @@ export interface ListenPlace {
   readonly isShared: boolean
 }
 
+/** What is sent to another process for a listener. */
+export interface SentListener {
+  readonly handle: KernelHandle
+  /** It has nothing to do with the listener: the descriptor that a message must have. */
+  readonly isPlaceholder: boolean
+}
+
 /** So often a port that TAS has chosen may be taken in the kernel. */
 const PORT_TRIES = 16
 const STATUS_NO_ANSWER = -1
@@ -32,16 +39,23 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   onconnection?: (this: unknown, status: number, client: unknown) => void
   readonly fd = -1
   readonly reading = false
+  /** Called when it listens, and when it is closed. */
+  afterListen: ((port: number) => void) | null = null
+  afterClose: (() => void) | null = null
+  readonly place: ListenPlace
   private readonly transport: Transport
-  private readonly place: ListenPlace
   private readonly makeHandle: () => ConnectionHandle
   private readonly resource = new AsyncResource('TCPSERVERWRAP', { requireManualDestroy: true })
   private companions: readonly KernelListener[]
   private readonly isGiven: boolean
+  private isShared: boolean
+  /** Others listen in its place: it only holds the name. */
+  private hasStoodBack = false
+  private placeholder: KernelHandle | null = null
   private session: Session | null = null
   private listener: Listener | null = null
   private claim: Claim | null = null
-  private port: number
+  port: number
   private backlog = 0
   private isListening = false
   private isReferenced = true
@@ -54,6 +68,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     this.place = place
     this.makeHandle = makeHandle
     this.isGiven = given !== null
+    this.isShared = place.isShared
     this.companions = given === null ? [] : [given]
     this.port = given === null ? place.port : portOf(given) || place.port
   }
@@ -69,6 +84,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     this.transport.claims.add(this.claim)
     this.isListening = true
     this.updateHold()
+    this.afterListen?.(this.port)
     return 0
   }
 
@@ -110,11 +126,54 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
     if (this.claim !== null) this.transport.claims.delete(this.claim)
     this.leave()
     closeAll(this.companions)
+    this.placeholder?.close()
+    this.afterClose?.()
     this.updateHold()
     whenClosed(() => {
       if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
       this.resource.emitDestroy()
     })
+  }
+
+  // Other processes.
+
+  /**
+   * Lets other processes of this user listen on the port as well. TAS asks that of every listener from its start, so it is opened anew:
+   * connections that have not been accepted are reset. Returns 0 or an error.
+   */
+  share(): number {
+    if (this.isShared) return 0
+    this.isShared = true
+    if (this.claim === null) return 0
+    this.transport.claims.delete(this.claim)
+    this.claim = this.wanted(this.port)
+    this.transport.claims.add(this.claim)
+    if (this.listener === null) return 0
+    this.leave()
+    return this.open(this.port)
+  }
+
+  /** Other processes listen by now: leaves all connections to them. */
+  standBack(): void {
+    this.hasStoodBack = true
+    this.transport.unwait(this)
+    this.leave()
+  }
+
+  /**
+   * A descriptor that can be sent to another process for this listener: of a listener in the kernel, where there is one, else one that only
+   * stands for it. Returns an error if there is none to be had.
+   */
+  sendable(): SentListener | number {
+    const [companion] = this.companions
+    if (companion instanceof TCP) return { handle: companion as KernelListener as KernelHandle, isPlaceholder: false }
+    if (this.placeholder === null) {
+      const handle = new TCP(TCP_SERVER)
+      const error = handle.bind('127.0.0.1', 0)
+      if (error !== 0) return error
+      this.placeholder = handle
+    }
+    return { handle: this.placeholder, isPlaceholder: true }
   }
 
   // What TAS tells.
@@ -135,7 +194,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   onGone(): void {
     this.listener = null
     this.session = null
-    if (!this.isClosed) this.transport.wait(this)
+    if (!this.isClosed && !this.hasStoodBack) this.transport.wait(this)
   }
 
   onService(): void {
@@ -207,7 +266,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   }
 
   private tryOpen(session: Session, port: number): Listener | number {
-    const { address, isShared } = this.place
+    const { isShared, place: { address } } = this
     const options: ListenOptions = { backlog: this.backlog, reusePort: isShared, ...(isWildcard(address) ? {} : { address }) }
     try {
       const opened = session.listen(port, options, this)
@@ -220,7 +279,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener {
   }
 
   private wanted(port: number): Claim {
-    return { address: this.place.address, port, isShared: this.place.isShared }
+    return { address: this.place.address, port, isShared: this.isShared }
   }
 
   private leave(): void {
