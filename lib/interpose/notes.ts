@@ -22,7 +22,14 @@ export interface ListenerNote {
   readonly isPlaceholder: boolean
 }
 
-export type Note = ConnectionNote | ListenerNote
+/** A worker of a cluster listens on TAS. */
+export interface ListensNote {
+  readonly kind: 'listens'
+  readonly address: string
+  readonly port: number
+}
+
+export type Note = ConnectionNote | ListenerNote | ListensNote
 
 /** The message that carries `note`. */
 export function messageOf(note: Note): Record<string, unknown> {

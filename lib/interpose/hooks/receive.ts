@@ -10,6 +10,7 @@ import { showNames } from '../handle/named.js'
 import type { KernelHandle } from '../internals.js'
 import { hasHandle, type ListenerNote, type Note, noteOf } from '../notes.js'
 import type { Transport } from '../transport.js'
+import { leaveToWorkers } from './cluster.js'
 import { newHandle } from './handles.js'
 import { type Method, replaceMethod } from './replace.js'
 
@@ -34,7 +35,8 @@ function receiveFrom(transport: Transport, target: EventEmitter): void {
   target.prependListener(EVENT, function receive(this: unknown, ...args: unknown[]) {
     const [message, handle] = args
     const note = noteOf(message)
-    if (note !== null) before = note
+    if (note?.kind === 'listens') leaveToWorkers(note)
+    else if (note !== null) before = note
     if (note !== null || !hasHandle(message)) return Reflect.apply(handler, this, args)
     const own = handle === undefined || before === null ? handle : standFor(transport, handle as KernelHandle, before)
     before = null
@@ -44,7 +46,7 @@ function receiveFrom(transport: Transport, target: EventEmitter): void {
 
 function standFor(transport: Transport, handle: KernelHandle, note: Note): unknown {
   if (note.kind === 'listener') return listenerFor(transport, handle, note)
-  showNames(handle, note.names)
+  if (note.kind === 'connection') showNames(handle, note.names)
   return handle
 }
 
