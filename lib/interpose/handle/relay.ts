@@ -36,9 +36,10 @@ export function farEndOf(
 function shareWith(
   owner: net.Socket, handle: ConnectionHandle, relay: Relay, far: KernelHandle, replace: (socket: net.Socket, far: KernelHandle) => void,
 ): void {
-  const wasReading = handle.reading
+  const { reading: wasReading, isUnreferenced } = handle
   handle.lend({ close: (callback) => callback?.() })
   replace(owner, far)
+  if (isUnreferenced) far.unref()
   if (wasReading) far.readStart()
   Reflect.set(far, 'reading', wasReading)
   relay.hold()

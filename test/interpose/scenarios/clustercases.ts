@@ -1,5 +1,6 @@
 /** Clusters whose workers listen on one address, HOST, and not on every one. */
 import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +14,7 @@ interface Members {
 }
 
 async function get(port: number, host = HOST): Promise<string> {
-  const response = await next(http.get({ host, port, agent: false }), 'response') as http.IncomingMessage
+  const [response] = await once(http.get({ host, port, agent: false }), 'response') as [http.IncomingMessage]
   let text = ''
   for await (const chunk of response) text += String(chunk)
   return text
@@ -45,6 +46,11 @@ async function allAnswer({ workers, port }: Members): Promise<boolean> {
     silent.delete(pid)
   }
   return silent.size === 0
+}
+
+/** Waits until nobody who is gone gets connections. The kernel knows at once, a service of TAS some moments later. */
+async function isNoticed(port: number): Promise<void> {
+  for (let inRow = 0; inRow < 10;) inRow = await get(port).then(() => inRow + 1, () => 0)
 }
 
 async function stop({ workers }: Members): Promise<unknown[]> {
@@ -100,6 +106,7 @@ function cases(policy: string): Record<string, () => Promise<unknown>> {
       workers[0].process.kill('SIGKILL')
       await exit
       const rest = { workers: workers.slice(1), port, announced }
+      await isNoticed(port)
       return [await allAnswer(rest), await stop(rest)]
     },
   }

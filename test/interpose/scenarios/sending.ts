@@ -145,6 +145,19 @@ async function main(): Promise<void> {
       return [text === createHash('sha256').update(data).digest('hex'), await over(connection)]
     },
 
+    'a socket: its client has ended, as this process has seen': async () => {
+      const child = await receiver()
+      const server = net.createServer({ allowHalfOpen: true })
+      const client = net.connect({ port: await listen(server), host: HOST, allowHalfOpen: true })
+      const socket = await next(server, 'connection') as net.Socket
+      client.end()
+      socket.resume()
+      await next(socket, 'end')
+      await send(child, 'hash', socket)
+      const text = (await collect(client)).toString()
+      return [text === createHash('sha256').digest('hex'), await over({ child, server, client })]
+    },
+
     'a socket: much data from the child': async () => {
       const connection = await sent('pour')
       const got = await collect(connection.client)
