@@ -1,6 +1,7 @@
 /** Sockets and servers that are sent to other processes by `process.send`. Who sends is this process, unless a case says otherwise. */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
@@ -68,7 +69,7 @@ async function codeOf(emitter: NodeJS.EventEmitter): Promise<string | undefined>
 }
 
 async function get(port: number, host = HOST): Promise<string> {
-  const response = await next(http.get({ host, port, agent: false }), 'response') as http.IncomingMessage
+  const [response] = await once(http.get({ host, port, agent: false }), 'response') as [http.IncomingMessage]
   return (await collect(response)).toString()
 }
 
@@ -78,6 +79,11 @@ async function isRefused(port: number, host: string): Promise<boolean> {
     if (await codeOf(net.connect(port, host)) === 'ECONNREFUSED') return true
   }
   return false
+}
+
+/** Waits until what another process has closed gets no connections any more. */
+async function isNoticed(port: number): Promise<void> {
+  for (let inRow = 0; inRow < 10;) inRow = await get(port).then(() => inRow + 1, () => 0)
 }
 
 /** A server that a child serves as well, at first beside this process, at last alone. */
@@ -301,6 +307,7 @@ async function main(): Promise<void> {
       await next(child, 'message')
       child.send('close')
       await next(child, 'message')
+      await isNoticed(port)
       const texts = []
       for (let i = 0; i < 5; i++) texts.push(await get(port))
       const rival = net.createServer()
