@@ -6,6 +6,7 @@ import { complain } from './errors.js'
 import { hookActive } from './hooks/active.js'
 import { hookCluster } from './hooks/cluster.js'
 import { hookInstanceOf } from './hooks/instanceof.js'
+import { hookReceive } from './hooks/receive.js'
 import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
 import { hookSocketConnect } from './hooks/socketconnect.js'
@@ -49,7 +50,8 @@ function install(): void {
   hookCluster(transport)
   hookTls(transport)
   hookReinitialize()
-  hookSend()
+  hookSend(transport)
+  hookReceive(transport)
   hookActive(transport)
 }
 

@@ -3,6 +3,7 @@
  * internals by itself. Seen on Node 20, 22 and 24.
  */
 import { AsyncResource } from 'node:async_hooks'
+import { ChildProcess } from 'node:child_process'
 import net from 'node:net'
 
 /** A request object that Node's `net` makes (TCPConnectWrap, WriteWrap, ShutdownWrap): `oncomplete` hears its result. */
@@ -27,9 +28,11 @@ export interface KernelHandle {
   connect6(request: Request, address: string, port: number): number
   listen(backlog: number): number
   getsockname(out: SocketName): number
+  getpeername(out: SocketName): number
   setNoDelay(isOn: boolean): number
   setKeepAlive(isOn: boolean, delaySeconds: number): number
   setTypeOfService?(tos: number): number
+  readStart(): number
   ref(): void
   unref(): void
   hasRef(): boolean
@@ -79,6 +82,7 @@ export interface TlsWrap {
 
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
+  readonly TCPConnectWrap: new () => Request
   readonly JSStream: (new () => NativeStream) & { readonly prototype: NativeStream }
   readonly setOnRead: (this: unknown, callback: unknown) => void
   readonly Pipe: (new (type: number) => { close(callback: () => void): void }) & { readonly prototype: object }
@@ -88,6 +92,7 @@ interface Bindings {
   readonly streamState: Int32Array
   readonly indexes: readonly number[]
   readonly socketType: number
+  readonly serverType: number
   readonly reusePortFlag: number
   readonly ipv6OnlyFlag: number
   readonly reinitialize: symbol
@@ -238,9 +243,12 @@ function find(): Bindings {
   const tlsBinding = binding('tls_wrap')
   part(tlsBinding, 'wrap', (value): value is object => typeof value === 'function')
   if (typeof Reflect.get(net.Server.prototype, '_listen2') !== 'function') throw new InternalMissing('Server.prototype._listen2')
+  if (typeof Reflect.get(ChildProcess.prototype, 'spawn') !== 'function') throw new InternalMissing('ChildProcess.prototype.spawn')
+  if (typeof Reflect.get(net, '_createServerHandle') !== 'function') throw new InternalMissing('net._createServerHandle')
   const reusePort: unknown = Reflect.get(constants, 'UV_TCP_REUSEPORT')
   return {
-    TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'close')),
+    TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'getpeername', 'close')),
+    TCPConnectWrap: part(tcp, 'TCPConnectWrap', isClassWith<Bindings['TCPConnectWrap']>()),
     JSStream,
     setOnRead: onReadSetter(JSStream.prototype),
     Pipe: part(pipe, 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer', 'close')),
@@ -251,6 +259,7 @@ function find(): Bindings {
     streamState: part(stream, 'streamBaseState', isWords),
     indexes: ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'].map((name) => part(stream, name, isNumber)),
     socketType: part(constants, 'SOCKET', isNumber),
+    serverType: part(constants, 'SERVER', isNumber),
     // Node 20 has no reusePort.
     reusePortFlag: isNumber(reusePort) ? reusePort : 0,
     ipv6OnlyFlag: part(constants, 'UV_TCP_IPV6ONLY', isNumber),
@@ -288,6 +297,8 @@ class Missing {
 const internals: Partial<Bindings> = typeof found === 'string' ? {} : found
 
 export const TCP = internals.TCP ?? Missing as unknown as Bindings['TCP']
+/** The request of `connect` of TCP. */
+export const TCPConnectWrap = internals.TCPConnectWrap ?? Missing as unknown as Bindings['TCPConnectWrap']
 export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
 /** Sets `onread` of a JSStream where C++ looks for it. */
 export const setOnRead = internals.setOnRead ?? ((): void => undefined)
@@ -303,7 +314,9 @@ export const READ_BYTES_OR_ERROR = readIndex
 export const ARRAY_BUFFER_OFFSET = offsetIndex
 export const BYTES_WRITTEN = writtenIndex
 export const LAST_WRITE_WAS_ASYNC = asyncIndex
+/** Kinds of TCP handles. */
 export const TCP_SOCKET = internals.socketType ?? 0
+export const TCP_SERVER = internals.serverType ?? 1
 /** Flags of bind: UV_TCP_REUSEPORT (0 where there is none) and UV_TCP_IPV6ONLY. */
 export const REUSE_PORT = internals.reusePortFlag ?? 0
 export const IPV6_ONLY = internals.ipv6OnlyFlag ?? 0

@@ -72,6 +72,11 @@ export class Transport {
     return -absence.errno || UV_EINVAL
   }
 
+  /** Whether other processes may have the same TAS. */
+  get isForOthers(): boolean {
+    return this.source.isAwaited
+  }
+
   /** Keeps the process alive until as many `release`. */
   hold(): void {
     if (this.holds++ > 0) return

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { compiled, TAS_ADDRESS } from '../../tools/netlab/index.js'
 import { parseRunOptions } from '../../tools/run/options.js'
 import { describeHosts, type Hosts } from '../e2e/harness.js'
-import { type Ended, endOf, INTERPOSE, nodes, scenario, startProgram } from './programs.js'
+import { EMBEDDED_ADDRESS, embeddedTas, type Ended, endOf, INTERPOSE, nodes, scenario, startProgram } from './programs.js'
 
 const TAS = compiled('service/main.js')
 /** A case that only a program on TAS can pass: the kernel has nobody at HOST. */
@@ -137,11 +137,11 @@ describeHosts('ways onto TAS', {}, (hosts) => {
     expect(JSON.parse(ended.lines[0])).toMatchObject({ seen: { error: { code: 'EHOSTUNREACH' } } })
   }, 30_000)
 
-  it('a socket sent to another process -> an error that says why', async () => {
-    const { lab, service, cleanup } = hosts()
-    const program = startProgram(lab.tas, cleanup, scenario('sender'), { env: { HOST: TAS_ADDRESS } }, service)
+  it('a server on a TAS of its own or a connecting socket sent to another process -> an error that says why', async () => {
+    const { lab, cleanup } = hosts()
+    const program = startProgram(lab.tas, cleanup, scenario('sender'), { env: { HOST: EMBEDDED_ADDRESS } }, embeddedTas(lab))
     const answers = JSON.parse(await program.line(/^\[/)) as string[]
-    expect(answers).toEqual([expect.stringContaining('cannot be sent to another process'), expect.stringContaining('cannot be sent')])
+    expect(answers).toEqual([expect.stringContaining('no other process has a TAS'), expect.stringContaining('it is not connected')])
     expect((await program.exited).code).toBe(0)
   })
 })

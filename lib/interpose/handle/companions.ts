@@ -4,7 +4,7 @@
  */
 import { makeShared, type Shown, unshareId } from '../async.js'
 import { UV_EADDRNOTAVAIL } from '../errors.js'
-import { OWNER, type SocketName, TCP, type KernelHandle } from '../internals.js'
+import { OWNER, type SocketName, TCP, TCP_SERVER, type KernelHandle } from '../internals.js'
 import type { KernelListen } from '../settings.js'
 
 /** What `net.Server` needs of a listener of the kernel; that of a cluster's worker has no more than this. */
@@ -17,9 +17,6 @@ export interface KernelListener {
   close(callback?: () => void): void
   [key: symbol]: unknown
 }
-
-/** TCP_SERVER of tcp_wrap's constants. */
-const TCP_SERVER = 1
 
 interface Place {
   readonly address: string

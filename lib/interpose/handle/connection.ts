@@ -27,6 +27,11 @@ interface Binding {
 /** Puts a handle of the kernel's TCP in the place of `handle` beneath its socket, and returns it (hooks/kernelhandle.ts). */
 export type ToKernel = (handle: ConnectionHandle) => KernelHandle
 
+/** What is closed in the place of a handle whose connection has been lent. */
+export interface Closable {
+  close(callback?: () => void): void
+}
+
 export class ConnectionHandle extends StreamHandle {
   readonly options = new HandleOptions()
   private readonly toKernel: ToKernel
@@ -38,6 +43,8 @@ export class ConnectionHandle extends StreamHandle {
   private bound: Binding | null = null
   private isIpv6 = false
   private hadPeerFin = false
+  private standIn: Closable | null = null
+  private isBack = false
 
   constructor(transport: Transport, toKernel: ToKernel, triggerAsyncId?: number) {
     super(transport, triggerAsyncId)
@@ -129,7 +136,30 @@ export class ConnectionHandle extends StreamHandle {
   // Life.
 
   close(callback?: () => void): void {
-    if (!this.isClosed) this.end(false, callback)
+    // Two close a handle that has been lent: its owner, who means the descriptor that has gone to another process, and the relay.
+    if (this.standIn !== null && (!this.isBack || this.isClosed)) this.standIn.close(callback)
+    else if (!this.isClosed) this.end(false, callback)
+  }
+
+  /**
+   * Lends the connection to a relay, which reads and writes it until it has called `giveBack`. What its owner closes until then is `standIn`.
+   * What has been received and not read is the relay's, and it hears of the end also if that has been told.
+   */
+  lend(standIn: Closable): void {
+    this.standIn = standIn
+    this.readStop()
+    this.reading = false
+    this.reads.handOver()
+  }
+
+  /** The relay is about to close the connection. */
+  giveBack(): void {
+    this.isBack = true
+  }
+
+  /** Whether the connection can be lent: it is established, or was. */
+  get isLendable(): boolean {
+    return this.isConnected && this.connecting === null && !this.isClosed
   }
 
   /** Closes with a RST (uv_tcp_close_reset). */

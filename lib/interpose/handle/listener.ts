@@ -3,7 +3,7 @@ import { type Connection, type Listener, type ListenOptions, TasError } from '..
 import { atRoot, ShownResource } from '../async.js'
 import type { Claim } from '../claims.js'
 import { UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ETIMEDOUT } from '../errors.js'
-import { type SocketName } from '../internals.js'
+import { type KernelHandle, type SocketName, TCP, TCP_SERVER } from '../internals.js'
 import { isWildcard } from '../routing.js'
 import type { ListenerSink, Session } from '../session.js'
 import type { LiveHandle, Transport, Waiting } from '../transport.js'
@@ -23,6 +23,13 @@ export interface ListenPlace {
   readonly isShared: boolean
 }
 
+/** What is sent to another process for a listener. */
+export interface SentListener {
+  readonly handle: KernelHandle
+  /** It has nothing to do with the listener: the descriptor that a message must have. */
+  readonly isPlaceholder: boolean
+}
+
 /** So often a port that TAS has chosen may be taken in the kernel. */
 const PORT_TRIES = 16
 const STATUS_NO_ANSWER = -1
@@ -35,16 +42,23 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
   onconnection?: (this: unknown, status: number, client: unknown) => void
   readonly fd = -1
   readonly reading = false
+  /** Called when it listens, and when it is closed. */
+  afterListen: ((port: number) => void) | null = null
+  afterClose: (() => void) | null = null
+  readonly place: ListenPlace
   private readonly transport: Transport
-  private readonly place: ListenPlace
   private readonly makeClient: () => ConnectionHandle
   private readonly resource = new ShownResource('TCPSERVERWRAP', this)
   private companions: readonly KernelListener[]
   private readonly isGiven: boolean
+  private isShared: boolean
+  /** Others listen in its place: it only holds the name. */
+  private hasStoodBack = false
+  private placeholder: KernelHandle | null = null
   private session: Session | null = null
   private listener: Listener | null = null
   private claim: Claim | null = null
-  private port: number
+  port: number
   private backlog = 0
   private isListening = false
   private isReferenced = true
@@ -58,6 +72,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     this.makeClient = () => makeHandle(this.resource.asyncId())
     transport.live.add(this)
     this.isGiven = given !== null
+    this.isShared = place.isShared
     this.companions = given === null ? [] : [given]
     this.port = given === null ? place.port : portOf(given) || place.port
   }
@@ -73,6 +88,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     this.transport.claims.add(this.claim)
     this.isListening = true
     this.updateHold()
+    this.afterListen?.(this.port)
     return 0
   }
 
@@ -118,12 +134,55 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     if (this.claim !== null) this.transport.claims.delete(this.claim)
     this.leave()
     closeAll(this.companions, this)
+    this.placeholder?.close()
+    this.afterClose?.()
     this.updateHold()
     whenClosed(() => {
       this.transport.live.delete(this)
       if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
       this.resource.emitDestroy()
     })
+  }
+
+  // Other processes.
+
+  /**
+   * Lets other processes of this user listen on the port as well. TAS asks that of every listener from its start, so it is opened anew:
+   * connections that have not been accepted are reset. Returns 0 or an error.
+   */
+  share(): number {
+    if (this.isShared) return 0
+    this.isShared = true
+    if (this.claim === null) return 0
+    this.transport.claims.delete(this.claim)
+    this.claim = this.wanted(this.port)
+    this.transport.claims.add(this.claim)
+    if (this.listener === null) return 0
+    this.leave()
+    return this.open(this.port)
+  }
+
+  /** Other processes listen by now: leaves all connections to them. */
+  standBack(): void {
+    this.hasStoodBack = true
+    this.transport.unwait(this)
+    this.leave()
+  }
+
+  /**
+   * A descriptor that can be sent to another process for this listener: of a listener in the kernel, where there is one, else one that only
+   * stands for it. Returns an error if there is none to be had.
+   */
+  sendable(): SentListener | number {
+    const [companion] = this.companions
+    if (companion instanceof TCP) return { handle: companion as KernelListener as KernelHandle, isPlaceholder: false }
+    if (this.placeholder === null) {
+      const handle = new TCP(TCP_SERVER)
+      const error = handle.bind('127.0.0.1', 0)
+      if (error !== 0) return error
+      this.placeholder = handle
+    }
+    return { handle: this.placeholder, isPlaceholder: true }
   }
 
   // What TAS tells.
@@ -144,7 +203,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
   onGone(): void {
     this.listener = null
     this.session = null
-    if (!this.isClosed) this.transport.wait(this)
+    if (!this.isClosed && !this.hasStoodBack) this.transport.wait(this)
   }
 
   onService(): void {
@@ -216,7 +275,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
   }
 
   private tryOpen(session: Session, port: number): Listener | number {
-    const { address, isShared } = this.place
+    const { isShared, place: { address } } = this
     const options: ListenOptions = { backlog: this.backlog, reusePort: isShared, ...(isWildcard(address) ? {} : { address }) }
     try {
       // The wait for the answer sets off the loop that takes events.
@@ -230,7 +289,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
   }
 
   private wanted(port: number): Claim {
-    return { address: this.place.address, port, isShared: this.place.isShared }
+    return { address: this.place.address, port, isShared: this.isShared }
   }
 
   private leave(): void {

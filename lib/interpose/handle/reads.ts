@@ -73,6 +73,19 @@ export class Reads {
     this.isReading = false
   }
 
+  /**
+   * Somebody else reads from now on, who has not been told of the end. An error is told once; what follows it is the end, as in the kernel
+   * (SO_ERROR).
+   */
+  handOver(): void {
+    if (this.isOver && this.error !== 0) {
+      this.error = 0
+      this.isPeerDone = true
+    }
+    this.isOver = false
+    this.userBuffer = null
+  }
+
   /** The peer sends no more. */
   peerDone(): void {
     this.isPeerDone = true

@@ -1,15 +1,18 @@
 /**
- * `cluster._getServer` of a worker asks the primary for a listener (lib/internal/cluster/child.js). The primary's stays in the kernel,
- * which settles port 0 for all; each worker listens in TAS for itself besides, on the same port, which TAS lets them share.
+ * Workers of a cluster ask the primary for a listener (lib/internal/cluster/child.js). Each listens on TAS for itself; TAS lets them share
+ * the port. The primary settles the port: for every address in the kernel, where it stays; for one of TAS's own, which the kernel does not
+ * have, on TAS, until the first worker listens there.
  */
 import cluster from 'node:cluster'
 import net from 'node:net'
 import type { KernelListener } from '../handle/companions.js'
-import { ListenerHandle } from '../handle/listener.js'
+import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
+import { type ListensNote, messageOf } from '../notes.js'
+import { isWildcard } from '../routing.js'
 import type { Transport } from '../transport.js'
 import { newHandle } from './handles.js'
+import { listenPlace } from './listenplace.js'
 import { replaceMethod } from './replace.js'
-import { listenPlace } from './serverlisten.js'
 
 interface Query {
   readonly address?: unknown
@@ -19,9 +22,49 @@ interface Query {
   readonly flags?: unknown
 }
 
-/** Lets workers of a cluster listen in TAS. Does nothing elsewhere. */
+/** Lets workers of a cluster listen in TAS. */
 export function hookCluster(transport: Transport): void {
-  if (!cluster.isWorker) return
+  if (cluster.isWorker) hookWorker(transport)
+  else hookPrimary(transport)
+}
+
+/** Whether this is the primary of a cluster that has workers. */
+export function hasWorkers(): boolean {
+  return cluster.isPrimary && Object.keys(cluster.workers ?? {}).length > 0
+}
+
+const held = new Set<ListenerHandle>()
+
+/** What the primary listens by until a worker does: connections that come before are sent to workers, as Node does with those of the kernel. */
+export function holdForWorkers(transport: Transport, place: ListenPlace): ListenerHandle {
+  const handle = new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId))
+  handle.afterListen = () => held.add(handle)
+  handle.afterClose = () => held.delete(handle)
+  return handle
+}
+
+/** A worker listens. */
+export function leaveToWorkers({ address, port }: ListensNote): void {
+  for (const handle of held) {
+    if (handle.place.address !== address || handle.port !== port) continue
+    held.delete(handle)
+    handle.standBack()
+  }
+}
+
+/** SCHED_NONE: workers get a handle that the primary has bound (lib/internal/cluster/shared_handle.js). */
+function hookPrimary(transport: Transport): void {
+  replaceMethod(net, '_createServerHandle', (create) => function createHandleOnTas(this: unknown, ...args) {
+    const [address, port, addressType, fd, flags] = args
+    const place = hasWorkers() && typeof fd !== 'number' ? listenPlace(address, port, addressType, flags) : null
+    const isOurs = place !== null && !isWildcard(place.address) && transport.router.listens(place.address, place.port)
+    if (!isOurs) return Reflect.apply(create, this, args)
+    const handle = holdForWorkers(transport, place)
+    return handle.listen(1) || handle
+  })
+}
+
+function hookWorker(transport: Transport): void {
   replaceMethod(cluster, '_getServer', (getServer) => function getServerOnTas(this: unknown, ...args) {
     const [server, query, done] = args as [unknown, Query, (error: number, handle: KernelListener | null) => void]
     const place = typeof query.fd === 'number' ? null : listenPlace(query.address, query.port, query.addressType, query.flags)
@@ -30,7 +73,21 @@ export function hookCluster(transport: Transport): void {
     if (transport.session() === null && transport.refusal !== 0) return process.nextTick(done, transport.refusal, null)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
       if (error !== 0 || given === null) done(error, given)
-      else done(0, new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId), given))
+      else done(0, workerListener(transport, place, given))
     }])
   })
+}
+
+/** `given`: what the primary has answered, or sent. */
+function workerListener(transport: Transport, place: ListenPlace, given: KernelListener): ListenerHandle {
+  const handle = given instanceof ListenerHandle
+    ? given
+    : new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId), given)
+  if (!isWildcard(place.address)) handle.afterListen = (port) => tellPrimary(place.address, port)
+  return handle
+}
+
+function tellPrimary(address: string, port: number): void {
+  // Without a callback an error would be the program's.
+  if (process.connected) process.send?.(messageOf({ kind: 'listens', address, port }), undefined, undefined, () => undefined)
 }

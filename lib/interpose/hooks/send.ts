@@ -1,22 +1,65 @@
 /**
- * `process.send(message, socket)` hands the descriptor of a handle to another process (lib/internal/child_process.js, LibuvStreamWrap).
- * A handle of TAS has none: C++ must never see it there.
+ * `process.send(message, socket)` hands the descriptor of a handle to another process (lib/internal/child_process.js, LibuvStreamWrap). A
+ * handle of TAS has none, so another goes in its place: the far end of a relay for a connection, for a server that of its listener in the
+ * kernel. A note before the message says what it stands for (receive.ts).
  */
+import { getSystemErrorName } from 'node:util'
 import { ConnectionHandle } from '../handle/connection.js'
 import { ListenerHandle } from '../handle/listener.js'
-import { Pipe } from '../internals.js'
+import { shownNames } from '../handle/named.js'
+import { farEndOf } from '../handle/relay.js'
+import { type KernelHandle, Pipe } from '../internals.js'
+import { type Note, withNote } from '../notes.js'
+import type { Transport } from '../transport.js'
 import { replaceMethod } from './replace.js'
+import { swapHandle } from './swap.js'
 
-/** Refuses to send handles of TAS, with an error that says why. */
-export function hookSend(): void {
+/** What is written must stay until it is sent; of what Node has written Node sees to that. */
+const WRITTEN = Symbol('tasjs.written')
+
+interface Substitute {
+  readonly handle: KernelHandle
+  readonly note: Note
+}
+
+/** Sends handles of the kernel in place of handles of TAS. */
+export function hookSend(transport: Transport): void {
   for (const name of ['writeUtf8String', 'writeBuffer']) {
     replaceMethod(Pipe.prototype, name, (write) => function writeToChannel(this: unknown, ...args) {
-      const [, , handle] = args
-      if (handle instanceof ConnectionHandle || handle instanceof ListenerHandle) {
-        throw Object.assign(new Error('a socket or server on TAS cannot be sent to another process; give its address or port to the kernel '
-          + 'by TASJS_INTERPOSE_LISTEN or TASJS_INTERPOSE_CONNECT'), { code: 'ERR_INVALID_HANDLE_TYPE' })
-      }
-      return Reflect.apply(write, this, args)
+      const [request, message, handle, ...others] = args
+      const substitute = typeof handle === 'object' && handle !== null ? substituteFor(transport, handle) : null
+      if (substitute === null) return Reflect.apply(write, this, args)
+      const written = withNote(substitute.note, message)
+      if (typeof request === 'object' && request !== null) Reflect.set(request, WRITTEN, written)
+      return Reflect.apply(write, this, [request, written, substitute.handle, ...others])
     })
   }
+}
+
+/** What is sent for `handle`, null if it can be sent itself. */
+function substituteFor(transport: Transport, handle: object): Substitute | null {
+  if (handle instanceof ListenerHandle) return forListener(transport, handle)
+  const far = handle instanceof ConnectionHandle ? forConnection(handle) : handle as KernelHandle
+  const names = shownNames(far)
+  return names === undefined ? null : { handle: far, note: { kind: 'connection', names } }
+}
+
+function forConnection(handle: ConnectionHandle): KernelHandle {
+  if (!handle.isLendable) throw refused('a socket on TAS', 'it is not connected')
+  const far = farEndOf(handle, (socket, kernel) => swapHandle(socket, kernel as KernelHandle & { [key: symbol]: unknown }))
+  if (typeof far === 'number') throw refused('a socket on TAS', `${getSystemErrorName(far)} on 127.0.0.1`)
+  return far
+}
+
+function forListener(transport: Transport, handle: ListenerHandle): Substitute {
+  if (!transport.isForOthers) throw refused('a server on TAS', 'no other process has a TAS of this program\'s own')
+  const sent = handle.sendable()
+  const error = typeof sent === 'number' ? sent : handle.share()
+  if (typeof sent === 'number' || error !== 0) throw refused('a server on TAS', getSystemErrorName(error))
+  const place = { ...handle.place, port: handle.port, isShared: true }
+  return { handle: sent.handle, note: { kind: 'listener', place, isPlaceholder: sent.isPlaceholder } }
+}
+
+function refused(what: string, why: string): Error {
+  return Object.assign(new Error(`${what} cannot be sent to another process: ${why}`), { code: 'ERR_INVALID_HANDLE_TYPE' })
 }

@@ -1,15 +1,13 @@
-/** Tries to send a socket and a server to a child process; prints what becomes of it. HOST is TAS's address. */
+/** Tries to send a child process what cannot be sent: a server on a TAS of this process's own, a socket that is connecting. HOST is TAS's address. */
 import { fork } from 'node:child_process'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { HOST, listen, next } from './runner.js'
+import { HOST, listen } from './runner.js'
 
 if (process.send === undefined) {
   const server = net.createServer()
   const port = await listen(server)
-  const accepted = next(server, 'connection')
   const socket = net.connect(port, HOST)
-  const far = await accepted as net.Socket
   const child = fork(fileURLToPath(import.meta.url))
   const attempt = (what: net.Socket | net.Server): string => {
     try {
@@ -19,7 +17,7 @@ if (process.send === undefined) {
       return error instanceof Error ? error.message : String(error)
     }
   }
-  process.stdout.write(`${JSON.stringify([attempt(server), attempt(far)])}\n`)
+  process.stdout.write(`${JSON.stringify([attempt(server), attempt(socket)])}\n`)
   child.disconnect()
   socket.destroy()
   process.exit()
