@@ -1,7 +1,7 @@
 /** Facts that every shared region rests on. */
 
 /** Raised whenever an offset, a size or a meaning in `lib/memif` changes; checked when an application connects. */
-export const LAYOUT_VERSION = 9
+export const LAYOUT_VERSION = 10
 
 /** First word of every region ("TASJ"). */
 export const REGION_MAGIC = 0x5441534a

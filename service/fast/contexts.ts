@@ -288,6 +288,12 @@ export class Contexts {
     return read
   }
 
+  /** Whether bumps wait in context `id` of application `app`. */
+  hasBumpsOf(app: number, id: number): boolean {
+    const context = id === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + id]
+    return context !== null && !context.bumps.isEmpty()
+  }
+
   /** Whether any context has bumps: the second look before sleeping. */
   hasBumps(): boolean {
     for (let i = 0; i < this.active.length; i++) if (!this.active[i].bumps.isEmpty()) return true

@@ -10,7 +10,7 @@ import { hasIpOptions, rebuildPlain } from './rebuild.js'
 import { challenge } from './reset.js'
 import { takeWayBack } from './sourceroutes.js'
 import type { Segment, Stack } from './stack.js'
-import { abortConnection } from './teardown.js'
+import { abortConnection, resetUnread } from './teardown.js'
 import { noteUrgent } from './urgent.js'
 
 /** A segment for a connection whose flow a worker has. */
@@ -23,10 +23,7 @@ export function receiveOnFlow(stack: Stack, connection: Connection, segment: Seg
   if (!isKnown && !hasIpOptions(segment)) stack.steering.strayCame()
   const isAckGood = isAckAcceptable(stack, connection, tcp.ack)
   if (isKnown && !isAckGood) return challenge(stack, connection)
-  if (isKnown && isDataAfterClose(stack, connection, segment)) {
-    stack.stats.add('connectionsReset')
-    return abortConnection(stack, connection, ECONNRESET)
-  }
+  if (isKnown && isDataAfterClose(stack, connection, segment)) return resetUnread(stack, connection)
   if (isAckGood) noteUrgent(stack, connection, tcp)
   if (isAckGood && isInWindow(stack, connection, tcp)) takeWayBack(stack, connection, segment)
   // RFC 9293, 3.10.7.4, first: what cannot be taken is answered.

@@ -1,7 +1,7 @@
 /** What workers report about their flows. */
 import {
   SF_ACK_BLOCKS, SF_ACK_DUPLICATES, SF_ACK_EDGES, SF_ACK_SEQ, SF_ACK_TSECR, SF_FLOW, SF_GEN, SF_LEN, SF_SEQ, WHAT_ACTIVE, WHAT_CWND_LIMITED,
-  WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED,
+  WHAT_ECE, WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_RX_LIMITED, WHAT_RX_MOVED, WHAT_RX_USED, WHAT_TX_LIMITED, WHAT_TX_MOVED, WHAT_UNREAD,
 } from '../../lib/memif/index.js'
 import { onLimited, onMoved, onRxUsed, RX_BUFFER, TX_BUFFER } from './autotune.js'
 import { onCongestionEcho, onWindowLimited } from './congestion/control.js'
@@ -9,7 +9,7 @@ import { onMtuProbe, onMuchToSend } from './pathmtu.js'
 import { onAckReport } from './recovery/recovery.js'
 import { onProgress, watch } from './retransmit.js'
 import type { Stack } from './stack.js'
-import { finAcked, finQueued, finReceived, onFlowRemoved } from './teardown.js'
+import { finAcked, finQueued, finReceived, onFlowRemoved, resetUnread } from './teardown.js'
 
 /** Blocks that a message has room for (RFC 2018, 3). */
 const SACK_BLOCKS_MAX = 4
@@ -32,6 +32,7 @@ export function onFlowEvent(stack: Stack, flow: number, gen: number, what: numbe
   if ((what & WHAT_FIN_QUEUED) !== 0) finQueued(stack, connection)
   if ((what & WHAT_FIN_ACKED) !== 0) finAcked(stack, connection)
   if ((what & WHAT_FIN_RECEIVED) !== 0) finReceived(stack, connection)
+  if ((what & WHAT_UNREAD) !== 0) resetUnread(stack, connection)
 }
 
 /** TO_SLOW_ACK: `entry` is the message in `words`. */

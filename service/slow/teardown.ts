@@ -18,6 +18,7 @@ import type { App } from './app.js'
 import { endControl } from './congestion/control.js'
 import type { Connection } from './connection.js'
 import { detachBuffers } from './buffersize.js'
+import { ECONNRESET } from './errno.js'
 import { endPath } from './pathmtu.js'
 import { sendFlowReset } from './reset.js'
 import { reportedError } from './softerror.js'
@@ -92,6 +93,12 @@ export function abortConnection(stack: Stack, connection: Connection, error: num
   connection.error = reportedError(stack, connection, error)
   connection.resetPeer = resetPeer
   finish(stack, connection)
+}
+
+/** The peer has sent something that nobody will read (RFC 1122, 4.2.2.13; RFC 2525, 2.17). */
+export function resetUnread(stack: Stack, connection: Connection): void {
+  stack.stats.add('connectionsReset')
+  abortConnection(stack, connection, ECONNRESET)
 }
 
 function finish(stack: Stack, connection: Connection): void {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
-  TO_SLOW_PACKET,
+  TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_UNREAD,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
 import { RX_CHECKSUM_GOOD } from '../../native/port.js'
@@ -305,6 +305,33 @@ describe('what is not common', () => {
     h.receive({ data: 'late' })
     expect(h.told()).toMatchObject([{ type: TO_SLOW_PACKET, flow }])
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1)
+  })
+
+  it.each([
+    ['not read -> told', {}, true],
+    ['read before the close, whose bump still waits -> not told', { read: IRS1 + 4, fin: true }, false],
+    ['a part read -> told', { read: IRS1 + 3, fin: true }, true],
+  ])('RX_SHUT behind data: %s', (_name, bump, isTold) => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'late' })
+    h.told()
+    h.command(TO_FAST_FLOW_RX_SHUT, { flow })
+    h.bump(flow, bump)
+    h.pass()
+    expect(h.told().some(({ type, what }) => type === TO_SLOW_FLOW && (what & WHAT_UNREAD) !== 0)).toBe(isTold)
+  })
+
+  it('RX_SHUT behind the peer\'s FIN, which is no data -> not told', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'last', flags: TCP_ACK | TCP_FIN })
+    h.bump(flow, { read: IRS1 + 4, fin: true })
+    h.pass()
+    h.told()
+    h.command(TO_FAST_FLOW_RX_SHUT, { flow })
+    h.pass()
+    expect(h.told().filter(({ what }) => (what & WHAT_UNREAD) !== 0)).toEqual([])
   })
 
   it('bad IP or TCP checksum, bad lengths -> dropped and counted', () => {

@@ -5,9 +5,13 @@ import { FrameCutter } from '../../lib/interpose/handle/http2frames.js'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
-function frame(payloadBytes: number): Buffer {
+const SETTINGS = 4
+const PING = 6
+
+function frame(payloadBytes: number, type = 0): Buffer {
   const bytes = Buffer.alloc(9 + payloadBytes, 0xee)
   bytes.writeUIntBE(payloadBytes, 0, 3)
+  bytes.writeUInt8(type, 3)
   return bytes
 }
 
@@ -37,6 +41,13 @@ describe('FrameCutter', () => {
 
   it('preface -> a piece of its own', () => {
     expect(pieces(Buffer.concat([PREFACE, frame(0), frame(3)]), [])).toEqual([24, 9, 12])
+  })
+
+  it('PING and SETTINGS in a row -> one piece, without the frames around it', () => {
+    const stream = Buffer.concat([frame(1), frame(8, PING), frame(8, PING), frame(0, SETTINGS), frame(1)])
+    expect(pieces(stream, [])).toEqual([10, 43, 10])
+    // A read may end within a header, before its type.
+    expect(pieces(stream, [10 + 17 + 2])).toEqual([10, 17, 2, 7 + 8 + 9, 10])
   })
 
   it('any frames in reads of any size -> pieces end where frames end and where reads end', () => {

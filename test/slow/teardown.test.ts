@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   CLOSE_ABORT, EV_CONN_CLOSED, REQ_CONN_CLOSE, TCB_SND_MAX, TCB_SND_NXT, TO_FAST_FLOW_FIN, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
-  WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED,
+  WHAT_FIN_ACKED, WHAT_FIN_QUEUED, WHAT_FIN_RECEIVED, WHAT_UNREAD,
 } from '../../lib/memif/index.js'
 import { Host, PEER_PORT } from './harness.js'
 import {
@@ -30,6 +30,15 @@ function timeWait(open: Open = accepted({}, PEER_OPTIONS)): Open {
 }
 
 describe('FIN-WAIT-1, FIN-WAIT-2', () => {
+  it('we close, data has come on the way -> RST, the peer need not wait for room (RFC 1122, 4.2.2.13)', () => {
+    const open = accepted()
+    close(open)
+    report(open, WHAT_FIN_QUEUED | WHAT_UNREAD)
+    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_REMOVE])
+    expect(open.host.sent()).toMatchObject([{ flags: TCP_RST | TCP_ACK }])
+    expect(open.host.count('connectionsReset')).toBe(1)
+  })
+
   it('we close, ACK, peer closes -> TIME-WAIT, flow removed, EV_CONN_CLOSED (RFC 9293, 3.6, figure 12)', () => {
     const open = accepted()
     close(open)

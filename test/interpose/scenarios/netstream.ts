@@ -185,6 +185,20 @@ await runCases({
     return seen
   },
 
+  'destroyed in the turn in which the peer writes: the peer hears of it, whatever is still on its way': async () => {
+    const seen: unknown[] = []
+    for (const bytes of [1, 10_000, UNWRITABLE_BYTES]) {
+      const { server, near, far } = await pair()
+      far.on('error', () => undefined)
+      near.destroy()
+      far.write(Buffer.alloc(bytes))
+      await next(far, 'close')
+      await closed(server)
+      seen.push(far.destroyed)
+    }
+    return seen
+  },
+
   'destroy in a data handler is no reset': async () => {
     const { server, near, far } = await pair()
     const log: string[] = []
