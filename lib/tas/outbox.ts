@@ -30,6 +30,7 @@ export class Outbox {
   private count = 0
   private sends = 0
   private lookedUs = 0
+  private isHeld = false
 
   /** `onRoom` is told of a connection whose positions went out after its ring had been full. */
   constructor(channels: readonly WorkerChannel[], requests: RequestQueue, clock: Clock, onRoom: (connection: Connection) => void) {
@@ -49,7 +50,19 @@ export class Outbox {
   /** As `touch`, after txSend: hands over every BATCH sends, so that a long burst starts to leave early; of a slow program sooner. */
   sent(connection: Connection): void {
     this.touch(connection)
+    if (this.isHeld) return
     if (++this.sends % LOOK_SENDS === 0 && (this.sends >= BATCH || this.isSlow())) this.flush()
+  }
+
+  /** Until `release` nothing leaves because of `sent`. */
+  hold(): void {
+    this.isHeld = true
+  }
+
+  /** What was sent since `hold` counts as one. */
+  release(connection: Connection): void {
+    this.isHeld = false
+    if (connection.dirty) this.sent(connection)
   }
 
   /** Whether what was sent since the last look took long. The first look since the last flush only begins to measure. */

@@ -1,6 +1,20 @@
 /** Tests of Node's that cannot pass, or need not, on TAS: the first rule that fits a name says why. */
 
 const DEPARTURES: readonly (readonly [RegExp, string])[] = [
+  // The address stands for 127.0.0.1, but is TAS's alone.
+  [/test-(cluster-dgram|dgram-|https?-autoselectfamily)/, 'uses UDP at the address, which the kernel does not have here'],
+  [/test-(https?-localaddress|http2-connect-options)/, 'binds to 127.0.0.2, which is no address of TAS'],
+  [/test-net-connect-(nodelay|keepalive)|test-tlswrap/, 'expects a name and an address at different times: here both are put in place of localhost'],
+  [/test-listen-fd/, 'hands a server to a program by `stdio`: TAS has no descriptor'],
+  [/test-(tcp-wrap-(connect|listen)|async-wrap-getasyncid)/, 'makes handles of the kernel\'s TCP itself (`new TCP`)'],
+  [/test-net-persistent-nodelay/, 'replaces a method of `TCP.prototype`'],
+  [/test-http-parser-timeout-reset/, 'lets a parser `consume` a handle itself'],
+  [/test-trace-events-net/, 'trace events of `node.net.native` know the kernel\'s TCP alone'],
+  [/test-http-pause-no-dump/, 'expects a request in two reads: here it comes in one'],
+  [/test-handle-wrap-hasref/, 'counts Immediates: one may be TAS\'s'],
+  [/test-domain-multi/, 'leaves a domain entered: any setImmediate then gives the warning DEP0097'],
+  [/test-http2-pack-end-stream-flag/, 'counts the frames of a session: another may come before its end'],
+  [/test-http2-misbehaving-flow-control/, 'windows are updated between two frames of a read'],
 ]
 
 /** Why a test is not expected to pass, or null if it is. */

@@ -218,6 +218,27 @@ test('bump ring: full -> txPossible false, retried at the next poll, then SENDBU
   expect(connection.txPossible()).toBe(true)
 })
 
+test('txHold: parts -> handed over once, behind txRelease', () => {
+  const service = new FakeService()
+  const { connection, flow } = service.connect()
+  for (let i = 0; i < 31; i++) connection.write(Buffer.from('x'))
+  connection.txHold()
+  connection.write(Buffer.from('head'))
+  connection.write(Buffer.from('body'))
+  expect(service.bumps()).toEqual([])
+  connection.txRelease()
+  expect(service.bumps()).toMatchObject([{ flow: flow.flow, sndEnd: (flow.txBase + 39) | 0 }])
+})
+
+test('txHold, nothing sent -> txRelease hands over nothing', () => {
+  const service = new FakeService()
+  const { connection } = service.connect()
+  connection.txHold()
+  connection.txRelease()
+  service.context.flush()
+  expect(service.bumps()).toEqual([])
+})
+
 test('send: 32 sends -> handed over without a flush', () => {
   const service = new FakeService()
   const { connection } = service.connect()

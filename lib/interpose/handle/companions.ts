@@ -40,7 +40,7 @@ function open({ address, isIpv6 }: Place, port: number, flags: number, backlog: 
   const handle = makeShared(() => new TCP(TCP_SERVER), shown)
   const error = (isIpv6 ? handle.bind6(address, port, flags) : handle.bind(address, port, flags)) || handle.listen(backlog)
   if (error === 0) return handle
-  handle.close()
+  closeAll([handle], shown)
   return error
 }
 
@@ -52,7 +52,8 @@ export function portOf(handle: KernelListener): number {
 }
 
 /**
- * Listens in the kernel. To hooks of `async_hooks` the handles are the one that they stand beside. Returns the handles, or the error of the first that failed. With port 0 all have the port of the first.
+ * Listens in the kernel. To hooks of `async_hooks` the handles are the one that they stand beside. Returns the handles, or the error of the
+ * first that failed. With port 0 all have the port of the first.
  */
 export function openCompanions(
   kind: KernelListen, isIpv6: boolean, port: number, flags: number, backlog: number, shown: Shown,

@@ -83,20 +83,17 @@ export class Writes {
 
   /**
    * Several chunks as Node has them: Buffers, or each chunk followed by its encoding (StreamBase::Writev). The answer of an HTTP server is
-   * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it.
+   * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it. All of it leaves together.
    */
   writeList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
-    const step = areBuffers ? 1 : 2
     const { direct } = this
-    let at = 0
-    let put = 0
-    for (; direct !== null && at < list.length; at += step) {
-      const len = this.put(direct, list[at], areBuffers ? undefined : list[at + 1])
-      if (len < 0) break
-      put += len
+    if (direct === null) return this.putList(request, list, areBuffers)
+    direct.txHold()
+    try {
+      return this.putList(request, list, areBuffers)
+    } finally {
+      direct.txRelease()
     }
-    if (at > 0 && at >= list.length) return this.written(put)
-    return this.writeRest(request, list, at, step, put)
   }
 
   /** Several chunks. Returns an error, or 0: then streamState says how many bytes, and whether the request completes later. */
@@ -178,6 +175,20 @@ export class Writes {
   /** The connection, if what is written now comes next in its stream. */
   private get direct(): Connection | null {
     return this.pending.length > 0 || this.isShut ? null : this.connection
+  }
+
+  private putList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
+    const step = areBuffers ? 1 : 2
+    const { direct } = this
+    let at = 0
+    let put = 0
+    for (; direct !== null && at < list.length; at += step) {
+      const len = this.put(direct, list[at], areBuffers ? undefined : list[at + 1])
+      if (len < 0) break
+      put += len
+    }
+    if (at > 0 && at >= list.length) return this.written(put)
+    return this.writeRest(request, list, at, step, put)
   }
 
   /** Puts a chunk into the transmit buffer if it fits there as a whole. Returns its length in bytes, or -1. */
