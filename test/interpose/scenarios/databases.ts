@@ -1,10 +1,57 @@
 /** Clients of databases on another host, which is Linux: HOST. REDIS_PORT and POSTGRES_PORT say which there are. */
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { createClient } from 'redis'
 import { HOST, next, runCases } from './runner.js'
 
 const redisPort = Number(process.env['REDIS_PORT'] ?? 0)
 const postgresPort = Number(process.env['POSTGRES_PORT'] ?? 0)
+
+const nodeRedisCases = {
+  'node-redis: commands that go together, a transaction, large values, an error': async () => {
+    const client = createClient({ socket: { host: HOST, port: redisPort } })
+    client.on('error', () => undefined)
+    await client.connect()
+    await client.flushAll()
+    const counts = await Promise.all(Array.from({ length: 1_000 }, () => client.incr('counter')))
+    const both = await client.multi().set('name', 'tas').get('name').exec()
+    const large = 'v'.repeat(2_000_000)
+    await client.set('large', large)
+    const got = await client.get('large')
+    const error = await client.incr('name').catch((problem: unknown) => String(problem))
+    await client.close()
+    return [counts.at(-1), both, got === large, error]
+  },
+
+  'node-redis: publish and subscribe': async () => {
+    const subscriber = createClient({ socket: { host: HOST, port: redisPort } })
+    const publisher = subscriber.duplicate()
+    await Promise.all([subscriber.connect(), publisher.connect()])
+    const message = new Promise<unknown>((resolve) => {
+      void subscriber.subscribe('news', (text, channel) => resolve([channel, text])).then(() => publisher.publish('news', 'extra'))
+    })
+    const seen = await message
+    subscriber.destroy()
+    publisher.destroy()
+    return seen
+  },
+
+  'node-redis: reconnects after its connection is killed': async () => {
+    const client = createClient({ socket: { host: HOST, port: redisPort, reconnectStrategy: () => 20 } })
+    client.on('error', () => undefined)
+    await client.connect()
+    const id = await client.clientId()
+    const again = next(client, 'ready')
+    const killer = client.duplicate()
+    await killer.connect()
+    await killer.sendCommand(['CLIENT', 'KILL', 'ID', String(id)])
+    await again
+    const pong = await client.ping()
+    client.destroy()
+    killer.destroy()
+    return pong
+  },
+}
 
 const redisCases = {
   'redis: commands, a pipeline, large values': async () => {
@@ -62,4 +109,4 @@ const postgresCases = {
   },
 }
 
-await runCases({ ...(redisPort === 0 ? {} : redisCases), ...(postgresPort === 0 ? {} : postgresCases) })
+await runCases({ ...(redisPort === 0 ? {} : { ...redisCases, ...nodeRedisCases }), ...(postgresPort === 0 ? {} : postgresCases) })
