@@ -19,7 +19,7 @@ About 8 min for the 1,250 tests of Node 20.
 
   --only PATTERN   tests whose name contains it (a regular expression)
   --jobs N         tests at a time (3)
-  --limit S        seconds after which a test is killed (20)
+  --limit S        seconds after which a test is killed (20); three times as many when it is run once more
   --json FILE      where results with what was printed go
   --write          write the tables into docs/nodesuite.md
   --help           this text
@@ -28,6 +28,8 @@ Exit code: 1 if a test passes on plain Node alone and it is not known why (test/
 
 const INTERPOSE = compiled('lib/interpose/index.js')
 const PROGRESS_EVERY = 100
+/** How many times the limit a test has that is run once more. */
+const RERUN_PATIENCE = 3
 const cleanup = new Cleanup()
 
 interface Options {
@@ -67,14 +69,14 @@ function readOptions(argv: readonly string[]): Options | null {
   }
 }
 
-/** The tests `names` on `ground`, with progress. Those that fail are run once more, alone: what the load has broken is not what is asked for. */
+/** The tests `names` on `ground`, with progress. Those that fail are run once more, alone and with time: what the load has broken is not asked for. */
 async function runAll(what: string, ground: Ground, names: readonly string[], { jobs, limitMs }: Options): Promise<TestResult[]> {
   const tell = (done: number, all: number): void => { if (done % PROGRESS_EVERY === 0) progress(`${what}: ${done} of ${all}`) }
   const results = await runTests(ground, names, { jobs, limitMs, cleanup, progress: tell })
   const again = results.filter(({ outcome }) => outcome !== 'passed' && outcome !== 'skipped').map(({ name }) => name)
   if (cleanup.interrupted || again.length === 0) return results
   progress(`${what}: once more, one at a time: ${again.length}`)
-  const second = new Map((await runTests(ground, again, { jobs: 1, limitMs, cleanup, progress: () => undefined })).map((result) => [result.name, result]))
+  const second = new Map((await runTests(ground, again, { jobs: 1, limitMs: RERUN_PATIENCE * limitMs, cleanup, progress: () => undefined })).map((result) => [result.name, result]))
   return results.map((result) => second.get(result.name) ?? result)
 }
 
