@@ -206,19 +206,6 @@ export class Connection {
   }
 
   /**
-   * What is sent by this context until `txRelease` is handed over together: parts of one answer then leave as one segment if they fit. Poll and
-   * flush hand it over as well. The C API has no such call.
-   */
-  txHold(): void {
-    this.place.outbox.hold()
-  }
-
-  /** Ends `txHold`, in the same turn. */
-  txRelease(): void {
-    this.place.outbox.release(this)
-  }
-
-  /**
    * Marks all that was sent so far as urgent (the URGENT flag of RFC 9293, 3.9.1, SEND): the peer is told at once, even if its window is closed,
    * until it has acknowledged it. Routers may clear the mark, and few programs look at it (RFC 6093). The C API has no such call.
    */

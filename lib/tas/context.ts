@@ -201,6 +201,19 @@ export class Context {
   }
 
   /**
+   * What connections of this context send until `release` is handed over together, if nothing else hands it over: parts of one answer then leave as
+   * one segment if they fit. The C API has no such call.
+   */
+  hold(): void {
+    this.outbox.hold()
+  }
+
+  /** Ends `hold`, in the same turn. What `connection` has sent meanwhile counts as sent at once. */
+  release(connection: Connection): void {
+    this.outbox.release(connection)
+  }
+
+  /**
    * Delivers events to `handler` from Node's event loop: no thread, and no polling while nothing happens. What is done to
    * connections, inside of the handler or out, is handed over by itself. An exception of the handler becomes an
    * uncaughtException and does not stop the delivery. Throws TasError EBUSY if attached already.

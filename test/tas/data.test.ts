@@ -218,23 +218,23 @@ test('bump ring: full -> txPossible false, retried at the next poll, then SENDBU
   expect(connection.txPossible()).toBe(true)
 })
 
-test('txHold: parts -> handed over once, behind txRelease', () => {
+test('hold: parts -> handed over once, behind release', () => {
   const service = new FakeService()
   const { connection, flow } = service.connect()
   for (let i = 0; i < 31; i++) connection.write(Buffer.from('x'))
-  connection.txHold()
+  service.context.hold()
   connection.write(Buffer.from('head'))
   connection.write(Buffer.from('body'))
   expect(service.bumps()).toEqual([])
-  connection.txRelease()
+  service.context.release(connection)
   expect(service.bumps()).toMatchObject([{ flow: flow.flow, sndEnd: (flow.txBase + 39) | 0 }])
 })
 
-test('txHold, nothing sent -> txRelease hands over nothing', () => {
+test('hold, nothing sent -> release hands over nothing', () => {
   const service = new FakeService()
   const { connection } = service.connect()
-  connection.txHold()
-  connection.txRelease()
+  service.context.hold()
+  service.context.release(connection)
   service.context.flush()
   expect(service.bumps()).toEqual([])
 })

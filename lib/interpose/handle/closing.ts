@@ -7,8 +7,8 @@ let closing: (() => void)[] = []
 /**
  * Calls `callback` when libuv would for a handle that is closed now: in the closing phase, behind the callbacks of setImmediate (uv_run in
  * libuv's src/unix/core.c). A pipe that was never used has no descriptor and tells the time, to all that are closed in the same turn; hooks of
- * `async_hooks` see it, and would take a handle of the kernel's TCP for a connection. It is closed in a setImmediate, since events of TAS come in one: what the program asks for from there comes a turn later than from a kernel's
- * event.
+ * `async_hooks` see it, and would take a handle of the kernel's TCP for a connection. It is closed in a setImmediate, since events of TAS come
+ * in one: what the program asks for from there comes a turn later than from a kernel's event.
  */
 export function whenClosed(callback: () => void): void {
   setImmediate(closeHandle, callback)

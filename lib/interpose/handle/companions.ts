@@ -2,10 +2,10 @@
  * Listeners in the kernel beside one on every address of TAS: so that `localhost` reaches the server, and port and address are as free
  * or taken as without TAS. In a worker of a cluster it is what the primary gives.
  */
-import { readFileSync } from 'node:fs'
 import { makeShared, type Shown, unshareId } from '../async.js'
 import { UV_EADDRNOTAVAIL } from '../errors.js'
 import { OWNER, type SocketName, TCP, TCP_SERVER, type KernelHandle } from '../internals.js'
+import { mayHaveLoopback } from '../ipv6.js'
 import type { KernelListen } from '../settings.js'
 
 /** What `net.Server` needs of a listener of the kernel; that of a cluster's worker has no more than this. */
@@ -26,25 +26,13 @@ interface Place {
   readonly isOptional: boolean
 }
 
-const IPV6_ADDRESSES = '/proc/net/if_inet6'
-const IPV6_LOOPBACK = '00000000000000000000000000000001'
-
-/** Whether `::1` may be there: a handle that cannot be bound would be seen by hooks of `async_hooks`. */
-function mayHaveIpv6Loopback(): boolean {
-  try {
-    return readFileSync(IPV6_ADDRESSES, 'latin1').includes(IPV6_LOOPBACK)
-  } catch {
-    return true
-  }
-}
-
 /** Where to listen in the kernel for a listener on `::` or `0.0.0.0`. A mapped address shows clients as a socket on `::` does. */
 function places(kind: KernelListen, isIpv6: boolean): readonly Place[] {
   if (kind === 'none') return []
   if (kind === 'all') return [{ address: isIpv6 ? '::' : '0.0.0.0', isIpv6, isOptional: false }]
   if (!isIpv6) return [{ address: '127.0.0.1', isIpv6: false, isOptional: false }]
   const mapped = { address: '::ffff:127.0.0.1', isIpv6: true, isOptional: false }
-  return mayHaveIpv6Loopback() ? [mapped, { address: '::1', isIpv6: true, isOptional: true }] : [mapped]
+  return mayHaveLoopback() ? [mapped, { address: '::1', isIpv6: true, isOptional: true }] : [mapped]
 }
 
 function open({ address, isIpv6 }: Place, port: number, flags: number, backlog: number, shown: Shown): KernelHandle | number {

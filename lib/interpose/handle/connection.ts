@@ -148,7 +148,6 @@ export class ConnectionHandle extends StreamHandle {
   lend(standIn: Closable): void {
     this.standIn = standIn
     this.readStop()
-    this.reading = false
     this.reads.handOver()
   }
 

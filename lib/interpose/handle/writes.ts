@@ -83,16 +83,18 @@ export class Writes {
 
   /**
    * Several chunks as Node has them: Buffers, or each chunk followed by its encoding (StreamBase::Writev). The answer of an HTTP server is
-   * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it. All of it leaves together.
+   * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it. All of
+   * it leaves together.
    */
   writeList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
     const { direct } = this
-    if (direct === null) return this.putList(request, list, areBuffers)
-    direct.txHold()
+    const step = areBuffers ? 1 : 2
+    if (direct === null) return this.writeRest(request, list, 0, step, 0)
+    direct.context.hold()
     try {
-      return this.putList(request, list, areBuffers)
+      return this.putList(direct, request, list, step)
     } finally {
-      direct.txRelease()
+      direct.context.release(direct)
     }
   }
 
@@ -177,13 +179,11 @@ export class Writes {
     return this.pending.length > 0 || this.isShut ? null : this.connection
   }
 
-  private putList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
-    const step = areBuffers ? 1 : 2
-    const { direct } = this
+  private putList(connection: Connection, request: Request, list: readonly unknown[], step: number): number {
     let at = 0
     let put = 0
-    for (; direct !== null && at < list.length; at += step) {
-      const len = this.put(direct, list[at], areBuffers ? undefined : list[at + 1])
+    for (; at < list.length; at += step) {
+      const len = this.put(connection, list[at], step === 1 ? undefined : list[at + 1])
       if (len < 0) break
       put += len
     }

@@ -10,7 +10,7 @@ import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { type ListensNote, messageOf } from '../notes.js'
 import { isWildcard } from '../routing.js'
 import type { Transport } from '../transport.js'
-import { newHandle } from './handles.js'
+import { newListener } from './handles.js'
 import { listenPlace } from './listenplace.js'
 import { replaceMethod } from './replace.js'
 
@@ -37,7 +37,7 @@ const held = new Set<ListenerHandle>()
 
 /** What the primary listens by until a worker does: connections that come before are sent to workers, as Node does with those of the kernel. */
 export function holdForWorkers(transport: Transport, place: ListenPlace): ListenerHandle {
-  const handle = new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId))
+  const handle = newListener(transport, { ...place, isShared: true })
   handle.afterListen = () => held.add(handle)
   handle.afterClose = () => held.delete(handle)
   return handle
@@ -80,9 +80,7 @@ function hookWorker(transport: Transport): void {
 
 /** `given`: what the primary has answered, or sent. */
 function workerListener(transport: Transport, place: ListenPlace, given: KernelListener): ListenerHandle {
-  const handle = given instanceof ListenerHandle
-    ? given
-    : new ListenerHandle(transport, { ...place, isShared: true }, (triggerAsyncId) => newHandle(transport, triggerAsyncId), given)
+  const handle = given instanceof ListenerHandle ? given : newListener(transport, { ...place, isShared: true }, given)
   if (!isWildcard(place.address)) handle.afterListen = (port) => tellPrimary(place.address, port)
   return handle
 }

@@ -1,6 +1,8 @@
 /** Makes handles, and exchanges those of TAS and of the kernel beneath a socket. */
 import { Socket } from 'node:net'
+import type { KernelListener } from '../handle/companions.js'
 import { ConnectionHandle, ownerOf } from '../handle/connection.js'
+import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { type KernelHandle, TCP, TCP_SOCKET } from '../internals.js'
 import type { Transport } from '../transport.js'
 import { swapHandle } from './swap.js'
@@ -8,6 +10,11 @@ import { swapHandle } from './swap.js'
 /** A handle for `transport`, not yet connected. `triggerAsyncId`: what it comes from if that is not who runs now. */
 export function newHandle(transport: Transport, triggerAsyncId?: number): ConnectionHandle {
   return new ConnectionHandle(transport, toKernel, triggerAsyncId)
+}
+
+/** A listener for `transport`, whose connections get handles of this kind. `given`: one of the kernel, whose port it takes. */
+export function newListener(transport: Transport, place: ListenPlace, given: KernelListener | null = null): ListenerHandle {
+  return new ListenerHandle(transport, place, (triggerAsyncId) => newHandle(transport, triggerAsyncId), given)
 }
 
 /** Kernel handles that are in their place for good: hooks/tcp.ts leaves them alone. */

@@ -1,23 +1,7 @@
 /** What a server is to listen on. */
-import { existsSync } from 'node:fs'
 import type { ListenPlace } from '../handle/listener.js'
-import { IPV6_ONLY, REUSE_PORT, TCP, TCP_SERVER } from '../internals.js'
-
-let ipv6: boolean | null = null
-
-/** Whether a socket can be bound to `::`; found out once. */
-function hasIpv6(): boolean {
-  // The file is there if the kernel has IPv6 at all, and nobody hears of a look at it.
-  ipv6 ??= existsSync('/proc/net/if_inet6') || canBindIpv6()
-  return ipv6
-}
-
-function canBindIpv6(): boolean {
-  const probe = new TCP(TCP_SERVER)
-  const isBound = probe.bind6('::', 0) === 0
-  probe.close()
-  return isBound
-}
+import { IPV6_ONLY, REUSE_PORT } from '../internals.js'
+import { hasIpv6 } from '../ipv6.js'
 
 /** What to listen on for the arguments of `_listen2`, or null for what is no TCP or only IPv6. */
 export function listenPlace(address: unknown, port: unknown, addressType: unknown, flags: unknown): ListenPlace | null {

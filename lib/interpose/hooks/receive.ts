@@ -5,13 +5,13 @@
 import { ChildProcess } from 'node:child_process'
 import type { EventEmitter } from 'node:events'
 import { isMainThread } from 'node:worker_threads'
-import { ListenerHandle } from '../handle/listener.js'
+import type { ListenerHandle } from '../handle/listener.js'
 import { showNames } from '../handle/named.js'
 import type { KernelHandle } from '../internals.js'
 import { hasHandle, type ListenerNote, type Note, noteOf } from '../notes.js'
 import type { Transport } from '../transport.js'
 import { leaveToWorkers } from './cluster.js'
-import { newHandle } from './handles.js'
+import { newListener } from './handles.js'
 import { type Method, replaceMethod } from './replace.js'
 
 const EVENT = 'internalMessage'
@@ -52,5 +52,5 @@ function standFor(transport: Transport, handle: KernelHandle, note: Note): unkno
 
 function listenerFor(transport: Transport, handle: KernelHandle, { place, isPlaceholder }: ListenerNote): ListenerHandle {
   if (isPlaceholder) handle.close()
-  return new ListenerHandle(transport, place, (triggerAsyncId) => newHandle(transport, triggerAsyncId), isPlaceholder ? null : handle)
+  return newListener(transport, place, isPlaceholder ? null : handle)
 }

@@ -4,11 +4,10 @@
  * in as Node would have: `::` where the kernel has IPv6.
  */
 import net from 'node:net'
-import { ListenerHandle } from '../handle/listener.js'
 import { isWildcard } from '../routing.js'
 import type { Transport } from '../transport.js'
 import { hasWorkers, holdForWorkers } from './cluster.js'
-import { newHandle } from './handles.js'
+import { newListener } from './handles.js'
 import { listenPlace } from './listenplace.js'
 import { replaceMethod } from './replace.js'
 
@@ -29,7 +28,7 @@ export function hookServerListen(transport: Transport): void {
     if (!isFree || !transport.router.listens(place.address, place.port)) return Reflect.apply(listen, this, args)
     const isForWorkers = isOfCluster(server)
     if (isForWorkers && isWildcard(place.address)) return Reflect.apply(listen, this, args)
-    server._handle = isForWorkers ? holdForWorkers(transport, place) : new ListenerHandle(transport, place, (triggerAsyncId) => newHandle(transport, triggerAsyncId))
+    server._handle = isForWorkers ? holdForWorkers(transport, place) : newListener(transport, place)
     return Reflect.apply(listen, this, [place.address, port, place.isIpv6 ? 6 : 4, backlog, fd, flags])
   })
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { closed, HOST, listen, next, runCases } from './runner.js'
+import { closed, freePort, HOST, listen, next, runCases } from './runner.js'
 
 interface Members {
   readonly workers: readonly Worker[]
@@ -57,13 +57,6 @@ async function stop({ workers }: Members): Promise<unknown[]> {
   const exits = workers.map((worker) => next(worker, 'exit'))
   for (const worker of workers) worker.disconnect()
   return Promise.all(exits)
-}
-
-async function freePort(): Promise<number> {
-  const probe = net.createServer()
-  const port = await listen(probe)
-  await closed(probe)
-  return port
 }
 
 /** How workers share: round robin by the primary, or one handle for all. */

@@ -5,7 +5,7 @@ import http from 'node:http'
 import net from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { closed, HOST, listen, next, portOf, runCases } from './runner.js'
+import { closed, freePort, HOST, listen, next, portOf, runCases } from './runner.js'
 
 const self = fileURLToPath(import.meta.url)
 const ROLE = 'SCENARIO_ROLE'
@@ -52,13 +52,6 @@ async function disconnect(workers: readonly ClusterWorker[]): Promise<unknown[]>
   const exits = workers.map((worker) => new Promise((resolve) => worker.once('exit', (code, signal) => resolve([code, signal]))))
   for (const worker of workers) worker.disconnect()
   return Promise.all(exits)
-}
-
-async function freePort(): Promise<number> {
-  const probe = net.createServer()
-  const port = await listen(probe)
-  await closed(probe)
-  return port
 }
 
 async function main(): Promise<void> {

@@ -3,7 +3,7 @@
  * that clients connect to is in HOST. Each case returns what a program can see; the test compares that between transports.
  */
 import assert from 'node:assert/strict'
-import type { Server } from 'node:net'
+import { createServer, type Server } from 'node:net'
 
 /** The address of the server, as clients name it. */
 export const HOST = process.env['HOST'] ?? '127.0.0.1'
@@ -41,6 +41,14 @@ export async function listen(server: Server, address?: string): Promise<number> 
 /** Closes a server and waits until all its connections are gone. */
 export function closed(server: Server): Promise<void> {
   return new Promise((resolve, reject) => server.close((error) => (error === undefined ? resolve() : reject(error))))
+}
+
+/** A port that is free. */
+export async function freePort(): Promise<number> {
+  const probe = createServer()
+  const port = await listen(probe)
+  await closed(probe)
+  return port
 }
 
 /** What is comparable of an error: all but ports that change. */
