@@ -4,12 +4,13 @@
  * The scheduler sees a worker that polls as busy, and puts it or the application on whatever CPU has a moment to spare, often that of a third
  * process that is busy itself. Where CPUs are few it is better for the two to share one: requests gather while the other runs, and no
  * wake-up has to reach another CPU. Where CPUs are free two do more than one. Where more threads want to run than there are CPUs it can go either
- * way, and is tried under load:
+ * way: mostly it is better beside the application, so the worker goes there at once, and what else there is is tried under load:
  *
  *   | as it is | the other way       | as it is |     in this order, a load that grows steadily favours neither
  *   0         150                   450        600 ms
  *
- * What gets more done stays, and is tried again later: the longer, the more often the answer was clearly the same (docs/decisions/0017).
+ * A single trial says little, since the rate of a load differs by a tenth from one moment to the next: what counts is a mean of the last ones. What
+ * gets more done stays, and is tried again later: the longer, the more often the answer was clearly the same (docs/decisions/0017).
  */
 
 /** Of a phase of a trial: how long it takes, and how much of its beginning does not count, since threads are on their way to other CPUs. */
@@ -28,11 +29,18 @@ const TOO_LONG = 1.5
 const WINDOW_MS = 100
 /** Part of the time with work to do from which on it matters where a worker is. */
 const BUSY_LEAST = 0.1
-/** How much more has to be done beside the application for the worker to go there, and at least for it to stay. */
-const GAIN_TO_GO = 1.04
-const GAIN_TO_STAY = 0.99
+/**
+ * What the worker gains beside its application, as part of the higher rate: what is assumed of a load that is not known, how much a trial can say,
+ * what part of the mean it is, and how much has to be gained where it is not.
+ */
+const GAIN_ASSUMED = 0.1
+const GAIN_MOST = 0.25
+const TRIAL_PART = 1 / 3
+const GAIN_TO_MOVE = 0.02
 /** Nearly as much done the other way: that says little. */
 const UNCLEAR = 0.95
+/** A program that is still being compiled does more from moment to moment, and answers anything. */
+const FIRST_TRIAL_MS = 2_000
 const FIRST_INTERVAL_MS = 1_000
 const LAST_INTERVAL_MS = 16_000
 /** For so long a load that has paused is taken for the same one. */
@@ -45,11 +53,12 @@ const RATE_RISES = 2
 export class PlacementPolicy {
   /** Trials that came to an end. */
   trials = 0
-  /** Whether to be beside the application, under such a load as there was last. */
-  private settled = false
+  /** Whether to be beside the application, under such a load as there was last, and what is gained there. */
+  private settled = true
+  private gain = GAIN_ASSUMED
   private isPaused = true
   private pausedMs: number
-  private nextTrialMs = 0
+  private nextTrialMs: number
   /** Answers since the last that changed something; those that are not clear count half. */
   private confirmed = 0
   /** Progress in a millisecond when it was last decided; 0: not known. */
@@ -65,7 +74,7 @@ export class PlacementPolicy {
   private otherWay = 0
 
   constructor(nowMs: number) {
-    this.fromMs = this.pausedMs = nowMs
+    this.fromMs = this.pausedMs = this.nextTrialMs = nowMs
   }
 
   /**
@@ -107,10 +116,11 @@ export class PlacementPolicy {
     this.isPaused = false
     const isForgotten = ((nowMs - this.pausedMs) | 0) > MEMORY_MS
     if (isForgotten) {
-      this.settled = false
+      this.settled = true
+      this.gain = GAIN_ASSUMED
       this.confirmed = 0
     }
-    if (isForgotten || ((this.nextTrialMs - nowMs) | 0) < FIRST_INTERVAL_MS) this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
+    if (isForgotten || ((this.nextTrialMs - nowMs) | 0) < FIRST_TRIAL_MS) this.tryAgainIn(FIRST_TRIAL_MS, nowMs)
   }
 
   private beginTrial(nowMs: number): void {
@@ -148,12 +158,14 @@ export class PlacementPolicy {
 
   private decide(nowMs: number, progress: number, busyUs: number): void {
     const { settled, asItIs, otherWay } = this
-    const changes = settled ? asItIs < GAIN_TO_STAY * otherWay : otherWay >= GAIN_TO_GO * asItIs
+    const [beside, elsewhere] = settled ? [asItIs, otherWay] : [otherWay, asItIs]
+    this.gain += (gainOf(beside, elsewhere) - this.gain) * TRIAL_PART
+    const changes = settled ? this.gain < -GAIN_TO_MOVE : this.gain > GAIN_TO_MOVE
     this.trials++
     this.end(nowMs, progress, busyUs)
     this.settled = changes !== settled
     this.usualRate = changes ? otherWay : asItIs
-    if (changes) this.confirmed = 0
+    if (changes || UNCLEAR * otherWay > asItIs) this.confirmed = 0
     else this.confirmed += otherWay < UNCLEAR * asItIs ? 1 : 0.5
     this.tryAgainIn(this.nextIntervalMs(), nowMs)
   }
@@ -184,4 +196,10 @@ export class PlacementPolicy {
     this.confirmed = 0
     this.tryAgainIn(FIRST_INTERVAL_MS, nowMs)
   }
+}
+
+function gainOf(beside: number, elsewhere: number): number {
+  const most = Math.max(beside, elsewhere)
+  const gain = most === 0 ? 0 : (beside - elsewhere) / most
+  return Math.min(Math.max(gain, -GAIN_MOST), GAIN_MOST)
 }

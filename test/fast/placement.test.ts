@@ -44,29 +44,38 @@ const better = (isBeside: boolean): number => (isBeside ? 120 : 100)
 const worse = (isBeside: boolean): number => (isBeside ? 60 : 100)
 
 describe('place of a worker under load', () => {
-  it('more is done beside the application -> there after the first trial, and for good', () => {
-    const load = new Load(better).run(1_000)
-    expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
-    load.run(800)
-    expect([load.isBeside, load.policy.trials]).toEqual([true, 1])
-    load.besideMs = 0
-    load.run(60_000)
-    // Half of each trial is the other way.
-    expect(load.besideMs).toBeGreaterThan(57_500)
+  it('the load begins -> beside the application at once', () => {
+    const load = new Load(worse).run(101)
+    expect([load.isBeside, load.policy.trials]).toEqual([true, 0])
   })
 
-  it('a little less is done there -> as the scheduler wants, with trials ever more seldom', () => {
+  it('more is done beside the application -> there for good, with trials ever more seldom', () => {
+    const load = new Load(better).run(120_000)
+    expect(load.isBeside).toBe(true)
+    // After 2, 1, 2, 4, 8 s, then each 16 s; half of each is the other way.
+    expect(load.policy.trials).toBe(11)
+    expect(load.besideMs).toBeGreaterThan(120_000 - 11 * 300 - 200)
+  })
+
+  it('a little less is done there -> as the scheduler wants after three trials, which become ever more seldom', () => {
     const load = new Load((isBeside) => (isBeside ? 90 : 100)).run(120_000)
     expect(load.isBeside).toBe(false)
-    // After 1, 1, 2, 4, 8 s, then each 16 s.
-    expect(load.policy.trials).toBe(11)
-    expect(load.besideMs).toBeLessThan(11 * 300 + 50)
+    expect(load.policy.trials).toBe(13)
+    expect(load.besideMs).toBeLessThan(2_100 + 3 * 1_300 + 10 * 300)
   })
 
-  it('as much is done there -> trials become seldom more slowly, since that says little', () => {
+  it('as much is done there -> there, and trials become seldom more slowly, since that says little', () => {
     const load = new Load(() => 100).run(120_000)
-    // After 1, 1, 1, 1, 2, 2, 4, 4, 8, 8 s, then each 16 s.
-    expect([load.isBeside, load.policy.trials]).toEqual([false, 14])
+    // After 2, 1, 1, 1, 2, 2, 4, 4, 8, 8 s, then each 16 s.
+    expect([load.isBeside, load.policy.trials]).toEqual([true, 14])
+  })
+
+  it('one trial of many says the opposite -> stays, and tries again within little more than a second', () => {
+    const load = new Load((isBeside, ms) => (ms > 40_000 && ms < 41_000 ? worse : better)(isBeside))
+    while (load.elapsedMs < 40_000) load.run(100)
+    const { trials } = load.policy
+    expect(load.run(20_000).isBeside).toBe(true)
+    expect(load.policy.trials).toBeGreaterThan(trials)
   })
 
   it('a CPU is free -> no trial; once none is -> there', () => {
@@ -79,17 +88,17 @@ describe('place of a worker under load', () => {
   })
 
   it('a CPU becomes free -> as the scheduler wants, after a tenth of a second', () => {
-    const load = new Load(better).run(2_500)
+    const load = new Load(better).run(1_500)
     expect(load.isBeside).toBe(true)
     load.isCrowded = false
     expect(load.run(100).isBeside).toBe(false)
   })
 
-  it('as much is done there, by a load that grows steadily -> as the scheduler wants', () => {
-    expect(new Load((_, ms) => 100 + ms / 50).run(2_000).isBeside).toBe(false)
+  it('as much is done elsewhere, by a load that grows steadily -> stays', () => {
+    expect(new Load((_, ms) => 100 + ms / 50).run(20_000).isBeside).toBe(true)
   })
 
-  it('what was better becomes worse -> not there after the next trial', () => {
+  it('what was better becomes worse -> elsewhere after some trials', () => {
     const load = new Load((isBeside, ms) => (ms < 9_000 ? better : worse)(isBeside)).run(9_000)
     expect(load.isBeside).toBe(true)
     load.run(20_000)
@@ -104,7 +113,7 @@ describe('place of a worker under load', () => {
   })
 
   it('the load ends -> as the scheduler wants within a tenth of a second of the next thing to do', () => {
-    const load = new Load(better).run(2_500)
+    const load = new Load(better).run(1_500)
     expect(load.isBeside).toBe(true)
     load.busyPart = 0
     load.step(10_000)
@@ -112,51 +121,59 @@ describe('place of a worker under load', () => {
     expect(load.isBeside).toBe(false)
   })
 
-  it('the load pauses -> beside the application again as soon as it goes on, without a trial', () => {
-    const load = new Load(better).run(2_500)
+  it.each([['beside the application', better, true], ['elsewhere', worse, false]])('the load pauses -> again %s as soon as it goes on, without a trial', (_place, rate, isBeside) => {
+    const load = new Load(rate).run(12_500)
+    expect(load.isBeside).toBe(isBeside)
     const { trials } = load.policy
     load.busyPart = 0
     load.run(5_000)
     expect(load.isBeside).toBe(false)
     load.busyPart = 0.8
     load.run(300)
-    expect([load.isBeside, load.policy.trials]).toEqual([true, trials])
+    expect([load.isBeside, load.policy.trials]).toEqual([isBeside, trials])
   })
 
-  it('the next load comes after minutes -> tried anew', () => {
-    const load = new Load(better).run(2_500)
+  it('the next load comes after minutes -> nothing is known of it', () => {
+    const load = new Load(worse).run(12_500)
+    expect(load.isBeside).toBe(false)
     load.busyPart = 0
     load.step(120_000)
     load.run(200)
     load.busyPart = 0.8
-    load.run(500)
-    expect(load.isBeside).toBe(false)
-    expect(load.run(2_000).isBeside).toBe(true)
+    expect(load.run(500).isBeside).toBe(true)
+    expect(load.run(12_000).isBeside).toBe(false)
   })
 
   it('the load ends within a trial -> that says nothing', () => {
-    const load = new Load(better).run(1_250)
+    const load = new Load(better).run(2_250)
     load.busyPart = 0
     load.run(1_000)
     expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
   })
 
   it('the process is stopped within a trial -> that says nothing', () => {
-    const load = new Load(better).run(1_250)
+    const load = new Load(better).run(2_250)
     load.step(500)
     load.run(50)
-    expect([load.isBeside, load.policy.trials]).toEqual([false, 0])
+    expect([load.isBeside, load.policy.trials]).toEqual([true, 0])
+  })
+
+  it('less is done as soon as it is there -> the first trial comes sooner', () => {
+    expect(new Load(better).run(1_900).policy.trials).toBe(0)
+    expect(new Load(worse).run(1_900).policy.trials).toBe(1)
   })
 
   it('the rate falls -> the next trial within little more than a second', () => {
     const load = new Load((isBeside, ms) => (ms < 60_000 ? worse : (beside: boolean) => better(beside) * 0.7)(isBeside)).run(60_000)
     expect(load.isBeside).toBe(false)
+    const { trials } = load.policy
     load.run(2_000)
-    expect(load.isBeside).toBe(true)
+    expect(load.policy.trials).toBe(trials + 1)
+    expect(load.run(8_000).isBeside).toBe(true)
   })
 
-  it('the clock passes 2^31 -> goes on', () => {
-    const load = new Load(better, 0x7fffffff - 1_300).run(2_500)
+  it.each([0x7fffffff - 2_300, -0x7fffffff, 0x7ffffff0])('the clock begins at %i -> goes on', (startMs) => {
+    const load = new Load(better, startMs).run(3_000)
     expect([load.isBeside, load.policy.trials]).toEqual([true, 1])
   })
 })
@@ -197,7 +214,7 @@ class FakeWorker implements Placed {
 
 describe('place of a worker', () => {
   it('better beside the application -> bound to its CPU, and follows it; trials and moves are counted', () => {
-    const worker = new FakeWorker().run(2_000)
+    const worker = new FakeWorker().run(3_000)
     expect(worker.bound.at(-1)).toEqual([2])
     worker.applicationCpu = 1
     worker.run(1)
