@@ -25,11 +25,13 @@ function firstFigure({ scenario: { rows: [first] } }: Turn, { sample, reference 
 function rowsOf(scenarios: readonly Scenario[], results: readonly TurnResult[]): ResultRow[] {
   return scenarios.flatMap(({ rows, name }) => rows.map((row) => {
     const runs = emptyRuns()
+    const limits = emptyRuns()
     for (const { turn, measured } of results) {
       if (turn.scenario.name !== name) continue
       runs[turn.server][turn.run] = measured === null ? null : row.value(measured.sample, measured.reference)
+      limits[turn.server][turn.run] = measured === null ? null : row.limit?.(measured.sample) ?? null
     }
-    return resultRow(row, runs)
+    return resultRow(row, runs, limits)
   }))
 }
 

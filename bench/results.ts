@@ -17,6 +17,10 @@ export interface Verdict {
   readonly reached: number | null
   /** Null: not measured. */
   readonly met: boolean | null
+  /** What `reached` could be at most with this client, its CPU full; null: not known. */
+  readonly most: number | null
+  /** The client does not allow what must be reached. */
+  readonly isBeyondClient: boolean
 }
 
 /** A row of the results: medians of each server, and the values of each run. Null: not measured. */
@@ -64,21 +68,22 @@ function targetText({ bound, figure, times }: Target, unit: string): string {
   return times === null ? `${bound} ${figure} ${unit}` : `${bound} ${figure} x ${times}`
 }
 
-function verdict(target: Target, unit: string, runs: Runs): Verdict {
+function verdict(target: Target, unit: string, runs: Runs, limits: Runs): Verdict {
   const own = runs[target.of]
   const reached = known(target.times === null ? median(counted(own)) : pairedRatio(own, runs[target.times]))
   const met = reached === null ? null : target.bound === 'at most' ? reached <= target.figure : reached >= target.figure
-  return { of: target.of, target: targetText(target, unit), reached, met }
+  const most = target.times === null || target.bound === 'at most' ? null : known(pairedRatio(limits[target.of], runs[target.times]))
+  return { of: target.of, target: targetText(target, unit), reached, met, most, isBeyondClient: met === false && most !== null && most < target.figure }
 }
 
-/** Makes a row of the results of its runs; `targets` are those of all rows. */
-export function resultRow(row: Omit<Row, 'value'>, runs: Runs, targets: readonly Target[] = TARGETS): ResultRow {
+/** Makes a row of the results of its runs; `limits` are what the client has allowed in each of them, `targets` those of all rows. */
+export function resultRow(row: Omit<Row, 'value' | 'limit'>, runs: Runs, limits: Runs = emptyRuns(), targets: readonly Target[] = TARGETS): ResultRow {
   const { id, name, unit, lowerIsBetter } = row
   const medianOf = (server: ServerName): number | null => known(median(counted(runs[server])))
   return {
     id, name, unit, lowerIsBetter,
     tas: medianOf('tas'), tasEmbedded: medianOf('tasEmbedded'), nodeNet: medianOf('nodeNet'), cEpoll: medianOf('cEpoll'), bun: medianOf('bun'),
-    runs, targets: targets.filter((target) => target.row === id).map((target) => verdict(target, unit, runs)),
+    runs, targets: targets.filter((target) => target.row === id).map((target) => verdict(target, unit, runs, limits)),
   }
 }
 
@@ -97,11 +102,18 @@ export function hasFailed({ runs }: ResultRow, server: ServerName): boolean {
   return runs[server].length > 0 && counted(runs[server]).length === 0
 }
 
-/** How many targets of all rows are met, missed, not measured. */
-export function countTargets(rows: readonly ResultRow[]): { readonly met: number; readonly missed: number; readonly unknown: number } {
+/** How many targets of all rows are met, missed, not measured, and how many of those missed the client does not allow. */
+export interface TargetCounts {
+  readonly met: number
+  readonly missed: number
+  readonly unknown: number
+  readonly beyondClient: number
+}
+
+export function countTargets(rows: readonly ResultRow[]): TargetCounts {
   const all = rows.flatMap(({ targets }) => targets)
   const count = (met: boolean | null): number => all.filter((target) => target.met === met).length
-  return { met: count(true), missed: count(false), unknown: count(null) }
+  return { met: count(true), missed: count(false), unknown: count(null), beyondClient: all.filter(({ isBeyondClient }) => isBeyondClient).length }
 }
 
 /** What was left out and what does not count, each with its reason, as lines below a table. */

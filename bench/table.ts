@@ -23,11 +23,12 @@ function cell(row: ResultRow, server: ServerName): string {
   return row.runs[server].length > 1 ? `${figure(value)} ±${percent}%` : figure(value)
 }
 
-/** Such as "at most 0.3 x node:net: met (0.21)". */
-function verdictText({ target, reached, met }: Verdict): string {
+/** Such as "at most 0.3 x node:net: met (0.21)", or "at least 2 x node:net: NOT met (1.9; client's limit 1.97)". */
+function verdictText({ target, reached, met, most }: Verdict): string {
   const words = SERVERS.reduce((text, server) => text.replace(` x ${server}`, ` x ${SERVER_TITLES[server]}`), target)
   if (reached === null) return `${words}: not measured`
-  return `${words}: ${met === true ? 'met' : 'NOT met'} (${figure(reached)})`
+  const limit = met === true || most === null ? '' : `; client's limit ${figure(most)}`
+  return `${words}: ${met === true ? 'met' : 'NOT met'} (${figure(reached)}${limit})`
 }
 
 function cells(row: ResultRow, lineBreak: string): string[] {
@@ -37,9 +38,10 @@ function cells(row: ResultRow, lineBreak: string): string[] {
 
 /** What the figures are to be taken with. */
 function notes(results: Results): string[] {
-  const { met, missed, unknown } = countTargets(results.rows)
+  const { met, missed, unknown, beyondClient } = countTargets(results.rows)
   return [
     `Targets: ${met} met, ${missed} NOT met, ${unknown} not measured.`,
+    ...(beyondClient === 0 ? [] : [`Of those not met ${beyondClient} are beyond what this client can ask for with its CPU full ("client's limit").`]),
     ...missNotes(results),
     ...settingsText(results.settings).split('\n'),
   ]

@@ -32,7 +32,7 @@ export const CROWDS: readonly Scenario[] = [
     rows: [figures.cpuShare('idle1k.cpu', '1,000 connections open and idle: CPU')],
   },
   {
-    name: 'idle50k', servers: SERVERS_OF_CROWDS, minSeconds: 5, minWarmup: SETTLED_AFTER, bufferBytes: BUFFER_BYTES,
+    name: 'idle50k', servers: SERVERS_OF_CROWDS, minSeconds: 5, minWarmup: 3, bufferBytes: BUFFER_BYTES,
     load: { kind: 'native', hasMemory: true, options: { mode: 'idle', connections: 50_000, patience: PATIENCE } },
     rows: [
       figures.cpuShare('idle50k.cpu', `${IDLE}: CPU`),

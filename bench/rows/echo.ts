@@ -1,7 +1,7 @@
 /** Small requests on some connections, on servers written for what they run on. */
 import { SERVERS } from '../contenders.js'
 import type { NativeLoad } from '../loads/native.js'
-import { figures, type Scenario } from './scenario.js'
+import { figures, limitedByClient, type Scenario } from './scenario.js'
 
 const ECHO = '64 B echo'
 const ONE = `${ECHO}, 1 connection`
@@ -23,14 +23,17 @@ export const ECHOES: readonly Scenario[] = [
     rows: [figures.p50('echo1-onecpu.p50', `${ONE}, all of the server on one CPU`)],
   },
   { name: 'paced', servers: SERVERS, load: echo(1, { interval: 0.001 }), rows: [figures.p50('paced.p50', `${ECHO}, one request each millisecond`)] },
-  { name: 'echo16', servers: SERVERS, load: echo(16), rows: [figures.rate('echo16.rate', SIXTEEN), figures.client('echo16.client', SIXTEEN)] },
+  { name: 'echo16', servers: SERVERS, load: echo(16), rows: [limitedByClient(figures.rate('echo16.rate', SIXTEEN)), figures.client('echo16.client', SIXTEEN)] },
   {
     name: 'depth8', servers: SERVERS, load: echo(16, { depth: 8 }),
-    rows: [figures.rate('depth8.rate', `${SIXTEEN}, depth 8`), figures.client('depth8.client', `${SIXTEEN}, depth 8`)],
+    rows: [limitedByClient(figures.rate('depth8.rate', `${SIXTEEN}, depth 8`)), figures.client('depth8.client', `${SIXTEEN}, depth 8`)],
   },
   {
     name: 'echo64', servers: SERVERS, load: echo(64),
-    rows: [figures.rate('echo64.rate', MANY), figures.p99('echo64.p99', MANY), figures.cpu('echo64.cpu', MANY), figures.client('echo64.client', MANY)],
+    rows: [
+      limitedByClient(figures.rate('echo64.rate', MANY)), figures.p99('echo64.p99', MANY), figures.cpu('echo64.cpu', MANY),
+      figures.client('echo64.client', MANY),
+    ],
   },
   { name: 'hog64', servers: SERVERS, load: echo(64), hasHog: true, rows: [figures.rate('hog64.rate', `${MANY}, beside a CPU-bound process`)] },
 ]

@@ -15,6 +15,8 @@ export interface Row {
   readonly lowerIsBetter: boolean
   /** `reference`: what the scenario's reference load has shown on the same server; without one the sample itself. */
   value(sample: Sample, reference: Sample): number
+  /** What it could be at most with this client, whose CPU would then be full; without, nothing is known of that. */
+  limit?(sample: Sample): number
 }
 
 /** Node programs that know nothing of TAS (servers). */
@@ -46,6 +48,11 @@ export interface Scenario {
 
 const HIGHER = { unit: 'requests/s', lowerIsBetter: false }
 const LATENCY = { unit: 'us', lowerIsBetter: true }
+
+/** A row that says what the client allows. It is to have a CPU for itself. */
+export function limitedByClient(row: Row): Row {
+  return { ...row, limit: (sample) => row.value(sample, sample) / ((sample.clientCpuSeconds ?? NaN) / sample.seconds) }
+}
 
 /** Rows that many scenarios have; `name` says of what. */
 export const figures = {

@@ -15,8 +15,8 @@ const TARGETS: readonly Target[] = [
   { row: 'idle', of: 'tas', bound: 'at most', figure: 1, times: null },
 ]
 
-function row(of: typeof LATENCY, runs: Partial<Runs>) {
-  return resultRow(of, { ...emptyRuns(), ...runs }, TARGETS)
+function row(of: typeof LATENCY, runs: Partial<Runs>, limits: Partial<Runs> = {}) {
+  return resultRow(of, { ...emptyRuns(), ...runs }, { ...emptyRuns(), ...limits }, TARGETS)
 }
 
 describe('statistics', () => {
@@ -71,6 +71,18 @@ describe('row', () => {
     expect(row(IDLE, { tas: [0.2], nodeNet: [0] }).targets[0].met).toBe(true)
   })
 
+  it('the client has its CPU full before the target -> that is beyond it; it has some to spare -> not', () => {
+    const runs = { tas: [140], tasEmbedded: [115], nodeNet: [100], cEpoll: [100] }
+    expect(row(RATE, runs, { tas: [145], tasEmbedded: [130] }).targets).toMatchObject([
+      { met: false, most: 1.45, isBeyondClient: true }, { met: false, most: 1.3, isBeyondClient: false },
+    ])
+  })
+
+  it('met, or no figure of the client -> not beyond it', () => {
+    expect(row(RATE, { tas: [160], nodeNet: [100] }, { tas: [165] }).targets[0]).toMatchObject({ met: true, isBeyondClient: false })
+    expect(row(RATE, { tas: [140], nodeNet: [100] }, { tas: [null] }).targets[0]).toMatchObject({ most: null, isBeyondClient: false })
+  })
+
   it('every run failed -> says so; not measured -> does not', () => {
     const failed = row(RATE, { tas: [null, null] })
     expect(hasFailed(failed, 'tas')).toBe(true)
@@ -84,7 +96,7 @@ const results: Results = {
     kernelServerCongestionControl: 'bbr', offloads: { server: ['tso'], client: ['gso'] }, link: 'veth', tasOptions: 'defaults',
     runs: 1, seconds: 1, warmup: 1, pin: 'client', cpuNote: 'note',
   },
-  rows: [row(RATE, { tas: [123_456], nodeNet: [100_000], bun: [null] })],
+  rows: [row(RATE, { tas: [123_456], nodeNet: [100_000], bun: [null] }, { tas: [130_000] })],
   failed: [{ what: 'echo bun', reason: 'reset 3\nand more' }],
   leftOut: [{ what: 'http', reason: 'wrk is not installed' }],
 }
@@ -92,7 +104,7 @@ const results: Results = {
 describe('table', () => {
   it('a goal missed -> says so, and under which conditions', () => {
     const text = terminalTable(results)
-    expect(text).toMatch(/rate.*123,456.*100,000.*failed.*at least 1\.5 x node:net: NOT met \(1\.23\)/)
+    expect(text).toMatch(/rate.*123,456.*100,000.*failed.*at least 1\.5 x node:net: NOT met \(1\.23; client's limit 1\.3\)/)
     expect(text).toMatch(/client cubic, servers on the kernel bbr/)
   })
 
@@ -107,6 +119,7 @@ describe('table', () => {
     expect(text).toMatch(/Not counted: echo bun: reset 3\./)
     expect(text).toMatch(/Left out: http: wrk is not installed\./)
     expect(text).toMatch(/Targets: 0 met, 1 NOT met, 1 not measured\./)
-    expect(countTargets(results.rows)).toEqual({ met: 0, missed: 1, unknown: 1 })
+    expect(text).toMatch(/Of those not met 1 are beyond what this client/)
+    expect(countTargets(results.rows)).toEqual({ met: 0, missed: 1, unknown: 1, beyondClient: 1 })
   })
 })
