@@ -47,7 +47,8 @@ const PROGRAM_FILES: Readonly<Record<ProgramName, string>> = {
   http: 'bench/servers/http.js', net: 'bench/servers/node-net.js', tls: 'bench/servers/tls.js', 'redis-client': 'bench/servers/redis-client.js',
 }
 
-function programOf(name: ProgramName, context: LoadContext): PlainProgram {
+/** A program of the benchmark's that knows nothing of TAS, with its arguments; files that it needs are made in `context.folder`. */
+export function programOf(name: ProgramName, context: Pick<LoadContext, 'folder' | 'warmup' | 'seconds'>): PlainProgram {
   if (name === 'tls') makeCertificates(context.folder)
   const args = name === 'redis-client' ? redisClientArgs(context)
     : name === 'tls' ? [`--key=${join(context.folder, 'server-key.pem')}`, `--cert=${join(context.folder, 'server.pem')}`] : []

@@ -16,12 +16,16 @@ import { missNotes, type Miss } from './results.js'
 import { durationText } from './schedule.js'
 
 const SERVERS: readonly ServerName[] = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll']
+const NODE_SERVERS: readonly ServerName[] = ['tas', 'tasEmbedded', 'nodeNet']
+const MANY = { kind: 'echo', connections: 64 } as const
 const SCENES: readonly Scene[] = [
-  { title: '64 connections', connections: 64, servers: SERVERS },
-  { title: '1 connection', connections: 1, servers: SERVERS },
+  { title: '64 connections', load: MANY, servers: SERVERS },
+  { title: '1 connection', load: { kind: 'echo', connections: 1 }, servers: SERVERS },
+  { title: 'node:net echo, unmodified, 64 connections', load: MANY, servers: NODE_SERVERS, program: 'net' },
+  { title: 'node:http hello, unmodified, 64 connections', load: { kind: 'wrk', scheme: 'http', connections: 64 }, servers: NODE_SERVERS, program: 'http' },
   {
-    title: 'Unmodified node:net program, 64 connections', connections: 64, servers: ['tas', 'nodeNet'],
-    program: { file: 'bench/servers/node-net.js', args: [] },
+    title: 'node:tls echo, unmodified, 64 connections', load: { kind: 'wrk', scheme: 'https', connections: 64, isEcho: true }, servers: NODE_SERVERS,
+    program: 'tls',
   },
 ]
 const DEFAULTS = { seconds: 10, warmup: 5 } as const
@@ -36,8 +40,8 @@ function allText(times: { readonly seconds: number; readonly warmup: number }): 
 
 const HELP = `usage: npm run bench:profile -- [options]
 
-Takes samples with perf of servers under 64 byte echo, with many connections and with one, says what the CPU time of a request was spent
-on, and writes docs/profile.md and its plot. Needs root and perf.
+Takes samples with perf of servers under 64 byte echo, with many connections and with one, and of programs that know nothing of TAS (node:net,
+node:http, node:tls), says what the CPU time of a request was spent on, and writes docs/profile.md and its plot. Needs root, perf and wrk.
 Takes about ${allText(DEFAULTS)}, with --quick ${allText(QUICK)}.
 
   --quick          ${QUICK.seconds} seconds after ${QUICK.warmup}, for a first look; writes nothing unless --out is given

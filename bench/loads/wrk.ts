@@ -19,7 +19,8 @@ export interface WrkLoad {
 /** Wrk ends within this of its time, also where nobody answers. */
 const REST_MS = 30_000
 
-async function wrk(load: WrkLoad, { address }: Contender, context: LoadContext, seconds: number): Promise<WrkResult> {
+/** One run of wrk, without a warm-up. Throws Error if wrk fails. */
+export async function wrk(load: WrkLoad, { address }: Contender, context: LoadContext, seconds: number): Promise<WrkResult> {
   const script = load.isEcho === true ? ['-s', join(packageRoot, 'bench', 'loads', 'echo.lua')] : []
   // It knows whole seconds only.
   const duration = Math.max(1, Math.round(seconds))

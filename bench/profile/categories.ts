@@ -62,8 +62,12 @@ const COMPILING = new RegExp('^v8::internal::((compiler|baseline|interpreter|par
 const BUILTIN = /^(Builtins_|Builtin:|BytecodeHandler:|Stub:)/
 /** How JavaScript calls native code, and what that calls in Node. */
 const NATIVE_CALL = /^(Builtins_CallApiCallback$|napi_|v8impl::|node_napi_env)/
+/** Node's own native code: what JavaScript calls there without the addon. */
+const NODE_NATIVE = /^(non-virtual thunk to )?node::/
 /** In a process with TAS who calls them without a name on the stack is the addon, which is compiled without frame pointers. */
 const LIBRARY_FILE = /\/(lib(c|m|pthread|stdc\+\+|gcc_s|dl)[.-][^/]*|ld-[^/]*)$|^\[vdso\]$/
+/** Memory of libc's: on the way of a packet the addon takes none. */
+const ALLOCATOR = /^(_int_(malloc|free|realloc)|(__libc_)?(malloc|calloc|realloc|c?free)(@.*)?|malloc_consolidate|unlink_chunk.*)$/
 const NODE_FILE = /\/(node|perf-\d+\.map)$/
 
 /** Library and contract are in every process: there they are that process's part. */
@@ -80,11 +84,13 @@ function runtimeCategory(frames: readonly Frame[], role: Role, sources: Sources)
   const isBuiltin = BUILTIN.test(frames[0].symbol)
   for (const { symbol, dso } of frames) {
     if (dso.endsWith('.node')) return 'addon'
+    if (NODE_NATIVE.test(symbol)) return 'runtime'
     if (role !== 'plain' && NATIVE_CALL.test(symbol)) return 'addon'
     const source = sources.of(symbol)
     if (source !== null) return isBuiltin ? sourceCategory(source, role) : 'runtime'
   }
-  const isAddons = role !== 'plain' && LIBRARY_FILE.test(frames[0].dso) && !frames.some(({ dso }) => NODE_FILE.test(dso))
+  const isLibrary = LIBRARY_FILE.test(frames[0].dso) && !ALLOCATOR.test(frames[0].symbol)
+  const isAddons = role !== 'plain' && isLibrary && !frames.some(({ dso }) => NODE_FILE.test(dso))
   return isAddons ? 'addon' : 'runtime'
 }
 

@@ -40,11 +40,34 @@ function heads(profiles: readonly Profile[]): string[] {
   return profiles.map(({ server }) => SERVER_TITLES[server])
 }
 
+/** What is TAS's own: its JavaScript, and the addon. */
+const OWN: readonly Category[] = ['fast', 'slow', 'library', 'addon']
+/** Servers whose application and TAS are one process, so that nothing of what they do is for each other. */
+const ALONE: readonly ServerName[] = ['tasEmbedded', 'nodeNet']
+
+/**
+ * For a program that knows nothing of TAS: what would be left of a request if TAS's own part took no time. Nothing in user space beneath the program could be
+ * faster on this link. Not for the service, whose processes also wait for each other.
+ */
+function leastRows(profiles: readonly Profile[]): string[][] {
+  const plain = profiles.find(({ server }) => server === 'nodeNet')
+  if (plain === undefined || !plain.isUnmodified) return []
+  const least = (profile: Profile): number => profile.server === 'tasEmbedded'
+    ? profile.cpuUsPerRequest - OWN.reduce((sum, category) => sum + categoryUs(profile, category), 0) : profile.cpuUsPerRequest
+  const row = (title: string, value: (profile: Profile) => string): string[] => [
+    title, ...profiles.map((profile) => (ALONE.includes(profile.server) ? value(profile) : '-')),
+  ]
+  return [
+    row("all but TAS's own part", (profile) => least(profile).toFixed(2)),
+    row("the same, of node:net's", (profile) => (least(profile) / plain.cpuUsPerRequest).toFixed(2)),
+  ]
+}
+
 /** Microseconds of CPU for each request, by category and server. `profiles` are those of one scene. */
 export function categoryTable(profiles: readonly Profile[]): string {
   const rows = categoriesOf(profiles).map((category) => [CATEGORIES[category], ...profiles.map((each) => categoryUs(each, category).toFixed(2))])
   const sums = ['all', ...profiles.map(({ cpuUsPerRequest }) => cpuUsPerRequest.toFixed(2))]
-  return markdownTable(['CPU for each request, us', ...heads(profiles)], [...rows, sums])
+  return markdownTable(['CPU for each request, us', ...heads(profiles)], [...rows, sums, ...leastRows(profiles)])
 }
 
 type Line = readonly [title: string, value: (profile: Profile) => number]
@@ -95,7 +118,7 @@ export function profileChart(profiles: readonly Profile[]): BarChart {
   const servers: ServerName[] = [...new Set(profiles.map(({ server }) => server))]
   const categories = categoriesOf(profiles)
   return {
-    name: 'profile', title: '64 B echo: CPU of a request', height: 'us', bars: servers.map((server) => SERVER_TITLES[server]),
+    name: 'profile', title: 'CPU of a request', height: 'us', bars: servers.map((server) => SERVER_TITLES[server]),
     series: categories.map((category) => [CATEGORIES[category], COLOURS[category]]),
     parts: profiles.flatMap((profile) => categories.map((category) => ({
       bar: SERVER_TITLES[profile.server], series: CATEGORIES[category], value: categoryUs(profile, category),

@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { packageRoot, startLoad, type Lab, type Load, type LoadResult } from '../../tools/netlab/index.js'
-import { startContender, type Contender, type PlainProgram, type ServerName } from '../contenders.js'
-import type { Conditions as MeasureConditions } from '../measure.js'
-import { failureOf, withServerCpu } from '../sample.js'
+import { packageRoot, type Lab } from '../../tools/netlab/index.js'
+import { startContender, type Contender, type ServerName } from '../contenders.js'
+import { programOf, type Conditions as MeasureConditions } from '../measure.js'
+import type { ProgramName } from '../rows/index.js'
+import { withServerCpu } from '../sample.js'
 import { categoryOf, functionOf, type Category, type Role } from './categories.js'
 import { countsBetween, readTotals, workerCountsBetween, type Counts, type Totals, type WorkerCounts } from './counting.js'
+import { startProfileLoad, type Answered, type ProfileLoad, type RunningLoad } from './load.js'
 import { mapFile, recordStacks, systemCallsPerSecond } from './perf.js'
 import { Sources } from './sources.js'
 import type { Stack } from './stacks.js'
@@ -15,19 +17,21 @@ import type { Stack } from './stacks.js'
 /** `seconds` are those of samples; `folder` is also for what Node leaves in its working folder. */
 export type Conditions = Pick<MeasureConditions, 'lab' | 'cleanup' | 'folder' | 'seconds' | 'warmup'>
 
-/** What is served, and by how many connections it is asked for. */
+/** What is served, and what is asked of it. */
 export interface Scene {
   readonly title: string
-  readonly connections: number
+  readonly load: ProfileLoad
   readonly servers: readonly ServerName[]
   /** In place of the benchmark's own server: on TAS by interposition. */
-  readonly program?: PlainProgram
+  readonly program?: ProgramName
 }
 
 export interface Profile {
   readonly server: ServerName
   /** The title of its scene. */
   readonly scene: string
+  /** Whether the program knows nothing of TAS. */
+  readonly isUnmodified: boolean
   readonly requestsPerSecond: number
   /** User and system time of all its processes for each request, microseconds, while samples were taken. */
   readonly cpuUsPerRequest: number
@@ -85,29 +89,25 @@ export function attribute(
 
 /** What `work` finds while the load goes on, which it is given before it is measured, and what the load was. Throws Error if connections fail. */
 async function underLoad<Result>(
-  { address }: Contender, connections: number, seconds: number, { lab, warmup }: Conditions, work: (load: Load) => Promise<Result>,
-): Promise<[Result, LoadResult]> {
-  const load = startLoad(lab.peer, {
-    mode: 'echo', address, connections, size: 64, warmup, seconds: seconds + SPARE_SECONDS, cpu: availableParallelism() - 1,
-  })
+  contender: Contender, load: ProfileLoad, seconds: number, conditions: Conditions, work: (load: RunningLoad) => Promise<Result>,
+): Promise<[Result, Answered]> {
+  const clientCpu = availableParallelism() - 1
+  const running = startProfileLoad(load, contender, { ...conditions, seconds: seconds + SPARE_SECONDS, clientCpu })
   try {
-    const found = await work(load)
-    const result = await load.result()
-    const failure = failureOf(result)
-    if (failure !== null) throw new Error(failure)
-    return [found, result]
+    const found = await work(running)
+    return [found, await running.result()]
   } finally {
-    await load.process.stop()
+    await running.stop()
   }
 }
 
 type Sampled = Pick<Profile, 'requestsPerSecond' | 'cpuUsPerRequest' | 'samples' | 'workerFunctions'>
 
-async function takeSamples(contender: Contender, server: ServerName, connections: number, conditions: Conditions): Promise<Sampled> {
+async function takeSamples(contender: Contender, server: ServerName, profiled: ProfileLoad, conditions: Conditions): Promise<Sampled> {
   const { seconds, folder } = conditions
   const { pids } = contender
   const roles = new Map(pids.map((pid) => [pid, roleOf(pid, server)]))
-  const [[stacks, [, cpuSeconds]], { requests, requestsPerSecond }] = await underLoad(contender, connections, seconds, conditions,
+  const [[stacks, [, cpuSeconds]], { requests, requestsPerSecond }] = await underLoad(contender, profiled, seconds, conditions,
     async (load) => {
       await load.measuring()
       return Promise.all([recordStacks(pids, seconds, folder), withServerCpu(pids, () => load.result())])
@@ -119,7 +119,7 @@ async function takeSamples(contender: Contender, server: ServerName, connections
 type Counted = Pick<Profile, 'systemCalls' | 'counts' | 'worker'>
 
 /** Counters when the load begins to be measured, and at its end. */
-async function totalsAround(contender: Contender, lab: Lab, load: Load): Promise<readonly [before: Totals, after: Totals]> {
+async function totalsAround(contender: Contender, lab: Lab, load: RunningLoad): Promise<readonly [before: Totals, after: Totals]> {
   await load.measuring()
   const before = await readTotals(contender, lab)
   await load.result()
@@ -127,10 +127,10 @@ async function totalsAround(contender: Contender, lab: Lab, load: Load): Promise
 }
 
 /** Apart from samples, since counting system calls makes each dearer. */
-async function count(contender: Contender, connections: number, conditions: Conditions): Promise<Counted> {
+async function count(contender: Contender, profiled: ProfileLoad, conditions: Conditions): Promise<Counted> {
   const { lab, folder, warmup } = conditions
   const seconds = Math.min(conditions.seconds, COUNT_SECONDS_MAX)
-  const [[calls, [before, after]], { requests, requestsPerSecond }] = await underLoad(contender, connections, seconds, conditions, (load) => {
+  const [[calls, [before, after]], { requests, requestsPerSecond }] = await underLoad(contender, profiled, seconds, conditions, (load) => {
     const all = warmup + seconds + SPARE_SECONDS
     const window = { from: warmup + EDGE_SECONDS, to: all - EDGE_SECONDS }
     return Promise.all([systemCallsPerSecond(contender.pids, all, window, folder), totalsAround(contender, lab, load)])
@@ -142,14 +142,14 @@ async function count(contender: Contender, connections: number, conditions: Cond
 }
 
 /** Profiles a fresh server. Throws Error if the server, the client or perf fails. */
-export async function profileServer(server: ServerName, { title, connections, program }: Scene, conditions: Conditions): Promise<Profile> {
+export async function profileServer(server: ServerName, { title, load, program }: Scene, conditions: Conditions): Promise<Profile> {
   const { lab, cleanup, folder } = conditions
   const contender = await startContender(server, {
-    lab, cleanup, folder, cwd: folder, env: { NODE_OPTIONS }, ...(program === undefined ? {} : { program }),
+    lab, cleanup, folder, cwd: folder, env: { NODE_OPTIONS }, ...(program === undefined ? {} : { program: programOf(program, conditions) }),
   })
   try {
-    const sampled = await takeSamples(contender, server, connections, conditions)
-    return { server, scene: title, ...sampled, ...await count(contender, connections, conditions) }
+    const sampled = await takeSamples(contender, server, load, conditions)
+    return { server, scene: title, isUnmodified: program !== undefined, ...sampled, ...await count(contender, load, conditions) }
   } finally {
     await contender.stop()
     for (const pid of contender.pids) await rm(mapFile(pid), { force: true })

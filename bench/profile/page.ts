@@ -4,8 +4,8 @@ import type { Profile } from './measure.js'
 
 const INTRODUCTION = `# Where each microsecond of a request goes
 
-64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link; and by a node:net
-program that knows nothing of TAS, on it and as it is. How the servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by
+64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link; and what is asked of
+programs that know nothing of TAS (node:net, node:http and node:tls), on it and as they are. How the servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by
 \`npm run bench:profile\`, text and figures.
 
 \`perf\` takes samples of all threads of all processes of a server (on TAS: slow path, worker and application). Each is put into one of the rows
@@ -20,6 +20,8 @@ Reading it:
 - The clock that takes samples is an interrupt. Where the kernel has interrupts off, the sample comes when they are on again: at the end of a lock,
   or of a change of threads, so that waking and scheduling have more than is theirs.
 - Taking samples is charged to the server, too, on all alike. Requests/s are those of the load with samples.
+- "All but TAS's own part", of programs that know nothing of TAS: the rows without fast path, slow path, library and addon. What is left are the program, Node, and
+  the kernel's way of an answer to the peer: nothing in user space beneath the program could take less on this link, however fast.
 - Functions that V8 has inlined count for the one that they are in. Library code in a process of TAS is that process's part.
 `
 

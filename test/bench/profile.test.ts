@@ -11,6 +11,7 @@ import { profilePage } from '../../bench/profile/page.js'
 import { meanRate } from '../../bench/profile/perf.js'
 import { Sources } from '../../bench/profile/sources.js'
 import { parseStacks } from '../../bench/profile/stacks.js'
+import type { ServerName } from '../../bench/contenders.js'
 import { drawBars } from '../../experiments/plots/bars.js'
 
 const WORKER = 101
@@ -130,6 +131,11 @@ describe('profile: categories', () => {
     ['addon', 'worker', 'what the addon calls in Node', [['v8::Value::IsArray', '/usr/bin/node'], ['tasjs::wait', '/somewhere/tasjs.node'], call]],
     ['addon', 'worker', 'the way into the addon', [call, steps]],
     ['addon', 'embedded', 'a clock read by the addon', [['__vdso_clock_gettime', '[vdso]'], ['clock_gettime', '/usr/lib/libc.so.6'], call, steps]],
+    ['runtime', 'embedded', 'native code of Node that JavaScript calls', [['malloc', '/usr/lib/libc.so.6'], ['node::crypto::TLSWrap::DoWrite', '/usr/bin/node'], call, net]],
+    ['runtime', 'embedded', 'memory that OpenSSL takes, whose frame is missing', [['_int_malloc', '/usr/lib/libc.so.6'], ['[unknown]', '[unknown]']]],
+    ['runtime', 'embedded', 'memory that somebody gives back', [['cfree@GLIBC_2.2.5', '/usr/lib/libc.so.6']]],
+    ['runtime', 'embedded', 'a thunk of Node', [['non-virtual thunk to node::crypto::TLSWrap::IsAlive()', '/usr/bin/node'], call, net]],
+    ['addon', 'embedded', 'the way into the addon by Node-API', [['malloc', '/usr/lib/libc.so.6'], ['node_napi_env__::CallFinalizer', '/usr/bin/node'], call, net]],
     ['garbage', 'worker', 'a collection in a thread', [['memcpy', '/usr/lib/libc.so.6'], ['v8::internal::Scavenger::Process', '/usr/bin/node']]],
     ['garbage', 'plain', 'a collection', [['madvise', '/usr/lib/libc.so.6'], ['v8::internal::Heap::CollectGarbage', '/usr/bin/node'], own]],
     ['compiling', 'worker', 'a compiler thread', [['v8::internal::compiler::GraphReducer::Reduce', '/usr/bin/node']]],
@@ -175,13 +181,13 @@ describe('profile: counts', () => {
 const passUs = { count: 9, p50: 5, p90: 6, p99: 7, p999: 8, p9999: 900, max: 1000 }
 const PROFILES: readonly Profile[] = [
   {
-    server: 'tas', scene: '64 connections', requestsPerSecond: 123_456, cpuUsPerRequest: 4, samples: new Map([['fast', 25], ['link', 75]]),
+    server: 'tas', scene: '64 connections', isUnmodified: false, requestsPerSecond: 123_456, cpuUsPerRequest: 4, samples: new Map([['fast', 25], ['link', 75]]),
     workerFunctions: new Map([['frames (service/fast/steps.ts)', 1], ['tcp_ack (kernel)', 3]]), systemCalls: 0.25,
     counts: { wakeups: 0.01, yields: 0, framesIn: 1, framesOut: 1 },
     worker: { framesPerPass: 12, acks: 0.5, events: 1, appWakeups: 0, slowWakeups: 0, workerWakeups: 0, passUs },
   },
   {
-    server: 'cEpoll', scene: '64 connections', requestsPerSecond: 100_000, cpuUsPerRequest: 6, samples: new Map([['tcp', 50], ['link', 50]]),
+    server: 'cEpoll', scene: '64 connections', isUnmodified: false, requestsPerSecond: 100_000, cpuUsPerRequest: 6, samples: new Map([['tcp', 50], ['link', 50]]),
     workerFunctions: new Map(), systemCalls: null, counts: { wakeups: 0.5, yields: 0, framesIn: 1, framesOut: 1 }, worker: null,
   },
 ]
@@ -200,6 +206,20 @@ describe('profile: figures', () => {
       '| kernel: link, while we send | 3.00 | 3.00 |',
       '| all | 4.00 | 6.00 |',
     ].join('\n'))
+  })
+
+  it('unmodified program -> what is left without TAS, and as part of what it takes on node:net; not of a service', () => {
+    const unmodified = (server: ServerName, cpuUsPerRequest: number, samples: Profile['samples']): Profile => (
+      { ...PROFILES[1], server, isUnmodified: true, cpuUsPerRequest, samples }
+    )
+    const lines = categoryTable([
+      unmodified('tas', 9, new Map([['fast', 1]])),
+      unmodified('tasEmbedded', 8, new Map([['fast', 1], ['library', 1], ['addon', 1], ['slow', 1], ['runtime', 4]])),
+      unmodified('nodeNet', 10, new Map([['runtime', 1]])),
+    ]).split('\n')
+    expect(lines).toContain("| all but TAS's own part | - | 4.00 | 10.00 |")
+    expect(lines).toContain("| the same, of node:net's | - | 0.40 | 1.00 |")
+    expect(categoryTable(PROFILES)).not.toContain('own part')
   })
 
   it('counts -> a dash where nothing was counted, lines without any left out', () => {
