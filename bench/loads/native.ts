@@ -33,7 +33,7 @@ export function splitOptions(options: NativeLoad['options']): Pick<LoadOptions, 
 }
 
 function startClients(load: NativeLoad, { address }: Contender, { lab, warmup, seconds, clientCpu }: LoadContext): Load[] {
-  const shared = { address, warmup, seconds, ...(clientCpu === null ? {} : { cpu: clientCpu }) }
+  const shared = { address, warmup, seconds, keep: 1 as const, ...(clientCpu === null ? {} : { cpu: clientCpu }) }
   return splitOptions(load.options).map((options) => startLoad(lab.peer, { ...options, ...shared }))
 }
 

@@ -40,6 +40,8 @@ struct options {
   struct in_addr source;
   /* Waits for SIGUSR1 when all connections are open: several clients are to measure at the same time. */
   int hold;
+  /* Ends by a signal alone: what is looked at when the results come is not to have the end of all connections in it. */
+  int keep;
   /* Reports all latencies, not only some percentiles. */
   int histogram;
 };

@@ -29,6 +29,7 @@ static const char HELP[] =
   "  --seed N           of random data (1)\n"
   "  --source A         address of the own end; the kernel chooses without\n"
   "  --hold 0|1         wait for SIGUSR1 when all connections are open (0)\n"
+  "  --keep 0|1         keep connections open behind the results, until SIGTERM (0)\n"
   "  --histogram 0|1    report all latencies, as pairs of microseconds and how many (0)\n"
   "  --cpu N            run on this CPU only\n"
   "  --congestion NAME  congestion control of the connections\n"
@@ -36,7 +37,7 @@ static const char HELP[] =
   "then the results, each as one line of JSON. Exit code 0 only if there was no error.\n";
 
 enum option_id { O_ADDRESS = 1, O_PORT, O_MODE, O_CONNECTIONS, O_SIZE, O_DEPTH, O_ROUNDS, O_OPENING, O_SECONDS,
-  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_ACTIVE, O_INTERVAL, O_SOURCE, O_HOLD, O_HISTOGRAM, O_HELP };
+  O_WARMUP, O_PATIENCE, O_SEED, O_CPU, O_CONGESTION, O_ACTIVE, O_INTERVAL, O_SOURCE, O_HOLD, O_KEEP, O_HISTOGRAM, O_HELP };
 
 static const struct option OPTIONS[] = {
   { "address", required_argument, NULL, O_ADDRESS }, { "port", required_argument, NULL, O_PORT },
@@ -48,7 +49,7 @@ static const struct option OPTIONS[] = {
   { "cpu", required_argument, NULL, O_CPU }, { "congestion", required_argument, NULL, O_CONGESTION },
   { "active", required_argument, NULL, O_ACTIVE }, { "interval", required_argument, NULL, O_INTERVAL },
   { "source", required_argument, NULL, O_SOURCE }, { "hold", required_argument, NULL, O_HOLD },
-  { "histogram", required_argument, NULL, O_HISTOGRAM }, { "help", no_argument, NULL, O_HELP }, { 0 },
+  { "keep", required_argument, NULL, O_KEEP }, { "histogram", required_argument, NULL, O_HISTOGRAM }, { "help", no_argument, NULL, O_HELP }, { 0 },
 };
 
 static enum mode parse_mode(const char *text) {
@@ -78,6 +79,7 @@ static void parse_one(int id, const char *value) {
     case O_INTERVAL: options.interval_ns = (uint64_t)(parse_seconds("interval", value) * 1e9); break;
     case O_SOURCE: options.source = parse_address("source", value); break;
     case O_HOLD: options.hold = (int)parse_number("hold", value, 0, 1); break;
+    case O_KEEP: options.keep = (int)parse_number("keep", value, 0, 1); break;
     case O_HISTOGRAM: options.histogram = (int)parse_number("histogram", value, 0, 1); break;
     case O_HELP: fputs(HELP, stdout); exit(0);
     default: die(2, "see loadgen --help");

@@ -65,4 +65,5 @@ void report_results(void) {
   report_connections();
   report_errors();
   puts("}");
+  fflush(stdout);
 }

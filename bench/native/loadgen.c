@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct options options;
 struct results results;
@@ -40,5 +41,6 @@ int main(int argc, char **argv) {
     default: run_exchange(); break;
   }
   report_results();
+  if (options.keep) pause();
   return results_errors() == 0 ? 0 : 1;
 }

@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly source?: string
   /** 1: waits for SIGUSR1 when all connections are open. */
   readonly hold?: 0 | 1
+  /** 1: keeps its connections open behind the result, until it is stopped. */
+  readonly keep?: 0 | 1
   /** 1: all latencies are in the result. */
   readonly histogram?: 0 | 1
   readonly cpu?: number
