@@ -17,15 +17,19 @@ import { durationText } from './schedule.js'
 
 const SERVERS: readonly ServerName[] = ['tas', 'tasEmbedded', 'nodeNet', 'cEpoll']
 const NODE_SERVERS: readonly ServerName[] = ['tas', 'tasEmbedded', 'nodeNet']
-const MANY = { kind: 'echo', connections: 64 } as const
+const MANY = { kind: 'native', mode: 'echo', connections: 64 } as const
 const SCENES: readonly Scene[] = [
   { title: '64 connections', load: MANY, servers: SERVERS },
-  { title: '1 connection', load: { kind: 'echo', connections: 1 }, servers: SERVERS },
+  { title: '1 connection', load: { ...MANY, connections: 1 }, servers: SERVERS },
   { title: 'node:net echo, unmodified, 64 connections', load: MANY, servers: NODE_SERVERS, program: 'net' },
   { title: 'node:http hello, unmodified, 64 connections', load: { kind: 'wrk', scheme: 'http', connections: 64 }, servers: NODE_SERVERS, program: 'http' },
   {
     title: 'node:tls echo, unmodified, 64 connections', load: { kind: 'wrk', scheme: 'https', connections: 64, isEcho: true }, servers: NODE_SERVERS,
     program: 'tls',
+  },
+  {
+    title: 'node:net, unmodified: open, one request, close; 16 at a time', load: { ...MANY, mode: 'connect', connections: 16 }, servers: NODE_SERVERS,
+    program: 'net',
   },
 ]
 const DEFAULTS = { seconds: 10, warmup: 5 } as const
@@ -41,7 +45,8 @@ function allText(times: { readonly seconds: number; readonly warmup: number }): 
 const HELP = `usage: npm run bench:profile -- [options]
 
 Takes samples with perf of servers under 64 byte echo, with many connections and with one, and of programs that know nothing of TAS (node:net,
-node:http, node:tls), says what the CPU time of a request was spent on, and writes docs/profile.md and its plot. Needs root, perf and wrk.
+node:http, node:tls, connections that open and close), says what the CPU time of a request was spent on, and writes docs/profile.md and its
+plot. Needs root, perf and wrk.
 Takes about ${allText(DEFAULTS)}, with --quick ${allText(QUICK)}.
 
   --quick          ${QUICK.seconds} seconds after ${QUICK.warmup}, for a first look; writes nothing unless --out is given

@@ -1,11 +1,17 @@
-/** The load on a server that is being profiled: 64 byte echo by the native client, or what wrk asks for. */
+/** The load on a server that is being profiled: 64 bytes that come back, on connections that last or that open and close; or what wrk asks for. */
 import { startLoad, type Process } from '../../tools/netlab/index.js'
 import type { Contender } from '../contenders.js'
 import type { LoadContext } from '../loads/context.js'
 import { wrk, type WrkLoad } from '../loads/wrk.js'
 import { failureOf } from '../sample.js'
 
-export type ProfileLoad = WrkLoad | { readonly kind: 'echo'; readonly connections: number }
+export type ProfileLoad = WrkLoad | NativeProfileLoad
+
+export interface NativeProfileLoad {
+  readonly kind: 'native'
+  readonly mode: 'echo' | 'connect'
+  readonly connections: number
+}
 
 /** What was measured of it. */
 export interface Answered {
@@ -25,12 +31,12 @@ export interface RunningLoad {
 
 /** Starts a load of `context.seconds` behind `context.warmup`. */
 export function startProfileLoad(load: ProfileLoad, contender: Contender, context: LoadContext): RunningLoad {
-  return load.kind === 'echo' ? startEcho(load.connections, contender, context) : startWrk(load, contender, context)
+  return load.kind === 'native' ? startNative(load, contender, context) : startWrk(load, contender, context)
 }
 
-function startEcho(connections: number, { address }: Contender, { lab, warmup, seconds, clientCpu }: LoadContext): RunningLoad {
+function startNative({ mode, connections }: NativeProfileLoad, { address }: Contender, { lab, warmup, seconds, clientCpu }: LoadContext): RunningLoad {
   const bound = clientCpu === null ? {} : { cpu: clientCpu }
-  const load = startLoad(lab.peer, { mode: 'echo', address, connections, size: 64, warmup, seconds, ...bound })
+  const load = startLoad(lab.peer, { mode, address, connections, size: 64, warmup, seconds, ...bound })
   return {
     measuring: () => load.measuring(),
     async result() {

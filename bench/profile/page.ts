@@ -4,8 +4,9 @@ import type { Profile } from './measure.js'
 
 const INTRODUCTION = `# Where each microsecond of a request goes
 
-64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link; and what is asked of
-programs that know nothing of TAS (node:net, node:http and node:tls), on it and as they are. How the servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by
+64 byte echo, each connection with one request under way, on TAS as a service, TAS embedded, node:net and C epoll, over the same veth link; and what
+is asked of programs that know nothing of TAS (node:net, node:http, node:tls, and connections that open and close), on it and as they are. How the
+servers and the link are made stands in [benchmark.md](benchmark.md). This page is written by
 \`npm run bench:profile\`, text and figures.
 
 \`perf\` takes samples of all threads of all processes of a server (on TAS: slow path, worker and application). Each is put into one of the rows
