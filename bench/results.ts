@@ -102,14 +102,16 @@ export function hasFailed({ runs }: ResultRow, server: ServerName): boolean {
   return runs[server].length > 0 && counted(runs[server]).length === 0
 }
 
-/** How many targets of all rows are met, missed, not measured, and how many of those missed the client does not allow. */
 export interface TargetCounts {
   readonly met: number
   readonly missed: number
+  /** Not measured. */
   readonly unknown: number
+  /** Of those missed. */
   readonly beyondClient: number
 }
 
+/** How many targets of all rows are met, missed, not measured, and beyond what the client allows. */
 export function countTargets(rows: readonly ResultRow[]): TargetCounts {
   const all = rows.flatMap(({ targets }) => targets)
   const count = (met: boolean | null): number => all.filter((target) => target.met === met).length

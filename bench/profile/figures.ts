@@ -42,8 +42,6 @@ function heads(profiles: readonly Profile[]): string[] {
 
 /** What is TAS's own: its JavaScript, and the addon. */
 const OWN: readonly Category[] = ['fast', 'slow', 'library', 'addon']
-/** Servers whose application and TAS are one process, so that nothing of what they do is for each other. */
-const ALONE: readonly ServerName[] = ['tasEmbedded', 'nodeNet']
 
 /**
  * For a program that knows nothing of TAS: what would be left of a request if TAS's own part took no time. Nothing in user space beneath the program could be
@@ -52,15 +50,11 @@ const ALONE: readonly ServerName[] = ['tasEmbedded', 'nodeNet']
 function leastRows(profiles: readonly Profile[]): string[][] {
   const plain = profiles.find(({ server }) => server === 'nodeNet')
   if (plain === undefined || !plain.isUnmodified) return []
-  const least = (profile: Profile): number => profile.server === 'tasEmbedded'
-    ? profile.cpuUsPerRequest - OWN.reduce((sum, category) => sum + categoryUs(profile, category), 0) : profile.cpuUsPerRequest
-  const row = (title: string, value: (profile: Profile) => string): string[] => [
-    title, ...profiles.map((profile) => (ALONE.includes(profile.server) ? value(profile) : '-')),
+  const least = profiles.map((profile) => profile.cpuUsPerRequest - OWN.reduce((sum, category) => sum + categoryUs(profile, category), 0))
+  const row = (title: string, unitUs: number): string[] => [
+    title, ...profiles.map(({ server }, nth) => (server === 'tas' ? '-' : (least[nth] / unitUs).toFixed(2))),
   ]
-  return [
-    row("all but TAS's own part", (profile) => least(profile).toFixed(2)),
-    row("the same, of node:net's", (profile) => (least(profile) / plain.cpuUsPerRequest).toFixed(2)),
-  ]
+  return [row("all but TAS's own part", 1), row("the same, of node:net's", plain.cpuUsPerRequest)]
 }
 
 /** Microseconds of CPU for each request, by category and server. `profiles` are those of one scene. */

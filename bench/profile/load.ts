@@ -1,5 +1,5 @@
 /** The load on a server that is being profiled: 64 bytes that come back, on connections that last or that open and close; or what wrk asks for. */
-import { startLoad, type Process } from '../../tools/netlab/index.js'
+import { startLoad } from '../../tools/netlab/index.js'
 import type { Contender } from '../contenders.js'
 import type { LoadContext } from '../loads/context.js'
 import { wrk, type WrkLoad } from '../loads/wrk.js'
@@ -36,7 +36,7 @@ export function startProfileLoad(load: ProfileLoad, contender: Contender, contex
 
 function startNative({ mode, connections }: NativeProfileLoad, { address }: Contender, { lab, warmup, seconds, clientCpu }: LoadContext): RunningLoad {
   const bound = clientCpu === null ? {} : { cpu: clientCpu }
-  const load = startLoad(lab.peer, { mode, address, connections, size: 64, warmup, seconds, ...bound })
+  const load = startLoad(lab.peer, { mode, address, connections, size: 64, warmup, seconds, keep: 1, ...bound })
   return {
     measuring: () => load.measuring(),
     async result() {
@@ -45,12 +45,10 @@ function startNative({ mode, connections }: NativeProfileLoad, { address }: Cont
       if (failure !== null) throw new Error(failure)
       return result
     },
-    stop: () => stopped(load.process),
+    async stop() {
+      await load.process.stop()
+    },
   }
-}
-
-async function stopped(process: Process): Promise<void> {
-  await process.stop()
 }
 
 /** Wrk has no warm-up of its own: the first of two runs is not counted. It cannot be ended early, and ends by itself. */

@@ -198,6 +198,7 @@ export class PlacementPolicy {
   }
 }
 
+/** The difference as part of the higher rate, within what one trial can say. */
 function gainOf(beside: number, elsewhere: number): number {
   const most = Math.max(beside, elsewhere)
   const gain = most === 0 ? 0 : (beside - elsewhere) / most
