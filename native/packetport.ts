@@ -34,9 +34,11 @@ const VIRTIO_NEEDS_CSUM = 1
 const VIRTIO_DATA_VALID = 2
 const FRAME_MAX = 65535 + 14
 
-const DEFAULT_RING_SLOTS = 4096
-const SLOT_BYTES_MIN = 2048
-const SLOT_BYTES_MAX = 16384
+/**
+ * Bytes of a slot, and how many there are unless the caller says otherwise. No two rings are equally long: `attach` knows one by its length. A request
+ * of each of 10,000 connections fits where the MTU is that of Ethernet (docs/decisions/0005).
+ */
+const RINGS = [{ slotBytes: 2048, slots: 16_384 }, { slotBytes: 4096, slots: 4096 }, { slotBytes: 16_384, slots: 4096 }] as const
 /** Bytes of a slot before the Ethernet header. */
 const SLOT_HEADERS = 82
 
@@ -52,7 +54,7 @@ export interface PacketPortOptions {
   /** False for a port that only sends. */
   readonly receive: boolean
   readonly txSlots?: number
-  /** Frames that the receive ring holds, a power of two from 32; 4096. */
+  /** Frames that the receive ring holds, a power of two from 32; 16,384, or 4,096 if frames are longer than Ethernet's. */
   readonly ringSlots?: number
   readonly burst?: number
 }
@@ -67,18 +69,22 @@ const closedHandle: PacketHandle = {
   deliver: refuseClosed, release: refuseClosed, transmit: refuseClosed, sendFrame: refuseClosed, verifyTcp: refuseClosed, takeDrops: refuseClosed,
 }
 
-/** Bytes of a slot: a frame of the interface's MTU fits, unless that is so large that the queue is better. */
-function slotBytesFor(mtu: number): number {
-  let bytes = SLOT_BYTES_MIN
-  while (bytes < SLOT_BYTES_MAX && bytes < mtu + 18 + SLOT_HEADERS) bytes *= 2
-  return bytes
+interface RingShape {
+  readonly slotBytes: number
+  readonly slots: number
 }
 
-function ringSlotsOf({ ringSlots: slots = DEFAULT_RING_SLOTS }: Pick<PacketPortOptions, 'ringSlots'>): number {
-  if (!Number.isInteger(slots) || slots < 32 || slots > 65536 || (slots & (slots - 1)) !== 0) {
-    throw new RangeError(`ringSlots ${slots}: a power of two from 32 to 65536`)
+/** A ring with slots of `slotBytes`. Throws RangeError for a number of slots that cannot be. */
+function ringOf({ slotBytes, slots }: RingShape, { ringSlots: wanted = slots }: Pick<PacketPortOptions, 'ringSlots'>): RingShape {
+  if (!Number.isInteger(wanted) || wanted < 32 || wanted > 65536 || (wanted & (wanted - 1)) !== 0) {
+    throw new RangeError(`ringSlots ${wanted}: a power of two from 32 to 65536`)
   }
-  return slots
+  return { slotBytes, slots: wanted }
+}
+
+/** A frame of the interface's MTU fits into a slot, unless that is so large that the queue is better. */
+function ringFor(mtu: number, options: Pick<PacketPortOptions, 'ringSlots'>): RingShape {
+  return ringOf(RINGS.find(({ slotBytes }) => slotBytes >= mtu + 18 + SLOT_HEADERS) ?? RINGS[RINGS.length - 1], options)
 }
 
 const NO_SOCKETS: PacketSockets = { fd: -1, sendFd: -1 }
@@ -86,8 +92,8 @@ const NO_SOCKETS: PacketSockets = { fd: -1, sendFd: -1 }
 /** Opens the sockets of a port on an interface; one that only sends has no `sendFd`. Throws as PacketPort.open. */
 export function openPacketSockets(options: Omit<PacketPortOptions, 'regions'>): PacketSockets {
   const { interface: name, mac, receive } = options
-  const slotBytes = slotBytesFor(interfaceInfo(name).mtu)
-  const fd = addon().packetOpen(name, mac, receive, ringSlotsOf(options), slotBytes)
+  const { slots, slotBytes } = ringFor(interfaceInfo(name).mtu, options)
+  const fd = addon().packetOpen(name, mac, receive, slots, slotBytes)
   if (!receive) return { fd, sendFd: -1 }
   try {
     return { fd, sendFd: addon().packetOpen(name, mac, false, 0, 0) }
@@ -104,12 +110,17 @@ export function closeSockets({ fd, sendFd }: PacketSockets): void {
 }
 
 /** Maps the ring of a socket that was set up elsewhere; the kernel tells its length only by refusing every other one. */
-function mapRing(fd: number, slots: number): ArrayBuffer {
-  for (let bytes = SLOT_BYTES_MIN; bytes <= SLOT_BYTES_MAX; bytes *= 2) {
-    const ring = addon().packetMap(fd, slots * bytes)
-    if (ring !== null) return ring
+function mapRing(fd: number, options: Pick<PacketPortOptions, 'ringSlots'>): RingShape & { readonly memory: ArrayBuffer } {
+  for (const shape of RINGS.map((each) => ringOf(each, options))) {
+    const memory = addon().packetMap(fd, shape.slots * shape.slotBytes)
+    if (memory !== null) return { ...shape, memory }
   }
-  throw new RangeError(`fd ${fd} has no receive ring of ${slots} slots`)
+  throw new RangeError(`fd ${fd} has no receive ring of the length of ours`)
+}
+
+/** In the place of the ring of a port that only sends. */
+function noRing(): RingShape & { readonly memory: ArrayBuffer } {
+  return { slotBytes: 0, slots: 1, memory: new ArrayBuffer(64) }
 }
 
 export class PacketPort extends PortArrays implements Port {
@@ -133,17 +144,16 @@ export class PacketPort extends PortArrays implements Port {
     super(options.burst, options.txSlots)
     this.mtu = interfaceInfo(options.interface).mtu
     this.offload = options.offload
-    this.slots = ringSlotsOf(options)
     this.vlan = options.vlan ?? 0
     this.sockets = sockets
-    this.ring = options.receive ? mapRing(sockets.fd, this.slots) : null
-    const memory = this.ring ?? new ArrayBuffer(64)
+    const { slots, slotBytes, memory } = options.receive ? mapRing(sockets.fd, options) : noRing()
+    this.ring = options.receive ? memory : null
     this.frames = new Uint8Array(memory)
     this.frameWords = new Int32Array(memory)
-    const slotBytes = memory.byteLength / this.slots
-    this.slotWords = this.ring === null ? 0 : slotBytes / 4
+    this.slots = slots
+    this.slotWords = slotBytes / 4
     const burst: BurstOptions = { ...this.shared, regions: options.regions.handle, frames: this.frames, offload: options.offload, vlan: this.vlan }
-    this.hot = addon().packetPort(sockets.fd, sockets.sendFd, { ...burst, slots: this.slots, slotBytes })
+    this.hot = addon().packetPort(sockets.fd, sockets.sendFd, { ...burst, slots, slotBytes })
   }
 
   /** Opens a port on an interface. Throws ENODEV, EPERM (needs CAP_NET_RAW), RangeError. */

@@ -2,20 +2,23 @@
  * Delayed acknowledgments (RFC 1122, 4.2.3.2). An acknowledgment of less than two full segments waits for data that can carry it, so that a
  * request/response server sends one packet for each request, not two (docs/decisions/0003-delayed-acknowledgments.md). But never long:
  *
- *   'answering'  the flow's last acknowledgment of this kind was carried: at most twice ANSWER_US
- *   'silent'     it had to go alone: until the worker is about to block, and DELAYED_ACK_US at most
+ *   'answering'  what came last on the flow was answered within ANSWER_MAX_US: twice as long as answers of its application take
+ *   'silent'     it was not: until the worker is about to block, and DELAYED_ACK_US at most
  *
  * A new flow begins as the last one of its application ended: connections with one request each would all have to learn it otherwise.
  */
-import { APPS_MAX, FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_APP_U16, TCB_FLAGS, TCB_RCV_NXT, TCB_SND_MAX } from '../../lib/memif/index.js'
+import { APPS_MAX, FLAG_ACK_DELAYED, FLAG_REMOVING, TCB_APP_U16, TCB_FLAGS, TCB_RCV_NXT, TCB_RTT_START_US, TCB_SND_MAX } from '../../lib/memif/index.js'
 import type { FastPath } from './fastpath.js'
 import { FlowFifo } from './fifo.js'
 import { sendSequence } from './transmit.js'
 
 /** The longest that an acknowledgment waits that probably has to go alone, far below what a peer notices. */
 export const DELAYED_ACK_US = 500
-/** Time for an application that answers: as many connections as it has, one after the other. */
+/** Least and most time for an application that answers. An acknowledgment may wait twice for it; Linux has 40 ms (TCP_DELACK_MIN). */
 export const ANSWER_US = 2_000
+export const ANSWER_MAX_US = 20_000
+/** The part that one answer has in the smoothed time of its application's, as a shift. */
+const SMOOTHING_SHIFT = 3
 
 export class DelayedAcks {
   readonly answering: FlowFifo
@@ -24,6 +27,11 @@ export class DelayedAcks {
   readonly answers: Uint8Array
   /** The same for each application: of its flow that showed it last. */
   readonly habits = new Uint8Array(APPS_MAX)
+  /** For each application: the smoothed time of its answers, microseconds. */
+  readonly answerUs = new Int32Array(APPS_MAX)
+  /** For each flow: whether anything has arrived that may be answered, and when the last of it did, low 32 bits of microseconds. */
+  readonly hasArrived: Uint8Array
+  readonly arrived32: Int32Array
   /** For each flow whose acknowledgment waits: until when, low 32 bits of microseconds; RCV.NXT and SND.MAX when it began to. */
   readonly due32: Int32Array
   readonly rcvNxt: Int32Array
@@ -36,6 +44,8 @@ export class DelayedAcks {
     this.answering = new FlowFifo(capacity)
     this.silent = new FlowFifo(capacity)
     this.answers = new Uint8Array(flows)
+    this.hasArrived = new Uint8Array(flows)
+    this.arrived32 = new Int32Array(flows)
     this.due32 = new Int32Array(flows)
     this.rcvNxt = new Int32Array(flows)
     this.sndMax = new Int32Array(flows)
@@ -54,11 +64,18 @@ export class DelayedAcks {
   }
 }
 
-/** The acknowledgment of a flow begins to wait. Returns false if there is no room; FLAG_ACK_DELAYED is the caller's to set. */
+/** Data has arrived on a flow whose acknowledgment does not wait: it begins to. Returns false if there is no room; FLAG_ACK_DELAYED is the caller's to set. */
 export function delayAck(fast: FastPath, flow: number, tcb: number): boolean {
   const { delayedAcks: acks, words } = fast
+  if (acks.sndMax[flow] !== words[tcb + TCB_SND_MAX]) measureAnswer(fast, flow, tcb)
+  acks.hasArrived[flow] = 1
+  return wait(fast, flow, tcb)
+}
+
+function wait(fast: FastPath, flow: number, tcb: number): boolean {
+  const { delayedAcks: acks, words } = fast
   const isAnswering = acks.answers[flow] !== 0
-  acks.due32[flow] = (fast.now32 + (isAnswering ? ANSWER_US : DELAYED_ACK_US)) | 0
+  acks.due32[flow] = (fast.now32 + (isAnswering ? answerTimeUs(fast, tcb) : DELAYED_ACK_US)) | 0
   acks.rcvNxt[flow] = words[tcb + TCB_RCV_NXT]
   acks.sndMax[flow] = words[tcb + TCB_SND_MAX]
   if (!(isAnswering ? acks.answering : acks.silent).push(flow)) return false
@@ -66,9 +83,29 @@ export function delayAck(fast: FastPath, flow: number, tcb: number): boolean {
   return true
 }
 
+/**
+ * Looks whether what came last on the flow has been answered since, in time for its acknowledgment or not. When is known without a look at the
+ * clock: the answer's round trip is measured from there, unless that of something earlier was still under way.
+ */
+function measureAnswer({ delayedAcks: acks, halves, words }: FastPath, flow: number, tcb: number): void {
+  const tookUs = (words[tcb + TCB_RTT_START_US] - acks.arrived32[flow]) | 0
+  if (tookUs < 0 || acks.hasArrived[flow] === 0) return
+  acks.answers[flow] = tookUs <= ANSWER_MAX_US ? 1 : 0
+  if (tookUs <= ANSWER_MAX_US) smooth(acks, halves[tcb * 2 + TCB_APP_U16], tookUs)
+}
+
+function smooth({ answerUs }: DelayedAcks, app: number, tookUs: number): void {
+  answerUs[app] += (tookUs - answerUs[app]) >> SMOOTHING_SHIFT
+}
+
+function answerTimeUs({ delayedAcks, halves }: FastPath, tcb: number): number {
+  return Math.max(ANSWER_US, 2 * delayedAcks.answerUs[halves[tcb * 2 + TCB_APP_U16]])
+}
+
 /** A flow begins; nothing is known of it yet. */
 export function beginAnswers({ delayedAcks, halves }: FastPath, flow: number, tcb: number): void {
   delayedAcks.answers[flow] = delayedAcks.habits[halves[tcb * 2 + TCB_APP_U16]]
+  delayedAcks.hasArrived[flow] = 0
 }
 
 /** A flow ends, perhaps before what waits was due. */
@@ -80,12 +117,13 @@ export function endAnswers(fast: FastPath, flow: number, tcb: number): void {
 function learn(fast: FastPath, flow: number, tcb: number): boolean {
   const { delayedAcks: acks } = fast
   const isCarried = ((fast.lastAck[flow] - acks.rcvNxt[flow]) | 0) >= 0 && acks.sndMax[flow] !== fast.words[tcb + TCB_SND_MAX]
+  if (isCarried) measureAnswer(fast, flow, tcb)
   acks.answers[flow] = isCarried ? 1 : 0
   acks.habits[fast.halves[tcb * 2 + TCB_APP_U16]] = acks.answers[flow]
   return isCarried
 }
 
-/** Whether one is due: all in a list wait equally long. */
+/** Whether one is due: all in a list wait about equally long. */
 export function isAckDue(fast: FastPath): boolean {
   return isFirstDue(fast, fast.delayedAcks.answering) || isFirstDue(fast, fast.delayedAcks.silent)
 }
@@ -111,6 +149,6 @@ function endWait(fast: FastPath, flow: number): void {
   if ((flags & (FLAG_ACK_DELAYED | FLAG_REMOVING)) !== FLAG_ACK_DELAYED) return
   const isCarried = learn(fast, flow, tcb)
   if (lastAck[flow] === words[tcb + TCB_RCV_NXT]) return
-  if (isCarried && delayAck(fast, flow, tcb)) words[tcb + TCB_FLAGS] = flags
+  if (isCarried && wait(fast, flow, tcb)) words[tcb + TCB_FLAGS] = flags
   else fast.emitter.segment(flow, tcb, sendSequence(fast, tcb), 0, 0)
 }

@@ -299,6 +299,7 @@ export class FastPath {
     let flags = before
     if ((flags & FLAG_EVENT_LISTED) === 0 && this.events.push(flow)) flags |= FLAG_EVENT_LISTED
     if ((flags & (FLAG_ACK_DELAYED | FLAG_ACK_LISTED)) === 0 && delayAck(this, flow, tcb)) flags |= FLAG_ACK_DELAYED
+    this.delayedAcks.arrived32[flow] = this.now32
     if (flags !== before) this.words[tcb + TCB_FLAGS] = flags
   }
 

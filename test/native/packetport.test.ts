@@ -236,6 +236,20 @@ describe.skipIf(refused !== null)(`packet port${refused === null ? '' : ` (skipp
     closeAll()
   })
 
+  test.each([1500, 3000, 9000])('attach with an MTU of %d -> the ring is known by its length, frames arrive whole', (mtu) => {
+    for (const name of [A, B]) ip('link', 'set', name, 'mtu', String(mtu))
+    const sender = port(A, MAC_A)
+    const first = port(B, MAC_B)
+    const second = PacketPort.attach({ fd: first.fd, sendFd: -1 }, { interface: B, regions, mac: MAC_B, offload: true, receive: true })
+    expect(second.frames.length).toBe(first.frames.length)
+    for (const len of [10, mtu - 40]) {
+      send(sender, len, len)
+      takeFrames(second, 1, (i) => expect(frameBytes(second, i).subarray(HEADERS)).toEqual(pattern(len, len)))
+    }
+    closeAll()
+    for (const name of [A, B]) ip('link', 'set', name, 'mtu', '1500')
+  })
+
   test('interface down and up again -> sending loses frames, nothing throws, waiting does not spin, frames arrive again', () => {
     const sender = port(A, MAC_A)
     const receiver = port(B, MAC_B)
