@@ -21,7 +21,7 @@ import { measureTurns } from './turns.js'
 const CONNECTIONS: readonly number[] = [1, 4, 16, 64, 256, 1000, 10_000, 50_000]
 /** As in rows/crowds.ts: 50,000 connections do not fit with the default. */
 const CROWD = { connections: 50_000, bufferBytes: 32_768, needsBytes: 6 * 2 ** 30 } as const
-const DEFAULTS = { runs: 3, seconds: 2, warmup: 1 } as const
+const DEFAULTS = { runs: 3, seconds: 2, warmup: 3 } as const
 const say = sayAs('bench:sweep')
 
 function scenarioOf(connections: number): Scenario {

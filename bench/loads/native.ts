@@ -6,6 +6,7 @@ import { CLIENT_ADDRESSES } from '../lab.js'
 import { connectionMemory, readMemory, type Memory } from '../memory.js'
 import { failureOf, withServerCpu, type Latency, type Sample } from '../sample.js'
 import type { LoadContext } from './context.js'
+import { allClosed } from './ending.js'
 
 export interface NativeLoad {
   readonly kind: 'native'
@@ -84,6 +85,7 @@ export async function runNative(load: NativeLoad, contender: Contender, context:
     return sampleOf(results, cpu, bytesPerConnection)
   } finally {
     for (const { process } of clients) await process.stop()
+    if (clients.length > 1) await allClosed(context.lab.peer)
   }
 }
 
