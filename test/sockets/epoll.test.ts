@@ -17,7 +17,7 @@ function fill(world: World, fd: number): void {
   while (codeOf(() => write(fd, buffer)) === '') pass(world)
 }
 
-describe('epoll_create', () => {
+describe('epoll_create and epoll_create1', () => {
   it('size of 0, unknown flags -> EINVAL; EPOLL_CLOEXEC -> set', () => {
     const { client } = makeWorld()
     init({ tas: client.tas })

@@ -72,7 +72,7 @@ describe('errors', () => {
 })
 
 describe('connect and accept', () => {
-  it('blocking -> both ends connected, addresses told', () => {
+  it('blocking -> both ends connected; getsockname and getpeername tell the addresses', () => {
     const world = makeWorld()
     const listener = listening(world)
     const near = socket(AF_INET, SOCK_STREAM, 0, world.client)
