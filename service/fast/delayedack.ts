@@ -2,7 +2,7 @@
  * Delayed acknowledgments (RFC 1122, 4.2.3.2). An acknowledgment of less than two full segments waits for data that can carry it, so that a
  * request/response server sends one packet for each request, not two (docs/decisions/0003-delayed-acknowledgments.md). But never long:
  *
- *   'answering'  what came last on the flow was answered within ANSWER_MAX_US: twice as long as answers of its application take
+ *   'answering'  what came last on the flow was answered within ANSWER_MAX_US: about twice as long as answers of its application take
  *   'silent'     it was not: until the worker is about to block, and DELAYED_ACK_US at most
  *
  * A new flow begins as the last one of its application ended: connections with one request each would all have to learn it otherwise.
@@ -14,14 +14,17 @@ import { sendSequence } from './transmit.js'
 
 /** The longest that an acknowledgment waits that probably has to go alone, far below what a peer notices. */
 export const DELAYED_ACK_US = 500
-/** Least and most time for an application that answers. An acknowledgment may wait twice for it; Linux has 40 ms (TCP_DELACK_MIN). */
+/** The shortest of the times that one waits for an application that answers; each list has twice that of the one before. Linux has 40 ms (TCP_DELACK_MIN). */
 export const ANSWER_US = 2_000
-export const ANSWER_MAX_US = 20_000
+const ANSWER_LISTS = 5
+/** The longest that an answer may take: half of what the last list has. */
+export const ANSWER_MAX_US = ANSWER_US << (ANSWER_LISTS - 2)
 /** The part that one answer has in the smoothed time of its application's, as a shift. */
 const SMOOTHING_SHIFT = 3
 
 export class DelayedAcks {
-  readonly answering: FlowFifo
+  /** By how long they wait: one application's slow answers hold up nothing of another's. */
+  readonly answering: readonly FlowFifo[]
   readonly silent: FlowFifo
   /** For each flow: whether it is an answering one. */
   readonly answers: Uint8Array
@@ -36,12 +39,12 @@ export class DelayedAcks {
   readonly due32: Int32Array
   readonly rcvNxt: Int32Array
   readonly sndMax: Int32Array
-  /** For each flow: its entries in both lists. Only the last one counts; others are of a connection that had the flow before. */
+  /** For each flow: its entries in all lists. Only the last one counts; others are of a connection that had the flow before. */
   readonly entries: Uint16Array
 
   /** `capacity` as of FlowFifo. */
   constructor(flows: number, capacity: number) {
-    this.answering = new FlowFifo(capacity)
+    this.answering = Array.from({ length: ANSWER_LISTS }, () => new FlowFifo(capacity))
     this.silent = new FlowFifo(capacity)
     this.answers = new Uint8Array(flows)
     this.hasArrived = new Uint8Array(flows)
@@ -54,7 +57,14 @@ export class DelayedAcks {
 
   /** Microseconds from `us32` until one is due: 0 if that is now or past, -1 if none waits. */
   waitUs(us32: number): number {
-    return this.answering.length === 0 ? -1 : this.firstWaitUs(this.answering, us32)
+    let waitUs = -1
+    for (let i = 0; i < ANSWER_LISTS; i++) {
+      const list = this.answering[i]
+      if (list.length === 0) continue
+      const firstUs = this.firstWaitUs(list, us32)
+      if (waitUs < 0 || firstUs < waitUs) waitUs = firstUs
+    }
+    return waitUs
   }
 
   /** The same for the first in `list`, which is not empty. An entry that is past counts as due, so that it holds up none behind it. */
@@ -74,13 +84,21 @@ export function delayAck(fast: FastPath, flow: number, tcb: number): boolean {
 
 function wait(fast: FastPath, flow: number, tcb: number): boolean {
   const { delayedAcks: acks, words } = fast
-  const isAnswering = acks.answers[flow] !== 0
-  acks.due32[flow] = (fast.now32 + (isAnswering ? answerTimeUs(fast, tcb) : DELAYED_ACK_US)) | 0
+  const nth = acks.answers[flow] === 0 ? -1 : answerList(fast, tcb)
+  acks.due32[flow] = (fast.now32 + (nth < 0 ? DELAYED_ACK_US : ANSWER_US << nth)) | 0
   acks.rcvNxt[flow] = words[tcb + TCB_RCV_NXT]
   acks.sndMax[flow] = words[tcb + TCB_SND_MAX]
-  if (!(isAnswering ? acks.answering : acks.silent).push(flow)) return false
+  if (!(nth < 0 ? acks.silent : acks.answering[nth]).push(flow)) return false
   acks.entries[flow]++
   return true
+}
+
+/** The first list whose time is twice that of the application's answers. */
+function answerList({ delayedAcks, halves }: FastPath, tcb: number): number {
+  const wantedUs = 2 * delayedAcks.answerUs[halves[tcb * 2 + TCB_APP_U16]]
+  let nth = 0
+  while (nth < ANSWER_LISTS - 1 && ANSWER_US << nth < wantedUs) nth++
+  return nth
 }
 
 /**
@@ -91,15 +109,9 @@ function measureAnswer({ delayedAcks: acks, halves, words }: FastPath, flow: num
   const tookUs = (words[tcb + TCB_RTT_START_US] - acks.arrived32[flow]) | 0
   if (tookUs < 0 || acks.hasArrived[flow] === 0) return
   acks.answers[flow] = tookUs <= ANSWER_MAX_US ? 1 : 0
-  if (tookUs <= ANSWER_MAX_US) smooth(acks, halves[tcb * 2 + TCB_APP_U16], tookUs)
-}
-
-function smooth({ answerUs }: DelayedAcks, app: number, tookUs: number): void {
-  answerUs[app] += (tookUs - answerUs[app]) >> SMOOTHING_SHIFT
-}
-
-function answerTimeUs({ delayedAcks, halves }: FastPath, tcb: number): number {
-  return Math.max(ANSWER_US, 2 * delayedAcks.answerUs[halves[tcb * 2 + TCB_APP_U16]])
+  if (tookUs > ANSWER_MAX_US) return
+  const app = halves[tcb * 2 + TCB_APP_U16]
+  acks.answerUs[app] += (tookUs - acks.answerUs[app]) >> SMOOTHING_SHIFT
 }
 
 /** A flow begins; nothing is known of it yet. */
@@ -123,16 +135,20 @@ function learn(fast: FastPath, flow: number, tcb: number): boolean {
   return isCarried
 }
 
-/** Whether one is due: all in a list wait about equally long. */
+/** Whether one is due: all in a list wait equally long. */
 export function isAckDue(fast: FastPath): boolean {
-  return isFirstDue(fast, fast.delayedAcks.answering) || isFirstDue(fast, fast.delayedAcks.silent)
+  const { answering, silent } = fast.delayedAcks
+  for (let i = 0; i < ANSWER_LISTS; i++) if (isFirstDue(fast, answering[i])) return true
+  return isFirstDue(fast, silent)
 }
 
 /** Emits those that are due; with `areAllSilent` also all of silent flows. As far as there are header slots. */
 export function transmitDueAcks(fast: FastPath, areAllSilent: boolean): void {
   const { answering, silent } = fast.delayedAcks
   while (fast.emitter.room > 0 && (areAllSilent ? silent.length > 0 : isFirstDue(fast, silent))) endWait(fast, silent.shift())
-  while (fast.emitter.room > 0 && isFirstDue(fast, answering)) endWait(fast, answering.shift())
+  for (let i = 0; i < ANSWER_LISTS; i++) {
+    while (fast.emitter.room > 0 && isFirstDue(fast, answering[i])) endWait(fast, answering[i].shift())
+  }
 }
 
 function isFirstDue(fast: FastPath, acks: FlowFifo): boolean {

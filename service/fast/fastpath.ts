@@ -223,7 +223,7 @@ export class FastPath {
 
   /** Takes flows that are not ours any more out of all lists: another worker may set the bits by which a list knows its flows. */
   forgetOthers(): void {
-    for (const list of [this.txReady, this.acks, this.events, this.slowEvents, this.delayedAcks.answering, this.delayedAcks.silent]) {
+    for (const list of [this.txReady, this.acks, this.events, this.slowEvents, ...this.delayedAcks.answering, this.delayedAcks.silent]) {
       for (let turns = list.length; turns > 0; turns--) {
         const flow = list.shift()
         if (this.owns(this.tcb(flow))) list.push(flow)
