@@ -27,9 +27,11 @@ const nodeRedisCases = {
     const subscriber = createClient({ socket: { host: HOST, port: redisPort } })
     const publisher = subscriber.duplicate()
     await Promise.all([subscriber.connect(), publisher.connect()])
-    const message = new Promise<unknown>((resolve) => {
-      void subscriber.subscribe('news', (text, channel) => resolve([channel, text])).then(() => publisher.publish('news', 'extra'))
-    })
+    let heard = (_: unknown): void => undefined
+    const message = new Promise<unknown>((resolve) => { heard = resolve })
+    await subscriber.subscribe('news', (text, channel) => heard([channel, text]))
+    // The reply may come after the message, and destroy() refuses what has none.
+    await publisher.publish('news', 'extra')
     const seen = await message
     subscriber.destroy()
     publisher.destroy()
