@@ -25,6 +25,18 @@ export interface ListenerSink {
   onGone(status: number): void
 }
 
+interface Listening {
+  readonly sink: ListenerSink
+  /** Other processes listen on the port as well. */
+  readonly isShared: boolean
+}
+
+/**
+ * Connections that a listener may be given before this thread has looked: each then comes with one event and one message fewer, and without
+ * a turn of the service in between. Of a port that processes share each takes one when it has time for it.
+ */
+const ACCEPTS_AHEAD = 16
+
 /** How long the service may take to open a listener, microseconds: nothing else in the thread runs meanwhile. */
 const LISTEN_PATIENCE_US = 5_000_000
 const DRAIN_EVENTS = 64
@@ -35,7 +47,7 @@ export class Session {
   private readonly context: Context
   /** Null for those that the program has closed and that are not done: their last bytes may be on their way. */
   private readonly connections = new ConnectionMap<ConnectionSink | null>()
-  private readonly listeners = new Map<Listener, ListenerSink>()
+  private readonly listeners = new Map<Listener, Listening>()
   private isEnded = false
   private isReplaced = false
 
@@ -86,14 +98,17 @@ export class Session {
    * Throws TasError as Context.listen does.
    */
   listen(port: number, options: ListenOptions, sink: ListenerSink): Listener | number {
-    const listener = this.context.listen(port, options)
+    const isShared = options.reusePort === true
+    const listener = this.context.listen(port, { ...options, silent: !isShared })
     const status = listener.waitOpen(LISTEN_PATIENCE_US)
-    if (status === 0) {
-      this.listeners.set(listener, sink)
-      return listener
+    if (status !== 0) {
+      listener.close()
+      return status
     }
-    listener.close()
-    return status
+    this.listeners.set(listener, { sink, isShared })
+    const ahead = isShared ? 0 : Math.min(options.backlog ?? ACCEPTS_AHEAD, ACCEPTS_AHEAD)
+    for (let i = 0; i < ahead; i++) listener.accept()
+    return listener
   }
 
   /** Nobody wants to hear of `connection` any more; it has been closed, or aborted. */
@@ -193,25 +208,33 @@ export class Session {
   }
 
   private incoming(listener: Listener): boolean {
-    if (this.listeners.has(listener) && listener.state === 'open') listener.accept()
+    if (this.listeners.has(listener)) acceptNext(listener)
     return false
   }
 
   /** A client that has gone before it was accepted is nobody's: the kernel's accept does not show it either. */
   private accepted(event: TasEvent): boolean {
     if (event.status !== 0) return false
-    const { connection } = event
-    const sink = this.listeners.get(event.listener)
-    if (sink === undefined) connection.abort()
-    else sink.onConnection(connection)
+    const { connection, listener } = event
+    const listening = this.listeners.get(listener)
+    if (listening === undefined) {
+      connection.abort()
+      return true
+    }
+    if (!listening.isShared) acceptNext(listener)
+    listening.sink.onConnection(connection)
     return true
   }
 
   private listenerEvent(listener: Listener, status: number): boolean {
     if (listener.state !== 'closed') return false
-    const sink = this.listeners.get(listener)
+    const listening = this.listeners.get(listener)
     this.listeners.delete(listener)
-    sink?.onGone(status)
+    listening?.sink.onGone(status)
     return true
   }
+}
+
+function acceptNext(listener: Listener): void {
+  if (listener.state === 'open') listener.accept()
 }
