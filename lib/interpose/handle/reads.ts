@@ -123,6 +123,12 @@ export class Reads {
     }
   }
 
+  /** Nobody reads any more. */
+  letGo(): void {
+    this.connection = null
+    this.userBuffer = null
+  }
+
   private hasWork(): boolean {
     if (this.isOver || this.isClosed) return false
     return this.isPeerDone || this.error !== 0 || this.rest !== null || (this.connection?.rxAvailable ?? 0) > 0

@@ -174,6 +174,12 @@ export class Writes {
     if (request !== null) this.finishShutdown(request, UV_ECANCELED)
   }
 
+  /** Nobody writes any more. */
+  letGo(): void {
+    this.buffer = NOTHING
+    this.bufferOf = null
+  }
+
   /** The connection, if what is written now comes next in its stream. */
   private get direct(): Connection | null {
     return this.pending.length > 0 || this.isShut ? null : this.connection
