@@ -19,15 +19,19 @@ export class HandleTable<T> {
   private readonly uses: number[] = []
   private readonly free: number[] = []
 
-  /** Enters what `make` returns for the new handle. Throws TasError EMFILE when 2^20 are in use. */
-  add(make: (handle: number) => T): T {
+  /** A new handle, for `fill`. Throws TasError EMFILE when 2^20 are in use. */
+  reserve(): number {
     const index = this.free.pop() ?? this.items.length
     if (index > INDEX_MASK) throw new TasError('EMFILE', `more than ${INDEX_MASK + 1} handles`)
     const uses = ((this.uses[index] ?? 0) + 1) & USE_MASK
-    const item = make((uses << INDEX_BITS) | index)
     this.uses[index] = uses
-    this.items[index] = item
-    return item
+    this.items[index] = null
+    return (uses << INDEX_BITS) | index
+  }
+
+  /** `handle`, which `reserve` returned, stands for `item` from now on. */
+  fill(handle: number, item: T): void {
+    this.items[placeOfHandle(handle)] = item
   }
 
   /** The object of a handle, or null if there is none any more. */

@@ -6,15 +6,18 @@ export class RequestQueue {
   private readonly ring: RingProducer
   private readonly doorbell: Doorbell
   private readonly waiting = new Queue<Int32Array>()
+  /** The request that is being composed: one at a time. */
+  private readonly composed = new Int32Array(APP_SLOW_ENTRY_WORDS)
 
   constructor(ring: RingProducer, doorbell: Doorbell) {
     this.ring = ring
     this.doorbell = doorbell
   }
 
-  /** A new request of `type` for `handle`, all other words 0; fill them in and hand it to `send`. */
+  /** A new request of `type` for `handle`, all other words 0; fill them in and hand it to `send` before the next one is composed. */
   compose(type: number, handle: number): Int32Array {
-    const entry = new Int32Array(APP_SLOW_ENTRY_WORDS)
+    const entry = this.composed
+    entry.fill(0)
     entry[AS_TYPE] = type
     entry[AS_HANDLE] = handle
     return entry
@@ -22,7 +25,7 @@ export class RequestQueue {
 
   /** Queues a request; visible to the slow path after the next `flush`. */
   send(entry: Int32Array): void {
-    if (this.waiting.length > 0 || !this.write(entry)) this.waiting.push(entry)
+    if (this.waiting.length > 0 || !this.write(entry)) this.waiting.push(entry.slice())
   }
 
   /** Writes what waited for room, publishes, wakes the slow path. */

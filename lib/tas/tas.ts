@@ -132,12 +132,16 @@ export class Tas {
 
   /** @internal */
   addConnection(context: Context, listener: Listener | null): Connection {
-    return this.connections.add((handle) => new Connection(context, handle, listener))
+    const connection = new Connection(context, this.connections.reserve(), listener)
+    this.connections.fill(connection.handle, connection)
+    return connection
   }
 
   /** @internal */
   addListener(context: Context, port: number): Listener {
-    return this.listeners.add((handle) => new Listener(context, handle, port))
+    const listener = new Listener(context, this.listeners.reserve(), port)
+    this.listeners.fill(listener.handle, listener)
+    return listener
   }
 
   /** @internal Closes whatever belongs to `context`. */

@@ -48,33 +48,48 @@ export interface Ipv4Parsed extends Ipv4Header, Fragmentation {
   readonly checksumGood: boolean
 }
 
-/** Reads the header at `at`; null if version, header length or total length do not fit the bytes there are. */
-export function parseIpv4(bytes: Uint8Array, at: number): Ipv4Parsed | null {
-  const ip = parseIpv4Start(bytes, at)
+/** What a header says, in an object that can be used again. */
+export class Ipv4Fields implements Ipv4Parsed {
+  sourceIp = 0
+  targetIp = 0
+  protocol = 0
+  ttl = 0
+  tos = 0
+  payloadLen = 0
+  headerLen = 0
+  id = 0
+  isFragment = false
+  hasMore = false
+  fragmentOffset = 0
+  checksumGood = false
+}
+
+/** Reads the header at `at` into `into`; null if version, header length or total length do not fit the bytes there are. */
+export function parseIpv4(bytes: Uint8Array, at: number, into: Ipv4Fields = new Ipv4Fields()): Ipv4Parsed | null {
+  const ip = parseIpv4Start(bytes, at, into)
   return ip === null || bytes.length < at + ip.headerLen + ip.payloadLen ? null : ip
 }
 
 /** The same where the end of the datagram may be missing, as in what ICMP errors quote. */
-export function parseIpv4Start(bytes: Uint8Array, at: number): Ipv4Parsed | null {
+export function parseIpv4Start(bytes: Uint8Array, at: number, into: Ipv4Fields = new Ipv4Fields()): Ipv4Parsed | null {
   if (bytes.length < at + IPV4_HEADER_BYTES || bytes[at] >>> 4 !== 4) return null
   const headerLen = (bytes[at] & 15) * 4
   const totalLen = readU16(bytes, at + 2)
   if (headerLen < IPV4_HEADER_BYTES || totalLen < headerLen || bytes.length < at + headerLen) return null
   const fragment = readU16(bytes, at + 6)
-  return {
-    sourceIp: readWord(bytes, at + 12),
-    targetIp: readWord(bytes, at + 16),
-    protocol: bytes[at + 9],
-    ttl: bytes[at + 8],
-    tos: bytes[at + 1],
-    payloadLen: totalLen - headerLen,
-    headerLen,
-    id: readU16(bytes, at + 4),
-    isFragment: (fragment & FRAGMENT_BITS) !== 0,
-    hasMore: (fragment & MORE_FRAGMENTS) !== 0,
-    fragmentOffset: (fragment & OFFSET_BITS) * FRAGMENT_UNIT_BYTES,
-    checksumGood: checksum(bytes, at, headerLen) === 0,
-  }
+  into.sourceIp = readWord(bytes, at + 12)
+  into.targetIp = readWord(bytes, at + 16)
+  into.protocol = bytes[at + 9]
+  into.ttl = bytes[at + 8]
+  into.tos = bytes[at + 1]
+  into.payloadLen = totalLen - headerLen
+  into.headerLen = headerLen
+  into.id = readU16(bytes, at + 4)
+  into.isFragment = (fragment & FRAGMENT_BITS) !== 0
+  into.hasMore = (fragment & MORE_FRAGMENTS) !== 0
+  into.fragmentOffset = (fragment & OFFSET_BITS) * FRAGMENT_UNIT_BYTES
+  into.checksumGood = checksum(bytes, at, headerLen) === 0
+  return into
 }
 
 /**

@@ -2,7 +2,7 @@
 import { readU16, readWord, writeU16, writeWord } from './bytes.js'
 import { addBytes, addPseudoHeader, foldChecksum } from './checksum.js'
 import { PROTOCOL_TCP } from './ipv4.js'
-import { emitTcpOptions, parseTcpOptions, tcpOptionsLen, type TcpOptions } from './tcpoptions.js'
+import { emitTcpOptions, NO_OPTIONS, parseTcpOptions, tcpOptionsLen, type TcpOptions } from './tcpoptions.js'
 
 /** Bytes of a header without options. */
 export const TCP_HEADER_BYTES = 20
@@ -39,28 +39,42 @@ export interface TcpParsed extends TcpHeader {
   readonly payloadLen: number
 }
 
+/** What a segment says, in an object that can be used again. */
+export class TcpFields implements TcpParsed {
+  sourcePort = 0
+  targetPort = 0
+  seq = 0
+  ack = 0
+  flags = 0
+  window = 0
+  urgent = 0
+  options: TcpOptions = NO_OPTIONS
+  headerLen = 0
+  payloadAt = 0
+  payloadLen = 0
+}
+
 /**
- * Reads the segment of `len` bytes (header and payload) at `at`; null if a length is impossible. Checks no checksum.
+ * Reads the segment of `len` bytes (header and payload) at `at` into `into`; null if a length is impossible. Checks no checksum.
  */
-export function parseTcp(bytes: Uint8Array, at: number, len: number): TcpParsed | null {
+export function parseTcp(bytes: Uint8Array, at: number, len: number, into: TcpFields = new TcpFields()): TcpParsed | null {
   if (len < TCP_HEADER_BYTES || bytes.length < at + len) return null
   const headerLen = (bytes[at + 12] >>> 4) * 4
   if (headerLen < TCP_HEADER_BYTES || headerLen > len) return null
   const options = parseTcpOptions(bytes, at + TCP_HEADER_BYTES, at + headerLen)
   if (options === null) return null
-  return {
-    sourcePort: readU16(bytes, at),
-    targetPort: readU16(bytes, at + 2),
-    seq: readWord(bytes, at + 4),
-    ack: readWord(bytes, at + 8),
-    flags: bytes[at + 13],
-    window: readU16(bytes, at + 14),
-    urgent: readU16(bytes, at + 18),
-    options,
-    headerLen,
-    payloadAt: at + headerLen,
-    payloadLen: len - headerLen,
-  }
+  into.sourcePort = readU16(bytes, at)
+  into.targetPort = readU16(bytes, at + 2)
+  into.seq = readWord(bytes, at + 4)
+  into.ack = readWord(bytes, at + 8)
+  into.flags = bytes[at + 13]
+  into.window = readU16(bytes, at + 14)
+  into.urgent = readU16(bytes, at + 18)
+  into.options = options
+  into.headerLen = headerLen
+  into.payloadAt = at + headerLen
+  into.payloadLen = len - headerLen
+  return into
 }
 
 /** Bytes of `header` when written. */

@@ -45,7 +45,7 @@ interface ReadOptions {
 
 /** Reads the options between `at` and `end`; null if a length is impossible. Options we do not know are skipped. */
 export function parseTcpOptions(bytes: Uint8Array, at: number, end: number): TcpOptions | null {
-  const options: ReadOptions = { ...NO_OPTIONS }
+  const options: ReadOptions = { mss: null, windowScale: null, sackPermitted: false, timestamps: null }
   while (at < end && bytes[at] !== OPTION_END) {
     const kind = bytes[at]
     if (kind === OPTION_NOP) {
@@ -81,8 +81,8 @@ export function tcpOptionsLen(options: TcpOptions): number {
     (options.sackPermitted ? 4 : 0) + (options.timestamps === null ? 0 : 12) + sackLen(options)
 }
 
-function sackLen({ sackBlocks = [] }: TcpOptions): number {
-  return sackBlocks.length === 0 ? 0 : 4 + 8 * sackBlocks.length
+function sackLen({ sackBlocks }: TcpOptions): number {
+  return sackBlocks === undefined || sackBlocks.length === 0 ? 0 : 4 + 8 * sackBlocks.length
 }
 
 /** Writes `options` at `at`, each padded to words in front with NOPs as RFC 7323 appendix A advises. */

@@ -81,6 +81,7 @@ import { adoptMoves, orderReceiveMove } from './buffermove.js'
 import * as counters from './counterindex.js'
 import { AppContext, READ_ALL_BUMPS, type Contexts } from './contexts.js'
 import { beginAnswers, endAnswers } from './delayedack.js'
+import { END_APP, END_CONTEXT, END_FLOW, type Ender, Endings } from './endings.js'
 import type { FastPath } from './fastpath.js'
 import type { Leaving } from './leaving.js'
 import { beginPacing, endPacing, updateRate } from './pacing.js'
@@ -113,14 +114,7 @@ interface KnownApp {
   readonly shape: AppRegionShape
 }
 
-/** A flow, application or context whose end is still to be answered; `id` is that of the flow or application, `part` the generation or context. */
-interface Ending {
-  readonly kind: 'flow' | 'app' | 'context'
-  readonly id: number
-  readonly part: number
-}
-
-export class Commands {
+export class Commands implements Ender {
   /** Set by TO_FAST_STOP. */
   stopped = false
   private readonly fast: FastPath
@@ -131,7 +125,7 @@ export class Commands {
   private readonly source: AppSource
   private readonly leaving: Leaving
   private readonly apps = new Map<number, KnownApp>()
-  private endings: Ending[] = []
+  private readonly endings = new Endings()
   /** Bumps that may still be read in this pass for flows that get other contexts: an application can have that as often as it likes. */
   private bumpsLeft = 0
 
@@ -171,7 +165,7 @@ export class Commands {
       const receiver = (words[entry + SF_PACKET_FLAGS] & RX_LOOPBACK) === 0 ? this.receiver : this.inside
       receiver.handedBack(eth, words[entry + SF_PACKET_LEN])
     } else if (type === TO_FAST_APP_ADD) this.addApp(words[entry + SF_APP])
-    else if (type === TO_FAST_APP_REMOVE) this.endings.push({ kind: 'app', id: words[entry + SF_APP], part: 0 })
+    else if (type === TO_FAST_APP_REMOVE) this.endings.add(END_APP, words[entry + SF_APP], 0)
     else if (type === TO_FAST_CONTEXT_ADD) this.addContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
     else if (type === TO_FAST_CONTEXT_REMOVE) this.removeContext(words[entry + SF_APP], words[entry + SF_CONTEXT])
     else if (type === TO_FAST_STOP) this.stopped = true
@@ -197,7 +191,7 @@ export class Commands {
         fast.words[tcb + TCB_FLAGS] |= FLAG_REMOVING
         endPacing(fast, flow, tcb)
       }
-      this.endings.push({ kind: 'flow', id: flow, part: gen })
+      this.endings.add(END_FLOW, flow, gen)
       return
     }
     if (current) this.executeOwned(words, entry, type, flow, tcb)
@@ -325,7 +319,7 @@ export class Commands {
   private removeContext(app: number, context: number): void {
     this.contexts.remove(app, context)
     this.source.releaseContext?.(app, context)
-    this.endings.push({ kind: 'context', id: app, part: context })
+    this.endings.add(END_CONTEXT, app, context)
   }
 
   /** Gives read command entries back; their packets have been copied. */
@@ -338,18 +332,16 @@ export class Commands {
    * names their memory any more. Returns how many ended.
    */
   finishEndings(): number {
-    if (this.endings.length === 0 || this.fast.txEnd !== 0) return 0
-    const before = this.endings.length
-    this.endings = this.endings.filter((ending) => !this.end(ending))
-    const ended = before - this.endings.length
+    if (this.endings.isEmpty || this.fast.txEnd !== 0) return 0
+    const ended = this.endings.run(this)
     if (ended > 0 && this.fast.state.shape.workers > 1) this.fast.forgetOthers()
     return ended
   }
 
-  /** Returns false if it has to wait for room in a ring. */
-  private end({ kind, id, part }: Ending): boolean {
-    if (kind === 'app') return this.endApp(id)
-    return kind === 'flow' ? this.endFlow(id, part) : this.slow.answer(TO_SLOW_CONTEXT_REMOVED, -1, 0, id, part)
+  /** @internal Returns false if it has to wait for room in a ring. */
+  end(kind: number, id: number, part: number): boolean {
+    if (kind === END_APP) return this.endApp(id)
+    return kind === END_FLOW ? this.endFlow(id, part) : this.slow.answer(TO_SLOW_CONTEXT_REMOVED, -1, 0, id, part)
   }
 
   /** Tells the application the last state, lets the TCB go and says so. Returns false if a ring is full. */
@@ -380,7 +372,7 @@ export class Commands {
 
   /** Whether something is still to be ended: the worker must not sleep on it. */
   get hasEndings(): boolean {
-    return this.endings.length > 0
+    return !this.endings.isEmpty
   }
 
   /**
@@ -399,7 +391,7 @@ export class Commands {
       this.resetHeapState(flows[i], tcb)
       // The order to remove it was read and not answered: the application's ring or the slow path's had no room.
       if ((fast.words[tcb + TCB_FLAGS] & FLAG_REMOVING) !== 0) {
-        this.endings.push({ kind: 'flow', id: flows[i], part: fast.halves[tcb * 2 + TCB_GEN_U16] })
+        this.endings.add(END_FLOW, flows[i], fast.halves[tcb * 2 + TCB_GEN_U16])
         continue
       }
       if (!this.apps.has(fast.halves[tcb * 2 + TCB_APP_U16])) {

@@ -4,7 +4,7 @@ import {
 } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
-import { AppEvent } from './appevent.js'
+import { composeEvent } from './appevent.js'
 import { introduce, introduction, setContext } from './appevents.js'
 import type { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
@@ -43,7 +43,7 @@ export function openListener(stack: Stack, context: AppContext, request: ListenR
     context.app.listeners.add(listener)
     stack.stats.add('listeners')
   }
-  const answer = new AppEvent(EV_LISTEN_OPEN, handle, status)
+  const answer = composeEvent(EV_LISTEN_OPEN, handle, status)
   answer.localIp = ip
   answer.ports = port & 0xffff
   context.send(answer)
@@ -91,7 +91,7 @@ function takerOf(stack: Stack, listener: Listener): Listener {
 
 function announce({ context, handle, isSilent }: Listener, { remoteIp, localIp, remotePort, localPort }: Connection): void {
   if (isSilent) return
-  const event = new AppEvent(EV_LISTEN_NEWCONN, handle)
+  const event = composeEvent(EV_LISTEN_NEWCONN, handle)
   event.remoteIp = remoteIp
   event.localIp = localIp
   event.ports = (remotePort << 16) | localPort
@@ -143,7 +143,7 @@ function give(stack: Stack, connection: Connection, context: AppContext, handle:
 
 /** The answer to an accept that gets no connection. */
 export function refuseAccept(context: AppContext, handle: number, listener: number, status: number): void {
-  const event = new AppEvent(EV_LISTEN_ACCEPT, handle, status)
+  const event = composeEvent(EV_LISTEN_ACCEPT, handle, status)
   event.listener = listener
   context.send(event)
 }
@@ -182,5 +182,5 @@ export function closeListener(stack: Stack, listener: Listener, status = 0): voi
     accept.context.accepting.delete(accept.handle)
     refuseAccept(accept.context, accept.handle, handle, ECANCELED)
   }
-  context.send(new AppEvent(EV_LISTEN_CLOSED, handle, status))
+  context.send(composeEvent(EV_LISTEN_CLOSED, handle, status))
 }

@@ -2,24 +2,33 @@
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_RST, TCP_SYN } from '../../lib/wire/index.js'
 import type { AppContext } from './app.js'
-import { AppEvent } from './appevent.js'
+import { composeEvent } from './appevent.js'
 import { asksForEcn } from './congestion/algorithms.js'
 import { Connection } from './connection.js'
 import type { ConnOptions } from './connoptions.js'
 import { EADDRINUSE, EADDRNOTAVAIL, ECONNREFUSED, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, EPERM } from './errno.js'
-import { detachBuffers, takeBuffers } from './buffersize.js'
+import { releaseBuffers, takeBuffers } from './buffersize.js'
 import { reserveFlow } from './handover.js'
 import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import type { FourTuple } from './isn.js'
 import { measureHandshake } from './handshaketime.js'
-import { sendUntilAnswered } from './handshaketimer.js'
+import { type Opening, sendUntilAnswered } from './handshaketimer.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
 
 /** How often a SYN that asks for ECN is repeated as it is: it may just have been lost. */
 const ECN_RETRIES = 2
+
+const SYN: Opening = {
+  retriesMax: (stack) => stack.config.tcp.handshakeRetries,
+  send: (stack, connection) => {
+    // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
+    if (connection.retries > ECN_RETRIES) connection.asksEcn = false
+    sendSyn(stack, connection)
+  },
+}
 
 /** A request to connect. `localIp` and `localPort` 0 leave the choice to TAS. */
 export interface OpenRequest extends FourTuple {
@@ -32,7 +41,7 @@ export function openConnection(stack: Stack, context: AppContext, request: OpenR
   const connection = prepare(stack, context, request)
   if (typeof connection === 'number') {
     stack.stats.add('connectionsFailed')
-    context.send(new AppEvent(EV_CONN_OPEN, request.handle, connection))
+    context.send(composeEvent(EV_CONN_OPEN, request.handle, connection))
     return
   }
   stack.connections.add(connection)
@@ -74,7 +83,7 @@ function equip(stack: Stack, context: AppContext, connection: Connection, nextHo
   if (stack.flows.available === 0 || !takeBuffers(stack, context.app, connection)) return ENOBUFS
   const neighbor = stack.arp.acquire(nextHop)
   if (neighbor === null) {
-    detachBuffers(context.app, connection)()
+    releaseBuffers(context.app, connection)
     return EHOSTUNREACH
   }
   connection.app = context.app
@@ -101,11 +110,7 @@ function choosePort(stack: Stack, tuple: FourTuple): number {
 function onResolved(stack: Stack, connection: Connection, found: boolean): void {
   if (connection.state !== 'SYN-SENT') return
   if (!found) return failOpening(stack, connection, EHOSTUNREACH)
-  sendUntilAnswered(stack, connection, () => stack.config.tcp.handshakeRetries, () => {
-    // RFC 3168, 6.1.1.1: no reply to a SYN with ECN: ask without it.
-    if (connection.retries > ECN_RETRIES) connection.asksEcn = false
-    sendSyn(stack, connection)
-  })
+  sendUntilAnswered(stack, connection, SYN)
 }
 
 /** A segment for a connection in SYN-SENT (RFC 9293, 3.10.7.3). */
@@ -118,7 +123,7 @@ export function receiveInSynSent(stack: Stack, connection: Connection, segment: 
   if (hasAck) return receiveSynAck(stack, connection, segment)
   // Simultaneous open (RFC 9293, 3.5, figure 7).
   takeOffer(stack, connection, tcp)
-  enterSynReceived(stack, connection, tcp.options.windowScale !== null)
+  enterSynReceived(stack, connection)
 }
 
 function receiveRefusal(stack: Stack, connection: Connection): void {

@@ -66,10 +66,14 @@ export class AppContext {
    * once it is in the ring, before the ring is published; of a context that has ended at once.
    */
   send(event: AppEvent, sent: (() => void) | null = null): void {
-    if (this.app.isGone) return
-    if (this.hasEnded) sent?.()
-    else if (this.waiting.length > 0 || !this.write(event)) this.waiting.push({ event, sent })
-    else sent?.()
+    if (this.trySend(event)) sent?.()
+    else if (!this.app.isGone) this.waiting.push({ event: event.kept(), sent })
+  }
+
+  /** Sends `event` if there is room now. Returns whether there was, or nobody reads what is sent to this context any more. */
+  trySend(event: AppEvent): boolean {
+    if (this.app.isGone) return false
+    return this.hasEnded || (this.waiting.length === 0 && this.write(event))
   }
 
   /** An option for the open request of `handle`, which is to follow; `algorithms` as for withOption. */

@@ -6,9 +6,9 @@ import {
 
 /** One class for all kinds, whose fields are set as needed: objects of many shapes cost 10 us and more for each connection. */
 export class AppEvent {
-  readonly type: number
-  readonly handle: number
-  readonly status: number
+  type = 0
+  handle = 0
+  status = 0
   listener = 0
   remoteIp = 0
   localIp = 0
@@ -26,10 +26,29 @@ export class AppEvent {
   /** Words from AS_OPTION, which is AS_PART, on: in place of the fields that stand there. */
   values: readonly number[] | null = null
 
-  constructor(type: number, handle: number, status = 0) {
+  /** Makes it another event, with nothing but this. */
+  begin(type: number, handle: number, status: number): void {
     this.type = type
     this.handle = handle
     this.status = status
+    this.listener = 0
+    this.remoteIp = 0
+    this.localIp = 0
+    this.ports = 0
+    this.flow = -1
+    this.genWorker = 0
+    this.buffer = 0
+    this.txBuffer = 0
+    this.sizes = 0
+    this.rxBase = 0
+    this.txBase = 0
+    this.context = 0
+    this.values = null
+  }
+
+  /** One that can wait. */
+  kept(): AppEvent {
+    return Object.assign(new AppEvent(), this)
   }
 
   /** Fills the entry that begins at `entry`. */
@@ -52,4 +71,13 @@ export class AppEvent {
     words[entry + AS_CONTEXT] = this.context
     if (this.values !== null) words.set(this.values, entry + AS_OPTION)
   }
+}
+
+/** Most find room in the ring at once, and are gone then. */
+const composed = new AppEvent()
+
+/** An event that is to be sent before the next one is composed: it is the same object each time. */
+export function composeEvent(type: number, handle: number, status = 0): AppEvent {
+  composed.begin(type, handle, status)
+  return composed
 }

@@ -3,14 +3,14 @@ import {
   CONTEXT_NONE, EV_CONN_CLOSED, EV_CONN_INFO, INFO_NAMES, INFO_PART_WORDS, INFO_PARTS, TO_FAST_FLOW_CONTEXT, type InfoValues,
 } from '../../lib/memif/index.js'
 import type { AppContext } from './app.js'
-import { AppEvent } from './appevent.js'
+import { type AppEvent, composeEvent } from './appevent.js'
 import type { Connection } from './connection.js'
 import { effectiveMss } from './mss.js'
 import type { Stack } from './stack.js'
 
 /** An event about a connection that the application knows: with its flow. */
 export function eventAbout({ handle, flow, gen, worker }: Connection, type: number, status = 0): AppEvent {
-  const event = new AppEvent(type, handle, status)
+  const event = composeEvent(type, handle, status)
   event.flow = flow
   event.genWorker = (worker << 16) | gen
   return event
@@ -36,14 +36,9 @@ export function introduction(stack: Stack, connection: Connection, type: number)
  * the id is CONTEXT_NONE, and the worker learns the right one later.
  */
 export function introduce(stack: Stack, connection: Connection, context: AppContext, event: AppEvent): number {
-  let isSent = false
-  let isLate = false
-  context.send(event, () => {
-    isSent = true
-    if (isLate) setContext(stack, connection, context)
-  })
-  isLate = true
-  return isSent ? context.id : CONTEXT_NONE
+  if (context.trySend(event)) return context.id
+  context.send(event, () => setContext(stack, connection, context))
+  return CONTEXT_NONE
 }
 
 /** Tells the worker that events of `connection` go to `context`, unless it has moved on since. */
@@ -66,7 +61,7 @@ export interface Asked {
 
 /** The answer to a request about a connection. */
 export function answerTo({ handle, flow, genWorker }: Asked, type: number, status = 0): AppEvent {
-  const event = new AppEvent(type, handle, status)
+  const event = composeEvent(type, handle, status)
   event.flow = flow
   event.genWorker = genWorker
   return event

@@ -6,6 +6,7 @@
  * of twice the size (buddies: Knuth, The Art of Computer Programming 1, 2.5). They are put together only when nothing else fits.
  */
 import { BUFFER_UNIT_BYTES, log2Ceil, powerOfTwo } from '../../lib/memif/index.js'
+import { FreePieces } from './pieces.js'
 
 export class BufferAllocator {
   /** Bytes handed out, rounded to piece sizes. */
@@ -15,12 +16,10 @@ export class BufferAllocator {
   private readonly firstByte: number
   /** Bytes from `firstByte` on that were ever handed out. */
   private nextByte = 0
-  /** Free pieces by log2 of their size, counted from `firstByte`; the last one was freed last. */
-  private readonly free: number[][] = Array.from({ length: 40 }, () => [])
+  /** Free pieces by log2 of their size. */
+  private readonly free = Array.from({ length: 40 }, () => new FreePieces())
   /** Nothing was freed since free pieces were put together. */
   private isJoined = true
-  /** Free pieces that may hold pages: place to bytes. */
-  private readonly dirty = new Map<number, number>()
 
   /** Manages the bytes from `firstByte` (a multiple of 64) to `endByte` of a region. */
   constructor(firstByte: number, endByte: number) {
@@ -34,30 +33,37 @@ export class BufferAllocator {
     const byte = this.take(log2)
     if (byte < 0) return -1
     this.usedBytes += powerOfTwo(log2)
-    const place = (this.firstByte + byte) / BUFFER_UNIT_BYTES
-    this.dirty.delete(place)
-    return place
+    return this.placeOf(byte)
   }
 
   /** Takes back what `allocate(bytes)` gave. `isClean`: it holds no pages. */
   release(place: number, bytes: number, isClean = false): void {
     const log2 = sizeClass(bytes)
     this.usedBytes -= powerOfTwo(log2)
-    this.free[log2].push(place * BUFFER_UNIT_BYTES - this.firstByte)
+    this.free[log2].push(place * BUFFER_UNIT_BYTES - this.firstByte, isClean)
     this.isJoined = false
-    if (!isClean) this.dirty.set(place, powerOfTwo(log2))
   }
 
   /** Up to `limit` free pieces that may hold pages, as [place, bytes]; they count as clean from then on. */
   takeDirty(limit: number): [number, number][] {
-    const taken = [...this.dirty].slice(0, limit)
-    for (const [place] of taken) this.dirty.delete(place)
+    const taken: [number, number][] = []
+    for (let log2 = 0; log2 < this.free.length; log2++) {
+      for (let left = Math.min(this.free[log2].dirty, limit - taken.length); left > 0; left--) {
+        taken.push([this.placeOf(this.free[log2].takeDirty()), powerOfTwo(log2)])
+      }
+    }
     return taken
   }
 
   /** How many `takeDirty` would find. */
   get dirtyPieces(): number {
-    return this.dirty.size
+    let count = 0
+    for (const pieces of this.free) count += pieces.dirty
+    return count
+  }
+
+  private placeOf(byte: number): number {
+    return (this.firstByte + byte) / BUFFER_UNIT_BYTES
   }
 
   private take(log2: number): number {
@@ -74,50 +80,29 @@ export class BufferAllocator {
     if (start + size > this.totalBytes) return undefined
     while (this.nextByte < start) {
       const piece = largestAligned(this.nextByte)
-      this.free[piece].push(this.nextByte)
+      this.free[piece].push(this.nextByte, true)
       this.nextByte += 2 ** piece
     }
     this.nextByte = start + size
     return start
   }
 
-  /** Cuts the smallest larger piece until it fits. */
+  /** Cuts the smallest larger piece until it fits; parts of one that may hold pages may hold pages. */
   private split(log2: number): number | undefined {
     const larger = this.free.findIndex((pieces, size) => size > log2 && pieces.length > 0)
-    const byte = larger < 0 ? undefined : this.free[larger].pop()
-    if (byte === undefined) return undefined
-    this.shareDirt(byte, larger, log2)
-    for (let size = larger - 1; size >= log2; size--) this.free[size].push(byte + 2 ** size)
+    if (larger < 0) return undefined
+    const isClean = this.free[larger].dirty === 0
+    const byte = this.free[larger].pop()
+    for (let size = larger - 1; byte !== undefined && size >= log2; size--) this.free[size].push(byte + 2 ** size, isClean)
     return byte
-  }
-
-  /** The parts of a piece that may hold pages may hold pages. */
-  private shareDirt(byte: number, larger: number, log2: number): void {
-    if (!this.dirty.delete((this.firstByte + byte) / BUFFER_UNIT_BYTES)) return
-    for (let size = larger - 1; size >= log2; size--) this.dirty.set((this.firstByte + byte + 2 ** size) / BUFFER_UNIT_BYTES, 2 ** size)
   }
 
   /** Puts free neighbours together, from the smallest size up. */
   private join(): void {
     this.isJoined = true
     for (let log2 = sizeClass(1); log2 < this.free.length - 1; log2++) {
-      const pieces = new Set(this.free[log2])
-      for (const byte of this.free[log2]) {
-        const buddy = Math.floor(byte / 2 ** log2) % 2 === 0 ? byte + 2 ** log2 : byte - 2 ** log2
-        if (!pieces.has(byte) || !pieces.has(buddy)) continue
-        pieces.delete(byte)
-        pieces.delete(buddy)
-        this.free[log2 + 1].push(Math.min(byte, buddy))
-        this.joinDirt(Math.min(byte, buddy), log2)
-      }
-      this.free[log2] = [...pieces]
+      this.free[log2].join(2 ** log2, (byte, isClean) => this.free[log2 + 1].push(byte, isClean))
     }
-  }
-
-  private joinDirt(byte: number, log2: number): void {
-    const low = (this.firstByte + byte) / BUFFER_UNIT_BYTES
-    const isDirty = [this.dirty.delete(low), this.dirty.delete(low + 2 ** log2 / BUFFER_UNIT_BYTES)].includes(true)
-    if (isDirty) this.dirty.set(low, 2 ** (log2 + 1))
   }
 }
 

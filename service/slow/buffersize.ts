@@ -21,14 +21,13 @@ const REGION_SHARE = 1 / 16
 /** Window fields have 16 bits (RFC 9293, 3.1). */
 const WINDOW_LOG2 = 16
 
-interface Sizes { readonly rxLog2: number; readonly txLog2: number }
+/** What a connection's buffers are; a connection is one of these. */
+type Buffers = Pick<Connection, 'buffer' | 'rxLog2' | 'txBuffer' | 'txLog2' | 'rxMove' | 'txMove'>
 
-function shrunk(tcp: TcpConfig, step: number): Sizes {
-  const size = (bytes: number): number => {
-    const full = log2Ceil(bytes)
-    return Math.max(Math.min(full, LEAST_LOG2), full - SHRINK_LOG2[step])
-  }
-  return { rxLog2: size(tcp.rxBufLen), txLog2: size(tcp.txBufLen) }
+/** log2 of the length of a buffer that is configured with `bytes`. */
+function shrunkLog2(bytes: number, step: number): number {
+  const full = log2Ceil(bytes)
+  return Math.max(Math.min(full, LEAST_LOG2), full - SHRINK_LOG2[step])
 }
 
 function stepOf(app: App): number {
@@ -40,8 +39,8 @@ function stepOf(app: App): number {
 
 /** Bytes of the smallest buffers of a connection. */
 export function leastBufferBytes(config: SlowConfig): number {
-  const { rxLog2, txLog2 } = shrunk(config.tcp, SHRINK_LOG2.length - 1)
-  return powerOfTwo(rxLog2) + powerOfTwo(txLog2)
+  const { rxBufLen, txBufLen } = config.tcp
+  return powerOfTwo(shrunkLog2(rxBufLen, SHRINK_LOG2.length - 1)) + powerOfTwo(shrunkLog2(txBufLen, SHRINK_LOG2.length - 1))
 }
 
 /**
@@ -49,20 +48,21 @@ export function leastBufferBytes(config: SlowConfig): number {
  * told in steps of a sixteenth.
  */
 export function windowShift(tcp: TcpConfig): number {
-  const most = shrunk(tcp, SHRINK_LOG2.length - 1).rxLog2 - 4
+  const most = shrunkLog2(tcp.rxBufLen, SHRINK_LOG2.length - 1) - 4
   const greatestLog2 = Math.floor(Math.log2(Math.max(tcp.rxBufMax, tcp.rxBufLen)))
   return Math.max(0, Math.min(greatestLog2 - WINDOW_LOG2 + 1, most, 14))
 }
 
 /** Gives `connection` buffers of `app`, unless it has them. Returns false if there is no room. */
 export function takeBuffers(stack: Stack, app: App, connection: Connection): boolean {
+  const { rxBufLen, txBufLen } = stack.config.tcp
   for (let step = stepOf(app); step < SHRINK_LOG2.length && connection.buffer < 0; step++) {
-    takeBoth(app, connection, shrunk(stack.config.tcp, step))
+    takeBoth(app, connection, shrunkLog2(rxBufLen, step), shrunkLog2(txBufLen, step))
   }
   return connection.buffer >= 0
 }
 
-function takeBoth(app: App, connection: Connection, { rxLog2, txLog2 }: Sizes): void {
+function takeBoth(app: App, connection: Connection, rxLog2: number, txLog2: number): void {
   const buffer = app.allocate(powerOfTwo(rxLog2))
   if (buffer < 0) return
   const txBuffer = app.allocate(powerOfTwo(txLog2))
@@ -87,7 +87,7 @@ export function grownTx(stack: Stack, app: App, connection: Connection): number 
 
 /** log2 of the transmit buffer that `connection` began with, or of a smaller one that it has. */
 export function initialTx(stack: Stack, app: App, connection: Connection): number {
-  return Math.min(connection.txLog2, shrunk(stack.config.tcp, stepOf(app)).txLog2)
+  return Math.min(connection.txLog2, shrunkLog2(stack.config.tcp.txBufLen, stepOf(app)))
 }
 
 function greatest(app: App, configured: number, limitBytes: number): number {
@@ -95,17 +95,29 @@ function greatest(app: App, configured: number, limitBytes: number): number {
   return Math.floor(Math.log2(bytes)) - SHRINK_LOG2[stepOf(app)]
 }
 
-/** A function that gives the connection's buffers back to `app`, granted ones too; the connection has none from now on. */
+/** Gives the connection's buffers back to `app`, granted ones too. */
+export function releaseBuffers(app: App, connection: Connection): void {
+  giveBack(app, connection)
+  forget(connection)
+}
+
+/** A function that does so later; the connection has none from now on. */
 export function detachBuffers(app: App, connection: Connection): () => void {
   const { buffer, rxLog2, txBuffer, txLog2, rxMove, txMove } = connection
+  forget(connection)
+  return () => giveBack(app, { buffer, rxLog2, txBuffer, txLog2, rxMove, txMove })
+}
+
+function giveBack(app: App, { buffer, rxLog2, txBuffer, txLog2, rxMove, txMove }: Buffers): void {
+  app.release(buffer, powerOfTwo(rxLog2))
+  app.release(txBuffer, powerOfTwo(txLog2))
+  if (rxMove !== null) app.release(rxMove.place, powerOfTwo(rxMove.log2))
+  if (txMove !== null) app.release(txMove.place, powerOfTwo(txMove.log2))
+}
+
+function forget(connection: Connection): void {
   connection.buffer = -1
   connection.txBuffer = -1
   connection.rxMove = null
   connection.txMove = null
-  return () => {
-    app.release(buffer, powerOfTwo(rxLog2))
-    app.release(txBuffer, powerOfTwo(txLog2))
-    if (rxMove !== null) app.release(rxMove.place, powerOfTwo(rxMove.log2))
-    if (txMove !== null) app.release(txMove.place, powerOfTwo(txMove.log2))
-  }
 }

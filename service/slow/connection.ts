@@ -59,6 +59,8 @@ export class Connection implements FourTuple {
   peerMss = 536
   sndWscale = 0
   rcvWscale = 0
+  /** The peer's SYN has the window scale option: then ours may (RFC 7323, 2.2). */
+  peerScales = false
   timestamps = false
   tsRecent = 0
   /** Both sides permit selective acknowledgments (RFC 2018, 2). */

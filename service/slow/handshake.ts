@@ -8,8 +8,7 @@ import { ECONNREFUSED } from './errno.js'
 import { reserveFlow } from './handover.js'
 import { dropHandshake, establishOpened, failHandshake } from './handshakeend.js'
 import { measureHandshake } from './handshaketime.js'
-import { sendUntilAnswered } from './handshaketimer.js'
-import { HASH_SPREAD } from './isn.js'
+import { type Opening, sendUntilAnswered } from './handshaketimer.js'
 import type { Listener } from './listeners.js'
 import { acknowledgesSyn, sendSynAck, synWindow } from './negotiate.js'
 import { openPassive } from './passive.js'
@@ -19,9 +18,11 @@ import type { Segment, Stack } from './stack.js'
 import { answerWithCookie, isSynQueueFull, synAckRetries } from './synpressure.js'
 import { endTimeWait } from './teardown.js'
 
+const SYN_ACK: Opening = { retriesMax: synAckRetries, send: (stack, connection) => sendSynAck(stack, connection) }
+
 /** The listener that a SYN is for, or null. */
 export function findListener(stack: Stack, segment: Segment): Listener | null {
-  return stack.listeners.find(segment.localIp, segment.localPort, () => stack.hash.hash(segment, HASH_SPREAD))
+  return stack.listeners.find(segment, stack.hash)
 }
 
 /**
@@ -43,7 +44,7 @@ export function receiveSyn(stack: Stack, segment: Segment, listener: Listener, f
   connection.follows = follows
   if (follows) endTimeWait(stack, follows)
   listener.halfOpen.add(connection.inQueue)
-  enterSynReceived(stack, connection, segment.tcp.options.windowScale !== null)
+  enterSynReceived(stack, connection)
 }
 
 /** Beyond every number of the connection before, so that nothing old can be taken for new (RFC 9293, 3.6.1 (1); RFC 1122, 4.2.2.13). */
@@ -53,10 +54,10 @@ function chooseIss(stack: Stack, segment: Segment, follows: Connection | null): 
 }
 
 /** Sends the SYN-ACK, and again until its acknowledgment comes. */
-export function enterSynReceived(stack: Stack, connection: Connection, peerScales: boolean): void {
+export function enterSynReceived(stack: Stack, connection: Connection): void {
   stack.connections.setState(connection, 'SYN-RECEIVED')
   connection.retries = 0
-  sendUntilAnswered(stack, connection, () => synAckRetries(stack, connection), () => sendSynAck(stack, connection, peerScales))
+  sendUntilAnswered(stack, connection, SYN_ACK)
 }
 
 /** A segment for a connection in SYN-RECEIVED: the checks of RFC 9293, 3.10.7.4 in their order. */
@@ -92,7 +93,8 @@ function repeatSynAck(stack: Stack, connection: Connection, segment: Segment): v
   connection.retries = Math.max(connection.retries, 1)
   // RFC 3168, 6.1.1.1: the peer asks again, without ECN: something on the way may not let it through.
   if ((segment.tcp.flags & (TCP_ECE | TCP_CWR)) === 0) connection.ecn = false
-  sendSynAck(stack, connection, segment.tcp.options.windowScale !== null)
+  connection.peerScales = segment.tcp.options.windowScale !== null
+  sendSynAck(stack, connection)
 }
 
 /** Only the exact next number resets; anything else in the window is asked back (RFC 5961, 3.2). */

@@ -1,10 +1,10 @@
 /** How a handshake ends: as a connection of its application, or with an error. */
 import { EV_CONN_OPEN } from '../../lib/memif/index.js'
 import { seqAdd } from '../../lib/wire/index.js'
-import { AppEvent } from './appevent.js'
+import { composeEvent } from './appevent.js'
 import { introduce, introduction } from './appevents.js'
 import type { Connection } from './connection.js'
-import { detachBuffers } from './buffersize.js'
+import { releaseBuffers } from './buffersize.js'
 import { handOver } from './handover.js'
 import { sendAck } from './negotiate.js'
 import { sendReset } from './reset.js'
@@ -23,7 +23,7 @@ export function releaseHandshake(stack: Stack, connection: Connection): void {
   connection.context?.opening.delete(connection.handle)
   if (connection.neighbor) stack.arp.release(connection.neighbor)
   connection.neighbor = null
-  if (connection.buffer >= 0 && connection.app !== null) detachBuffers(connection.app, connection)()
+  if (connection.buffer >= 0 && connection.app !== null) releaseBuffers(connection.app, connection)
 }
 
 /** Ends a handshake: a peer that has heard our sequence number gets a RST. */
@@ -52,7 +52,7 @@ export function failOpening(stack: Stack, connection: Connection, error: number)
   stack.stats.add('connectionsFailed')
   const status = reportedError(stack, connection, error)
   releaseHandshake(stack, connection)
-  context?.send(new AppEvent(EV_CONN_OPEN, handle, status))
+  context?.send(composeEvent(EV_CONN_OPEN, handle, status))
 }
 
 /**

@@ -9,23 +9,29 @@ import { Timer } from './timers.js'
 import { userTimedOut } from './usertimeout.js'
 import { traceTimer } from './tracing.js'
 
+/** A SYN, or a SYN-ACK. */
+export interface Opening {
+  retriesMax(stack: Stack, connection: Connection): number
+  send(stack: Stack, connection: Connection): void
+}
+
 /**
- * Does `send`, and again with doubling timeouts; ends the attempt after `retriesMax` times, or at the user timeout. The timer is the
+ * Sends `opening`, and again with doubling timeouts; ends the attempt after `retriesMax` times, or at the user timeout. The timer is the
  * connection's: who cancels it ends this.
  */
-export function sendUntilAnswered(stack: Stack, connection: Connection, retriesMax: () => number, send: () => void): void {
+export function sendUntilAnswered(stack: Stack, connection: Connection, opening: Opening): void {
   stack.timers.cancel(connection.timer)
   const timer = new Timer(() => {
     traceTimer(stack.trace, connection, 'handshake')
-    if (connection.retries >= retriesMax() || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
+    if (connection.retries >= opening.retriesMax(stack, connection) || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
     connection.retries++
     stack.stats.add('handshakeRetransmits')
     stack.arp.doubt(connection.neighbor, connection.retries)
-    send()
+    opening.send(stack, connection)
     stack.timers.set(timer, handshakeDueUs(stack, connection))
   })
   connection.timer = timer
-  send()
+  opening.send(stack, connection)
   stack.timers.set(timer, handshakeDueUs(stack, connection))
 }
 

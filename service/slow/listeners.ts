@@ -4,6 +4,7 @@ import { Chain } from './chain.js'
 import type { Connection } from './connection.js'
 import { DEFAULT_OPTIONS, type ConnOptions } from './connoptions.js'
 import { EADDRINUSE } from './errno.js'
+import { type FourTuple, HASH_SPREAD, type TupleHash } from './isn.js'
 
 /** Largest backlog that is honoured; a larger one is cut. */
 const BACKLOG_MAX = 65_535
@@ -85,17 +86,18 @@ export class Listeners {
   }
 
   /**
-   * Who answers a SYN to `ip` and `port`: listeners of that address before those of any; of several,
+   * Who answers a SYN of the connection `tuple`: listeners of its address before those of any; of several,
    * the one that `hash` picks (LISTEN_REUSEPORT).
    */
-  find(ip: number, port: number, hash: () => number): Listener | null {
-    const all = this.byPort.get(port)
+  find(tuple: FourTuple, hash: TupleHash): Listener | null {
+    const ip = tuple.localIp
+    const all = this.byPort.get(tuple.localPort)
     if (all === undefined) return null
     if (all.length === 1) return all[0].address.ip === 0 || all[0].address.ip === ip ? all[0] : null
     const exact = all.filter((listener) => listener.address.ip === ip)
     const matching = exact.length > 0 ? exact : all.filter((listener) => listener.address.ip === 0)
     if (matching.length <= 1) return matching[0] ?? null
-    return matching[(hash() >>> 0) % matching.length]
+    return matching[(hash.hash(tuple, HASH_SPREAD) >>> 0) % matching.length]
   }
 
   /** Other listeners of the same application at the same address: whose connections `listener` may have. Buffers are the application's. */

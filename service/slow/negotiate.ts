@@ -27,6 +27,7 @@ export function takeOffer(stack: Stack, connection: Connection, tcp: TcpParsed):
   connection.rcvNxt = (tcp.seq + 1) | 0
   connection.sndWnd = tcp.window
   if (options.mss !== null) connection.peerMss = Math.max(options.mss, MSS_MIN)
+  connection.peerScales = options.windowScale !== null
   connection.sndWscale = options.windowScale ?? 0
   connection.rcvWscale = options.windowScale === null ? 0 : windowShift(stack.config.tcp)
   connection.timestamps = options.timestamps !== null
@@ -64,11 +65,9 @@ export function sendSyn(stack: Stack, connection: Connection): void {
 }
 
 /** Sends our SYN-ACK; only what the peer offered is answered. `tsVal`: what stands in a timestamps option. */
-export function sendSynAck(
-  stack: Stack, connection: Connection, peerScales: boolean, tsVal: number = timestampValue(stack.nowUs),
-): void {
+export function sendSynAck(stack: Stack, connection: Connection, tsVal: number = timestampValue(stack.nowUs)): void {
   const options: TcpOptions = {
-    mss: ourMss(stack), windowScale: peerScales ? connection.rcvWscale : null, sackPermitted: connection.sack,
+    mss: ourMss(stack), windowScale: connection.peerScales ? connection.rcvWscale : null, sackPermitted: connection.sack,
     timestamps: connection.timestamps ? { value: tsVal, echo: connection.tsRecent } : null,
   }
   noteSynSent(stack, connection)

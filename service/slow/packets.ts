@@ -1,7 +1,7 @@
 /** Frames that workers pass up: which protocol, which connection. */
 import { RX_CHECKSUM_GOOD, RX_CHECKSUM_PARTIAL, RX_TRUNCATED } from '../../native/port.js'
 import {
-  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, type Ipv4Parsed, isGroupMac, parseArp,
+  ETHERNET_HEADER_BYTES, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_VLAN, IPV4_HEADER_BYTES, type Ipv4Parsed, isGroupMac, parseArp,
   parseIpv4, parseTcp, PROTOCOL_ICMP, PROTOCOL_TCP, readU16, sameMac, type SourceRoute, TCP_ACK, TCP_RST, TCP_SYN, tcpChecksumGood,
 } from '../../lib/wire/index.js'
 import { receiveInSynSent } from './active.js'
@@ -11,6 +11,7 @@ import { receiveOnFlow } from './established.js'
 import { findListener, receiveInSynReceived, receiveSyn } from './handshake.js'
 import { receiveIcmp } from './icmp.js'
 import { isInside } from './loopback.js'
+import { receivedIp, receivedSegment, receivedTcp } from './received.js'
 import { refuse } from './reset.js'
 import { followSourceRoute } from './sourceroutes.js'
 import type { Frame, Segment, Stack } from './stack.js'
@@ -64,7 +65,7 @@ function receiveArp(stack: Stack, frame: Frame): void {
 }
 
 function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
-  const ip = parseIpv4(frame.bytes, ETHERNET_HEADER_BYTES)
+  const ip = parseIpv4(frame.bytes, ETHERNET_HEADER_BYTES, receivedIp)
   if (ip === null) return stack.stats.add('dropMalformed')
   if (!ip.checksumGood) return stack.stats.add('dropChecksum')
   // Nobody else can have our address (RFC 1122, 3.2.1.3; RFC 9293, 3.9.2.3: MUST-63).
@@ -77,9 +78,12 @@ function receiveIpv4(stack: Stack, frame: Frame, isGroup: boolean): void {
 }
 
 function receiveDatagram(stack: Stack, frame: Frame, received: Ipv4Parsed): void {
+  if (received.headerLen === IPV4_HEADER_BYTES) return receiveRouted(stack, frame, received, null)
   const routed = followSourceRoute(stack, frame, received)
-  if (routed === null) return
-  const { ip, wayBack } = routed
+  if (routed !== null) receiveRouted(stack, frame, routed.ip, routed.wayBack)
+}
+
+function receiveRouted(stack: Stack, frame: Frame, ip: Ipv4Parsed, wayBack: SourceRoute | null): void {
   if (ip.protocol === PROTOCOL_TCP) receiveTcp(stack, frame, ip, wayBack)
   else if (ip.protocol === PROTOCOL_ICMP) receiveIcmp(stack, frame, ip, wayBack)
   else leave(stack, frame)
@@ -98,13 +102,13 @@ function receiveFragment(stack: Stack, frame: Frame, ip: Ipv4Parsed): void {
 
 function receiveTcp(stack: Stack, frame: Frame, ip: Ipv4Parsed, wayBack: SourceRoute | null): void {
   const at = ETHERNET_HEADER_BYTES + ip.headerLen
-  const tcp = parseTcp(frame.bytes, at, ip.payloadLen)
+  const tcp = parseTcp(frame.bytes, at, ip.payloadLen, receivedTcp)
   if (tcp === null) return stack.stats.add('dropMalformed')
   const mustVerify = (frame.rxFlags & NOT_TRUSTED_CHECKSUM) === 0
   const isGood = !mustVerify || tcpChecksumGood(frame.bytes, at, ip.payloadLen, ip.sourceIp, ip.targetIp)
   if (!isGood) return stack.stats.add('dropChecksum')
-  const { sourceIp: remoteIp, targetIp: localIp } = ip
-  const segment = { frame, tcp, wayBack, localIp, localPort: tcp.targetPort, remoteIp, remotePort: tcp.sourcePort }
+  const segment = receivedSegment
+  segment.begin(frame, ip, tcp, wayBack)
   const connection = stack.connections.find(segment)
   if (connection) receiveForConnection(stack, connection, segment)
   else receiveUnknown(stack, segment)

@@ -1,6 +1,6 @@
 /** Makes an odd but honest segment plain, so that a worker can take it. */
 import {
-  emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, fillTcpChecksum, OPTION_NOP, OPTION_TIMESTAMPS, PROTOCOL_TCP,
+  emitIpv4, emitTcp, ETHERNET_HEADER_BYTES, fillTcpChecksum, OPTION_NOP, OPTION_TIMESTAMPS, PROTOCOL_TCP, readWord,
   TCP_ACK, TCP_CWR, TCP_ECE, TCP_FIN, TCP_HEADER_BYTES, TCP_PSH, tcpHeaderLen,
 } from '../../lib/wire/index.js'
 import { PAYLOAD_AT } from './output.js'
@@ -8,7 +8,7 @@ import type { Segment } from './stack.js'
 
 const PLAIN_FLAGS = TCP_FIN | TCP_PSH | TCP_ACK | TCP_ECE | TCP_CWR
 /** NOP NOP TIMESTAMPS 10: how everybody writes it (RFC 7323, appendix A). */
-const TIMESTAMPS_START = [OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMPS, 10]
+const TIMESTAMPS_START = (OPTION_NOP << 24) | (OPTION_NOP << 16) | (OPTION_TIMESTAMPS << 8) | 10
 
 /**
  * The segment without urgent data marks (taken in line, RFC 6093), without IP options and without any TCP option but those that a
@@ -43,5 +43,5 @@ function isPlain(segment: Segment): boolean {
   if ((tcp.flags & ~PLAIN_FLAGS) !== 0 || hasIpOptions(segment)) return false
   if (tcp.headerLen === TCP_HEADER_BYTES) return true
   const optionsAt = PAYLOAD_AT + TCP_HEADER_BYTES
-  return tcp.headerLen === TCP_HEADER_BYTES + 12 && TIMESTAMPS_START.every((byte, i) => frame.bytes[optionsAt + i] === byte)
+  return tcp.headerLen === TCP_HEADER_BYTES + 12 && readWord(frame.bytes, optionsAt) === TIMESTAMPS_START
 }

@@ -8,7 +8,7 @@ import {
 import { acceptNext, cancelAccept, closeListener, openListener, refuseAccept } from './accept.js'
 import { openConnection } from './active.js'
 import type { AppContext } from './app.js'
-import { AppEvent } from './appevent.js'
+import { composeEvent } from './appevent.js'
 import { answerTo, type Asked, eventAbout, introduce, sendInfo, setContext } from './appevents.js'
 import { orderAgain } from './autotune.js'
 import type { Connection } from './connection.js'
@@ -92,7 +92,7 @@ function listenOpen(stack: Stack, context: AppContext): boolean {
   const port = entry[AS_PORTS]
   const { options, status } = context.takeStaged(handle)
   if (status !== 0) {
-    context.send(new AppEvent(EV_LISTEN_OPEN, handle, status))
+    context.send(composeEvent(EV_LISTEN_OPEN, handle, status))
     return true
   }
   openListener(stack, context, {
@@ -128,7 +128,7 @@ function connOpen(stack: Stack, context: AppContext): boolean {
   const handle = entry[AS_HANDLE]
   const { options, status } = context.takeStaged(handle)
   if (context.opening.has(handle) || status !== 0) {
-    context.send(new AppEvent(EV_CONN_OPEN, handle, status || EINVAL))
+    context.send(composeEvent(EV_CONN_OPEN, handle, status || EINVAL))
     return status !== 0
   }
   const ports = entry[AS_PORTS]
@@ -211,7 +211,7 @@ function closeUnopened(stack: Stack, context: AppContext, isAbort: boolean): boo
     closeJustOpened(stack, context, handle, isAbort)
     return true
   }
-  context.send(new AppEvent(EV_CONN_CLOSED, handle))
+  context.send(composeEvent(EV_CONN_CLOSED, handle))
   return true
 }
 

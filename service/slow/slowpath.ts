@@ -7,7 +7,7 @@ import {
   type StateView,
 } from '../../lib/memif/index.js'
 import { closeListener } from './accept.js'
-import { AppEvent } from './appevent.js'
+import { composeEvent } from './appevent.js'
 import { sendClosed } from './appevents.js'
 import { ArpCache } from './arp.js'
 import { Balancer } from './balance.js'
@@ -38,6 +38,7 @@ import { PathMtuCache } from './pathmtucache.js'
 import { EphemeralPorts } from './ports.js'
 import { AppRegistry } from './registry.js'
 import { rawWord } from './rawword.js'
+import { ReceivedFrame } from './received.js'
 import { ReplyLimit } from './replylimit.js'
 import { sendFlowReset } from './reset.js'
 import { Routes } from './routes.js'
@@ -106,6 +107,7 @@ export class SlowPath {
   private readonly stack: Stack
   private readonly mac: Uint8Array
   private readonly scaler: Scaler
+  private readonly frame = new ReceivedFrame()
   private hasAnnounced = false
   private retryUs = RETRY_MIN_US
 
@@ -218,7 +220,7 @@ export class SlowPath {
     if (connection.isOpening) {
       const { context, handle } = connection
       abortHandshake(stack, connection)
-      context?.send(new AppEvent(EV_CONN_OPEN, handle, ENETDOWN))
+      context?.send(composeEvent(EV_CONN_OPEN, handle, ENETDOWN))
       return
     }
     if (connection.isAppKnown) sendClosed(connection, ENETDOWN)
@@ -273,8 +275,13 @@ export class SlowPath {
     const { words } = worker.toSlow
     const at = worker.toSlow.areaOffset + words[entry + SF_PACKET_POS]
     const bytes = this.stack.state.bytes.subarray(at, at + words[entry + SF_PACKET_LEN])
-    const rxFlags = words[entry + SF_PACKET_FLAGS]
-    receiveFrame(this.stack, { bytes, rxFlags, gso: words[entry + SF_PACKET_GSO], flow, gen }, this.mac)
+    const { frame } = this
+    frame.bytes = bytes
+    frame.rxFlags = words[entry + SF_PACKET_FLAGS]
+    frame.gso = words[entry + SF_PACKET_GSO]
+    frame.flow = flow
+    frame.gen = gen
+    receiveFrame(this.stack, frame, this.mac)
   }
 
   /** Applications first: what a worker then says about a flow must find the event that introduced it. */

@@ -9,7 +9,7 @@ import {
   EXTRA_IS_URGENT, EXTRA_ROUTE_BYTES, EXTRA_ROUTE_HOP, ROUTE_OPTION_WORDS, SF_ROUTE, SF_ROUTE_HOP, TO_FAST_FLOW_MSS,
 } from '../../lib/memif/index.js'
 import {
-  emitSourceRoute, ETHERNET_HEADER_BYTES, type Ipv4Parsed, IPV4_HEADER_BYTES, isSameRoute, readSourceRoute, returnRoute, type SourceRoute,
+  emitSourceRoute, ETHERNET_HEADER_BYTES, type Ipv4Parsed, isSameRoute, readSourceRoute, returnRoute, type SourceRoute,
   sourceRouteBytes,
 } from '../../lib/wire/index.js'
 import type { Neighbor } from './arp.js'
@@ -27,11 +27,11 @@ export interface Routed {
 }
 
 /**
- * What the source route of a whole datagram to an address of ours means, if it has one. Null for one that is dropped: routes are not
+ * What the source route of a whole datagram to an address of ours means, if its options have one. Null for one that is dropped: routes are not
  * allowed, this one is senseless, or it goes on from here (RFC 1122, 3.3.5: we are no router).
  */
 export function followSourceRoute(stack: Stack, frame: Frame, ip: Ipv4Parsed): Routed | null {
-  const route = ip.headerLen === IPV4_HEADER_BYTES ? null : readSourceRoute(frame.bytes, ETHERNET_HEADER_BYTES)
+  const route = readSourceRoute(frame.bytes, ETHERNET_HEADER_BYTES)
   if (route === null) return { ip, wayBack: null }
   if (!stack.config.tcp.sourceRoutes || route === 'malformed') return drop(stack)
   // From one address of ours to another it has no way to go.

@@ -58,7 +58,7 @@ export function answerWithCookie(stack: Stack, segment: Segment, listener: Liste
   takeOffer(stack, connection, offer)
   stack.stats.add('synCookiesSent')
   listener.cookieSentUs = stack.nowUs
-  sendSynAck(stack, connection, offer.options.windowScale !== null, cookieTimestamp(offer, timestampValue(stack.nowUs)))
+  sendSynAck(stack, connection, cookieTimestamp(offer, timestampValue(stack.nowUs)))
 }
 
 /** Whether there is a way back. Made-up neighbours get no more than half of the ARP cache: the rest is for real ones. */

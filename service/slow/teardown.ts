@@ -17,7 +17,7 @@ import { sendClosed } from './appevents.js'
 import type { App } from './app.js'
 import { endControl } from './congestion/control.js'
 import type { Connection } from './connection.js'
-import { detachBuffers } from './buffersize.js'
+import { detachBuffers, releaseBuffers } from './buffersize.js'
 import { ECONNRESET } from './errno.js'
 import { endPath } from './pathmtu.js'
 import { sendFlowReset } from './reset.js'
@@ -145,8 +145,13 @@ function removeFlow(stack: Stack, connection: Connection): void {
   endPath(stack, connection)
   connection.listener?.waiting.remove(connection.inQueue)
   endControl(stack, connection)
-  const { timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery } = connection
-  for (const set of [timer, closeTimer, idleTimer, keepTimer, lingerTimer, recovery?.reorderTimer]) stack.timers.cancel(set)
+  const { timers } = stack
+  timers.cancel(connection.timer)
+  timers.cancel(connection.closeTimer)
+  timers.cancel(connection.idleTimer)
+  timers.cancel(connection.keepTimer)
+  timers.cancel(connection.lingerTimer)
+  timers.cancel(connection.recovery?.reorderTimer)
   stack.workers[connection.worker].flow(TO_FAST_FLOW_REMOVE, connection)
 }
 
@@ -193,11 +198,11 @@ function settle(stack: Stack, connection: Connection): void {
 
 function giveBackBuffer(app: App, connection: Connection): void {
   const { context } = connection
-  const release = detachBuffers(app, connection)
-  if (!connection.isAppKnown || context === null) return release()
+  if (!connection.isAppKnown || context === null) return releaseBuffers(app, connection)
   if (connection.isAppClosed) {
-    release()
+    releaseBuffers(app, connection)
     return sendClosed(connection, connection.error)
   }
+  const release = detachBuffers(app, connection)
   sendClosed(connection, connection.error, () => context.holdUntilRead(release))
 }

@@ -33,9 +33,9 @@ export interface FlowName {
 
 /** One class for all kinds, whose fields are set as needed (see AppEvent). */
 class Command {
-  readonly type: number
-  readonly flow: number
-  readonly gen: number
+  type = 0
+  flow = -1
+  gen = 0
   app = 0
   context = 0
   /** Of TO_FAST_FLOW_SEND and others with values: words SF_VALUE and behind it. */
@@ -48,17 +48,28 @@ class Command {
   rxFlags = 0
   gso = 0
 
-  constructor(type: number, flow = -1, gen = 0) {
+  /** Makes it another command, with nothing but its name. */
+  begin(type: number, flow: number, gen: number): void {
     this.type = type
     this.flow = flow
     this.gen = gen
+    this.app = 0
+    this.context = 0
+    this.first = 0
+    this.second = 0
+    this.units = 0
+    this.route = null
+    this.packet = null
+    this.rxFlags = 0
+    this.gso = 0
   }
-}
 
-function withValues(command: Command, first: number, second: number): Command {
-  command.first = first
-  command.second = second
-  return command
+  /** One that can wait. The frame's bytes are in a ring that is released at the end of the poll. */
+  kept(): Command {
+    const kept = Object.assign(new Command(), this)
+    if (kept.packet !== null) kept.packet = kept.packet.slice()
+    return kept
+  }
 }
 
 function keyOf(type: number, flow: number): number {
@@ -76,6 +87,8 @@ export class WorkerChannel {
   private readonly toFast: PacketRingProducer
   private readonly state: StateView
   private readonly trace: TraceWriter
+  /** The command that is being sent: most find room, and are gone then. */
+  private readonly composed = new Command()
   private waiting: Command[] = []
   /** Commands of `flow` and `flags` that wait, by `keyOf`. */
   private readonly waitingFlows = new Map<number, Command>()
@@ -105,14 +118,14 @@ export class WorkerChannel {
       queued.context = context
       return
     }
-    const command = new Command(type, flow, gen)
+    const command = this.compose(type, flow, gen)
     command.context = context
     this.sendOnce(command)
   }
 
   /** A command about a flow with two values, whose order among others of its kind counts. */
   value(type: number, { flow, gen }: FlowName, first: number, second: number): void {
-    this.send(withValues(new Command(type, flow, gen), first, second))
+    this.sendNew(this.composeValues(type, flow, gen, first, second))
   }
 
   /** TO_FAST_FLOW_ROUTE with `words` SF_ROUTE and behind it, which stay as they are. */
@@ -122,7 +135,7 @@ export class WorkerChannel {
       queued.route = words
       return
     }
-    const command = new Command(TO_FAST_FLOW_ROUTE, flow, gen)
+    const command = this.compose(TO_FAST_FLOW_ROUTE, flow, gen)
     command.route = words
     this.sendOnce(command)
   }
@@ -136,7 +149,7 @@ export class WorkerChannel {
     if (queued !== null) {
       queued.first = (queued.first & ~clear) | set
       queued.second |= clear
-    } else this.sendOnce(withValues(new Command(TO_FAST_FLOW_FLAGS, flow, gen), set, clear))
+    } else this.sendOnce(this.composeValues(TO_FAST_FLOW_FLAGS, flow, gen, set, clear))
   }
 
   /** The command of its kind that waits. One to an earlier generation of the flow is for another connection. */
@@ -146,25 +159,38 @@ export class WorkerChannel {
     return command !== undefined && command.gen === gen ? command : null
   }
 
+  private compose(type: number, flow: number, gen: number): Command {
+    this.composed.begin(type, flow, gen)
+    return this.composed
+  }
+
+  private composeValues(type: number, flow: number, gen: number, first: number, second: number): Command {
+    const command = this.compose(type, flow, gen)
+    command.first = first
+    command.second = second
+    return command
+  }
+
   /** Sends a command that later ones of its kind join while it waits. */
   private sendOnce(command: Command): void {
-    if (!this.send(command)) this.waitingFlows.set(keyOf(command.type, command.flow), command)
+    const waiting = this.sendNew(command)
+    if (waiting !== null) this.waitingFlows.set(keyOf(waiting.type, waiting.flow), waiting)
   }
 
   /** A command about an application, or to the worker itself. */
   control(type: number, app: number, context = 0, regionBytes = 0): void {
-    const command = new Command(type)
+    const command = this.compose(type, -1, 0)
     command.app = app
     command.context = context
     command.units = regionBytes / BUFFER_UNIT_BYTES
-    this.send(command)
+    this.sendNew(command)
   }
 
   /** TO_FAST_FLOW_LEAVE: the flow is to go to another worker, for the time `turn`. */
   leave({ flow, gen }: FlowName, turn: number): void {
-    const command = new Command(TO_FAST_FLOW_LEAVE, flow, gen)
+    const command = this.compose(TO_FAST_FLOW_LEAVE, flow, gen)
     command.app = turn
-    this.send(command)
+    this.sendNew(command)
   }
 
   /** The flow is to come here, and is still at another worker: what it is told waits until `enter`. */
@@ -179,7 +205,7 @@ export class WorkerChannel {
     this.flow(TO_FAST_FLOW_ENTER, name)
     for (const command of commands) {
       this.forget(command)
-      this.send(command)
+      if (!this.tryWrite(command)) this.wait(command)
     }
   }
 
@@ -188,11 +214,11 @@ export class WorkerChannel {
     // Twice the length always fits an empty area, wherever its end is.
     const fits = 2 * (frame.length + 64) <= this.toFast.areaBytes
     if (!fits || this.waitingPackets >= WAITING_PACKETS_MAX) return false
-    const command = new Command(TO_FAST_PACKET, flow, gen)
+    const command = this.compose(TO_FAST_PACKET, flow, gen)
     command.packet = frame
     command.rxFlags = rxFlags
     command.gso = gso
-    this.send(command)
+    this.sendNew(command)
     return true
   }
 
@@ -228,17 +254,23 @@ export class WorkerChannel {
     return this.toFast.publish() && this.link.doorbell.ring()
   }
 
-  private send(command: Command): boolean {
-    const held = this.held.size === 0 ? undefined : this.held.get(command.flow)
-    if (held === undefined && this.waiting.length === 0 && this.write(command)) return true
-    // The frame's bytes are in a ring that is released at the end of the poll.
-    if (command.packet) {
-      command.packet = command.packet.slice()
-      this.waitingPackets++
-    }
-    const queue = held ?? this.waiting
+  /** Sends the command that was composed. Returns what waits for room in its place, null if it found some. */
+  private sendNew(command: Command): Command | null {
+    if (this.tryWrite(command)) return null
+    const kept = command.kept()
+    this.wait(kept)
+    return kept
+  }
+
+  private tryWrite(command: Command): boolean {
+    const isHeld = this.held.size > 0 && this.held.has(command.flow)
+    return !isHeld && this.waiting.length === 0 && this.write(command)
+  }
+
+  private wait(command: Command): void {
+    if (command.packet !== null) this.waitingPackets++
+    const queue = this.held.get(command.flow) ?? this.waiting
     queue.push(command)
-    return false
   }
 
   private forget(command: Command): void {
