@@ -89,6 +89,11 @@ export class Context {
     return this.loop !== null
   }
 
+  /** Number of the turn in which events are being delivered from the event loop, or `together` is running; 0 between two. */
+  get turn(): number {
+    return this.loop?.turn ?? 0
+  }
+
   /**
    * Opens a connection to `address`:`port`; CONN_OPEN tells the result. Returns the handle at once.
    * Throws TasError EINVAL, ENOENT, ESERVICEGONE, EBADF. flextcp_connection_open.
@@ -211,6 +216,12 @@ export class Context {
   /** Ends `hold`, in the same turn. What `connection` has sent meanwhile counts as sent at once. */
   release(connection: Connection): void {
     this.outbox.release(connection)
+  }
+
+  /** What `run` does to connections of an attached context is handed over together, at its end, unless it is more than a burst. */
+  together(run: () => void): void {
+    if (this.loop === null) run()
+    else this.loop.together(run)
   }
 
   /**

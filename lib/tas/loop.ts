@@ -24,7 +24,7 @@ export class LoopAttachment {
   private readonly events = createEvents(TURN_EVENTS)
   private readonly spin: SpinPolicy
   private readonly watcher: Watcher
-  private readonly turn = (): void => this.runTurn()
+  private readonly takeTurn = (): void => this.runTurn()
   private readonly flushLater = (): void => this.runFlush()
   private immediate: NodeJS.Immediate | null = null
   private retry: NodeJS.Timeout | null = null
@@ -34,7 +34,9 @@ export class LoopAttachment {
   private waiting = false
   private slept = false
   private armed = false
-  private inTurn = false
+  /** Number of the turn that is under way, 0 between two. */
+  turn = 0
+  private turns = 0
   private flushScheduled = false
   private closed = false
 
@@ -65,9 +67,24 @@ export class LoopAttachment {
 
   /** The program did something that must be handed over; outside of a turn that takes a microtask. */
   changed(): void {
-    if (this.inTurn || this.flushScheduled) return
+    if (this.turn !== 0 || this.flushScheduled) return
     this.flushScheduled = true
     queueMicrotask(this.flushLater)
+  }
+
+  /** Hands over together, at its end, what `run` does. */
+  together(run: () => void): void {
+    if (this.turn !== 0) {
+      run()
+      return
+    }
+    this.turn = ++this.turns
+    try {
+      run()
+    } finally {
+      this.turn = 0
+      if (!this.closed) this.runFlush()
+    }
   }
 
   /**
@@ -108,14 +125,14 @@ export class LoopAttachment {
       this.spin.end(this.context.tas.link.nowUs(), !this.slept)
       this.slept = false
     }
-    this.inTurn = true
+    this.turn = ++this.turns
     try {
       while (this.next < this.count && !this.closed) {
         const event = this.events[this.next++]
         if (!event.stale) this.handler(event)
       }
     } finally {
-      this.inTurn = false
+      this.turn = 0
       if (!this.closed) {
         this.runFlush()
         this.schedule()
@@ -159,7 +176,7 @@ export class LoopAttachment {
 
   private schedule(): void {
     if (this.immediate !== null) return
-    this.immediate = setImmediate(this.turn)
+    this.immediate = setImmediate(this.takeTurn)
     if (!this.referenced) this.immediate.unref()
   }
 

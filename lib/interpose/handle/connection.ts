@@ -298,7 +298,7 @@ export class ConnectionHandle extends StreamHandle {
       session.forget(connection)
     }
     this.updateHold()
-    whenClosed(() => this.finishClose(callback))
+    whenClosed(this.transport.turn, () => this.finishClose(callback))
   }
 
   private finishClose(callback: (() => void) | undefined): void {

@@ -1,8 +1,9 @@
 /** The sending half of a handle: what fits goes straight into the transmit buffer, the rest waits for room. */
 import type { AsyncResource } from 'node:async_hooks'
-import type { Connection } from '../../tas/index.js'
+import type { Connection, Context } from '../../tas/index.js'
 import { UV_EBADF, UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
 import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, streamState } from '../internals.js'
+import { shutLater } from './shutdowns.js'
 
 /** What the writes need of their handle. */
 export interface WriteTarget {
@@ -129,9 +130,13 @@ export class Writes {
     this.shutdownRequest = request
     this.shutdownContext = isForNative ? null : this.target.contextFor('SHUTDOWNWRAP', request)
     this.target.countRequests(1)
-    // libuv does it in the next turn as well (uv_shutdown, uv__drain): what ends the handle before is not preceded by a FIN.
-    if (this.pending.length === 0) setImmediate(runShutdown, this)
+    if (this.pending.length === 0) shutLater(this)
     return 0
+  }
+
+  /** @internal */
+  get context(): Context | undefined {
+    return this.connection?.context
   }
 
   /** @internal */
@@ -334,8 +339,4 @@ function lengthOf(buffers: readonly Uint8Array[]): number {
 function bytesOf(chunk: unknown, encoding: unknown): Uint8Array {
   if (typeof chunk === 'string') return Buffer.from(chunk, typeof encoding === 'string' && Buffer.isEncoding(encoding) ? encoding : 'utf8')
   return chunk instanceof Uint8Array ? chunk : Buffer.alloc(0)
-}
-
-function runShutdown(writes: Writes): void {
-  writes.runShutdown()
 }
