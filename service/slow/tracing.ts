@@ -18,6 +18,7 @@ export function traceConnection(trace: TraceWriter, kind: number, what: number, 
 
 /** The connection goes on to state `to`. */
 export function traceState(trace: TraceWriter, connection: Connection, to: TcpState): void {
+  if (!trace.wants(TRACE_FLOW)) return
   traceConnection(trace, TRACE_FLOW, TRACE_FLOW_STATE, connection, TCP_STATES.indexOf(connection.state), TCP_STATES.indexOf(to))
 }
 
@@ -36,7 +37,7 @@ export function traceRate({ trace, flows }: Stack, connection: Connection): void
 
 /** A timer of the connection has expired. */
 export function traceTimer(trace: TraceWriter, connection: Connection, timer: TraceTimer): void {
-  traceConnection(trace, TRACE_TIMER, TRACE_TIMERS.indexOf(timer), connection)
+  if (trace.wants(TRACE_TIMER)) traceConnection(trace, TRACE_TIMER, TRACE_TIMERS.indexOf(timer), connection)
 }
 
 /** A message from or to worker `worker` about `flow`, -1 for none; `a` and `b` are words of it. */
