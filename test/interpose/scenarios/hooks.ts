@@ -1,5 +1,6 @@
 /** What hooks of `async_hooks`, AsyncLocalStorage and tools that ask for active handles see of connections. */
 import { AsyncLocalStorage, createHook, executionAsyncResource } from 'node:async_hooks'
+import { spawn } from 'node:child_process'
 import http from 'node:http'
 import net from 'node:net'
 import { collect, pair } from './pair.js'
@@ -70,6 +71,17 @@ async function quiet(): Promise<void> {
 function activeHandles(): unknown[] {
   return (process as unknown as { _getActiveHandles: () => unknown[] })._getActiveHandles()
 }
+
+/** Counts what ends without having begun, in a process that is new: what a process collects later may be older than its hooks. */
+const UNBORN = `
+  const begun = new Set()
+  let unborn = 0
+  require('node:async_hooks').createHook({ init: (id) => begun.add(id), destroy: (id) => { if (!begun.has(id)) unborn++ } }).enable()
+  gc()
+  let turns = 10
+  const turn = () => turns-- > 0 ? setImmediate(turn) : process.stdout.write(String(unborn))
+  turn()
+`
 
 await runCases({
   'hooks: one resource for each end, begun before it is entered, destroyed once': () => new Promise((resolve) => {
@@ -196,5 +208,12 @@ await runCases({
     await collect(socket)
     await closed(server)
     return seen
+  },
+
+  'hooks: nothing ends that was there before them': async () => {
+    // --import would load modules by requests that are collected as well.
+    const preloads = process.execArgv.map((argument) => argument.replace('--import', '--require'))
+    const child = spawn(process.execPath, ['--expose-gc', ...preloads, '-e', UNBORN], { stdio: ['ignore', 'pipe', 'inherit'] })
+    return String(await collect(child.stdout))
   },
 })

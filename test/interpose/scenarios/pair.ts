@@ -17,9 +17,9 @@ export async function pair(options: net.ServerOpts = {}, client: Partial<net.Tcp
 }
 
 /** Everything up to the end; what goes in the other direction is left alone. */
-export async function collect(socket: net.Socket): Promise<Buffer> {
+export async function collect(stream: NodeJS.ReadableStream): Promise<Buffer> {
   const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-  await next(socket, 'end')
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await next(stream, 'end')
   return Buffer.concat(chunks)
 }
