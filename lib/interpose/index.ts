@@ -13,6 +13,7 @@ import { hookSocketConnect } from './hooks/socketconnect.js'
 import { hookTcpBind, hookTcpConnect } from './hooks/tcp.js'
 import { hookReinitialize } from './hooks/swap.js'
 import { hookTls } from './hooks/tls.js'
+import { hookTransfer } from './hooks/transfer.js'
 import { missingInternal } from './internals.js'
 import { readSettings, SettingError } from './settings.js'
 import { sourceOf } from './source.js'
@@ -52,6 +53,7 @@ function install(): void {
   hookReinitialize()
   hookSend(transport)
   hookReceive(transport)
+  hookTransfer(transport)
   hookActive(transport)
 }
 

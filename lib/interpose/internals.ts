@@ -80,6 +80,16 @@ export interface TlsWrap {
   [key: symbol]: unknown
 }
 
+/** Symbols of the methods by which sockets and servers move to another thread (`postMessage(message, [socket])`). */
+export interface TransferSymbols {
+  /** What moves with the object. */
+  readonly list: symbol
+  /** Gives up what the object has, for the message. */
+  readonly transfer: symbol
+  /** Takes it over in the other thread. */
+  readonly deserialize: symbol
+}
+
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
   readonly TCPConnectWrap: new () => Request
@@ -102,6 +112,7 @@ interface Bindings {
   readonly asyncState: AsyncState | null
   readonly shown: symbol | null
   readonly contextFrame: symbol | null
+  readonly transferSymbols: TransferSymbols | null
 }
 
 /** What is missing, said so that a user knows what to do. */
@@ -234,6 +245,12 @@ function asyncState(): AsyncState | null {
   }
 }
 
+function transferSymbols(): TransferSymbols | null {
+  const [list, transfer, deserialize] = ['messaging_transfer_list_symbol', 'messaging_transfer_symbol', 'messaging_deserialize_symbol']
+    .map((description) => symbolOf(net.Socket.prototype, description))
+  return list === null || transfer === null || deserialize === null ? null : { list, transfer, deserialize }
+}
+
 function find(): Bindings {
   checkAddons()
   const tcp = binding('tcp_wrap')
@@ -274,6 +291,7 @@ function find(): Bindings {
     asyncState: asyncState(),
     shown: shownSymbol(JSStream),
     contextFrame: symbolOf(new AsyncResource('TASJS'), 'context_frame'),
+    transferSymbols: transferSymbols(),
   }
 }
 
@@ -339,3 +357,5 @@ export const asyncStateOfNode = internals.asyncState ?? null
 export const SHOWN = internals.shown ?? null
 /** Under which symbol an AsyncResource holds the stores of AsyncLocalStorage; not on Node 20. */
 export const CONTEXT_FRAME = internals.contextFrame ?? null
+/** Null where sockets stay in their thread: on Node 20 and 22. */
+export const TRANSFER = internals.transferSymbols ?? null

@@ -141,7 +141,7 @@ describeHosts('ways onto TAS', {}, (hosts) => {
     const { lab, cleanup } = hosts()
     const program = startProgram(lab.tas, cleanup, scenario('sender'), { env: { HOST: EMBEDDED_ADDRESS } }, embeddedTas(lab))
     const answers = JSON.parse(await program.line(/^\[/)) as string[]
-    expect(answers).toEqual([expect.stringContaining('no other process has a TAS'), expect.stringContaining('it is not connected')])
+    expect(answers).toEqual([expect.stringContaining('no other process or thread has a TAS'), expect.stringContaining('it is not connected')])
     expect((await program.exited).code).toBe(0)
   })
 })

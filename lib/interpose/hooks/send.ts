@@ -5,7 +5,7 @@
  */
 import { getSystemErrorName } from 'node:util'
 import { ConnectionHandle } from '../handle/connection.js'
-import { ListenerHandle } from '../handle/listener.js'
+import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { shownNames } from '../handle/named.js'
 import { farEndOf } from '../handle/relay.js'
 import { type KernelHandle, Pipe } from '../internals.js'
@@ -44,7 +44,8 @@ function substituteFor(transport: Transport, handle: object): Substitute | null 
   return names === undefined ? null : { handle: far, note: { kind: 'connection', names } }
 }
 
-function forConnection(handle: ConnectionHandle): KernelHandle {
+/** What leaves this thread in the place of `handle`, and is beneath its socket from now on. Throws Error if there is none to be had. */
+export function forConnection(handle: ConnectionHandle): KernelHandle {
   if (!handle.isLendable) throw refused('a socket on TAS', 'it is not connected')
   const far = farEndOf(handle, (socket, kernel) => swapHandle(socket, kernel as KernelHandle & { [key: symbol]: unknown }))
   if (typeof far === 'number') throw refused('a socket on TAS', `${getSystemErrorName(far)} on 127.0.0.1`)
@@ -52,14 +53,20 @@ function forConnection(handle: ConnectionHandle): KernelHandle {
 }
 
 function forListener(transport: Transport, handle: ListenerHandle): Substitute {
-  if (!transport.isForOthers) throw refused('a server on TAS', 'no other process has a TAS of this program\'s own')
+  const place = sharedPlace(transport, handle)
   const sent = handle.sendable()
-  const error = typeof sent === 'number' ? sent : handle.share()
-  if (typeof sent === 'number' || error !== 0) throw refused('a server on TAS', getSystemErrorName(error))
-  const place = { ...handle.place, port: handle.port, isShared: true }
+  if (typeof sent === 'number') throw refused('a server on TAS', getSystemErrorName(sent))
   return { handle: sent.handle, note: { kind: 'listener', place, isPlaceholder: sent.isPlaceholder } }
 }
 
+/** Where others may listen beside `handle` from now on. Throws Error if that cannot be. */
+export function sharedPlace(transport: Transport, handle: ListenerHandle): ListenPlace {
+  if (!transport.isForOthers) throw refused('a server on TAS', 'no other process or thread has a TAS of this program\'s own')
+  const error = handle.share()
+  if (error !== 0) throw refused('a server on TAS', getSystemErrorName(error))
+  return { ...handle.place, port: handle.port, isShared: true }
+}
+
 function refused(what: string, why: string): Error {
-  return Object.assign(new Error(`${what} cannot be sent to another process: ${why}`), { code: 'ERR_INVALID_HANDLE_TYPE' })
+  return Object.assign(new Error(`${what} cannot be sent to another process or thread: ${why}`), { code: 'ERR_INVALID_HANDLE_TYPE' })
 }
