@@ -54,6 +54,28 @@ await runCases({
     return [answers, connections]
   },
 
+  'keep-alive: bytes that nobody asked for, on a connection that waits, end it': async () => {
+    const servers: net.Socket[] = []
+    const server = http.createServer((incoming, response) => response.end(`hello ${incoming.url}`))
+    server.on('connection', (socket) => servers.push(socket))
+    const port = await listen(server)
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    const isFree = next(agent, 'free') as Promise<net.Socket>
+    const answers = [await request({ port, agent, path: '/1' })]
+    const client = await isFree
+    // Node 20 does not look.
+    const isGuarded = String(Reflect.get(Reflect.get(client, '_handle') as object, 'onread')).includes('FREE socket')
+    if (isGuarded) {
+      const isClosed = next(client, 'close')
+      servers[0].write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong')
+      await isClosed
+    }
+    answers.push(await request({ port, agent, path: '/2' }))
+    agent.destroy()
+    await closed(server)
+    return [isGuarded, answers, servers.length]
+  },
+
   'large bodies both ways, chunked': async () => {
     const server = http.createServer((incoming, response) => incoming.pipe(response))
     const port = await listen(server)
