@@ -9,19 +9,19 @@ import {
 } from '../../tools/netlab/index.js'
 import { differences, reportTables, type SuiteRun } from './report.js'
 import { type Ground, runTests, type TestResult } from './runner.js'
-import { copyWithAddress, socketTests } from './source.js'
+import { copyWithAddress, socketTests, versionOf } from './source.js'
 
 const HELP = `usage: npm run nodesuite -- --source FOLDER [options]
 
 Runs the tests of Node's own source that open sockets: on plain Node, and those that pass there on TAS. In both, 127.0.0.1 and localhost are replaced
 by an address of the kernel or of TAS. FOLDER is the unpacked source of a Node near to the one that runs this (Debian: apt-get source nodejs).
-About 8 min for the 1,250 tests of Node 20.
+About 8 min for the 1,250 tests of Node 20. Another Node: NODE tools/setup/run.mjs nodesuite ...
 
   --only PATTERN   tests whose name contains it (a regular expression)
   --jobs N         tests at a time (3)
   --limit S        seconds after which a test is killed (20); three times as many when it is run once more
   --json FILE      where results with what was printed go
-  --write          write the tables into docs/nodesuite.md
+  --write          write the tables of this Node into docs/nodesuite.md
   --help           this text
 Exit code: 1 if a test passes on plain Node alone and it is not known why (test/nodesuite/departures.ts).
 `
@@ -107,11 +107,11 @@ async function main(argv: readonly string[]): Promise<number> {
   cleanup.add(folder, () => rm(folder, { recursive: true, force: true }))
   const lab = await createLab({ name: uniqueName('tas-nodesuite') }, cleanup)
   const { plain, onTas } = await runSuite(options, lab, folder)
-  const conditions = [`Node ${process.versions.node}, Linux ${release()}, ${new Date().toISOString()}`]
+  const conditions = [`Node ${process.versions.node}, tests of ${versionOf(options.suite)}, Linux ${release()}, ${new Date().toISOString()}`]
   const tables = reportTables([onTas], conditions)
   console.log(tables)
   if (options.json !== undefined) await writeFile(options.json, JSON.stringify({ plain, tas: onTas.results }, null, 1))
-  if (options.write) await writeBetween('docs/nodesuite.md', 'nodesuite', tables)
+  if (options.write) await writeBetween('docs/nodesuite.md', `nodesuite:${process.versions.node.split('.')[0]}`, tables)
   const unknown = differences(onTas.results).filter(({ reason }) => reason === null)
   for (const { test } of unknown) progress(`${test.outcome}: ${test.name}`)
   for (const failure of await cleanup.run()) progress(failure)

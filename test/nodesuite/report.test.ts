@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { reportTables } from './report.js'
-import { copyWithAddress, flagsOf, socketTests } from './source.js'
+import { copyWithAddress, flagsOf, socketTests, versionOf } from './source.js'
 
 describe('source', () => {
   let folder = ''
@@ -36,6 +36,14 @@ describe('source', () => {
   it('flags: comments of a test -> its command line', () => {
     expect(flagsOf("'use strict'\n// Flags: --expose-gc --no-warnings\n// Flags: --x\n")).toEqual(['--expose-gc', '--no-warnings', '--x'])
     expect(flagsOf('// no flags')).toEqual([])
+  })
+})
+
+describe('version', () => {
+  it.each([
+    ['sources/node-v22.22.2/test', '22.22.2'], ['/2.0.1/nodejs-20.19.2+dfsg', '20.19.2'], ['/1.2.3/node/test', 'an unknown version'],
+  ])('%s -> %s', (suite, version) => {
+    expect(versionOf(suite)).toBe(version)
   })
 })
 

@@ -28,7 +28,14 @@ export interface Ground {
 }
 
 const KEPT_CHARS = 20_000
+const FIRST_PORT = 12_346
+const PORTS_EACH = 100
 const LOCALHOST = compiled('test/nodesuite/localhost.js')
+
+/** Tests of `sequential` use a port of their own, which others must not: here some run at a time, so each job has another. */
+function portsOf(name: string, job: number): Record<string, string> {
+  return name.startsWith('sequential/') ? { NODE_COMMON_PORT: String(FIRST_PORT + job * PORTS_EACH) } : { TEST_PARALLEL: '1' }
+}
 
 /** Runs one test to its end, or kills it and whatever it started after `limitMs`. */
 async function runTest(ground: Ground, name: string, job: number, temporary: string, limitMs: number, cleanup: Cleanup): Promise<TestResult> {
@@ -37,7 +44,7 @@ async function runTest(ground: Ground, name: string, job: number, temporary: str
   const preload = [LOCALHOST, ...ground.preloads].map((path) => `--require=${path}`).join(' ')
   const env: Record<string, string | undefined> = {
     ...process.env, ...ground.env, SUITE_ADDRESS: ground.address, NODE_OPTIONS: preload, NODE_TEST_DIR: temporary, TEST_THREAD_ID: String(job),
-    TEST_SERIAL_ID: String(job), TEST_PARALLEL: '1', CI: undefined,
+    TEST_SERIAL_ID: String(job), ...portsOf(name, job), CI: undefined,
   }
   // A process group of its own: tests leave children behind.
   const child = spawn('ip', ['netns', 'exec', ground.namespace, process.execPath, ...flags, file], {

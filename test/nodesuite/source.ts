@@ -1,8 +1,8 @@
 /** The tests of a Node's source: which of them open sockets, and a copy in which they do so at an address of ours. */
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
-const FOLDERS = ['parallel', 'sequential', 'async-hooks']
+const FOLDERS = ['parallel', 'sequential', 'async-hooks', 'client-proxy', 'report']
 /** What the tests need beside them. */
 const COMPANIONS = ['common', 'fixtures', 'embedding', 'cctest']
 const SOCKETS = /(require\(|from )['"](node:)?(net|http|https|tls|http2|cluster)['"]|\bfetch\(|createServer/
@@ -39,6 +39,12 @@ export async function copyWithAddress(suite: string, to: string, address: string
       if (text.includes(LOCAL)) await writeFile(file, text.replaceAll(LOCAL, address))
     }
   }
+}
+
+/** Which Node's the tests in `suite` are, as the name of the source's folder has it (`node-v22.22.2`, `nodejs-20.19.2`). */
+export function versionOf(suite: string): string {
+  const [version = 'an unknown version'] = /\d+\.\d+\.\d+(?=[^/]*(\/test)?\/?$)/.exec(resolve(suite)) ?? []
+  return version
 }
 
 function missing(error: NodeJS.ErrnoException): void {
