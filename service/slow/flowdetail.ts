@@ -1,5 +1,6 @@
 /** One connection in full, for people: `tas state --flow`. */
 import { TCB_WORDS, type FlowDetail, type FlowQuery, type NamedValues } from '../../lib/memif/index.js'
+import { formatIpv4Address, type SourceRoute } from '../../lib/wire/index.js'
 import type { Connection } from './connection.js'
 import type { CongestionState } from './congestion/state.js'
 import { intervalUs } from './congestion/control.js'
@@ -40,8 +41,13 @@ function connectionValues({ nowUs }: Stack, connection: Connection): NamedValues
     isWatched: connection.isWatched, isProbing: connection.isProbing, hasProbed: connection.hasProbed,
     ...(connection.isWatched ? timesOf(connection, nowUs) : {}),
     lastUna: connection.lastUna >>> 0, reorderSeen: connection.reorderSeen, reorderWindowMult: connection.reorderWindowMult,
+    ...(connection.sourceRoute === null ? {} : { sourceRoute: routeText(connection.sourceRoute) }),
     hasRxGrant: connection.rxMove !== null, hasTxGrant: connection.txMove !== null, isRxUsed: connection.isRxUsed,
   }
+}
+
+function routeText({ isStrict, hops }: SourceRoute): string {
+  return [isStrict ? 'strict' : 'loose', ...hops.map(formatIpv4Address)].join(' ')
 }
 
 /** What says nothing of a connection with nothing outstanding. */

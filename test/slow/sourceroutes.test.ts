@@ -125,6 +125,12 @@ describe('passive open', () => {
     expect(ways(host)).toEqual([[STRANGER, [FAR]]])
   })
 
+  it('established: tas state -> its way is shown', () => {
+    const { host, flow } = accepted()
+    const hops = [NEAR, FAR].map(wire.formatIpv4Address).join(' ')
+    expect(host.slow.describeFlow({ flow }, host.nowUs)?.connection).toMatchObject({ sourceRoute: `loose ${hops}` })
+  })
+
   it('established -> the worker has the way in the table of extras, and segments are shorter by it (3.7.1)', () => {
     const { host, flow } = accepted()
     expect(host.tcb(flow, TCB_FLAGS) & FLAG_EXTRA).toBe(FLAG_EXTRA)
