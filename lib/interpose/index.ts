@@ -16,6 +16,7 @@ import { hookTls } from './hooks/tls.js'
 import { hookTransfer } from './hooks/transfer.js'
 import { missingInternal } from './internals.js'
 import { readSettings, SettingError } from './settings.js'
+import { shareSocketShapes } from './socketshape.js'
 import { sourceOf } from './source.js'
 import { Transport } from './transport.js'
 
@@ -42,6 +43,7 @@ function install(): void {
     if (chosen.whenMissing === 'stop') process.exit(EXIT_USAGE)
     return
   }
+  shareSocketShapes()
   const transport = new Transport(chosen, checked(() => sourceOf(chosen)))
   hookInstanceOf()
   hookSocketConnect(transport)
