@@ -7,10 +7,10 @@ import { RateLimit } from './log.js'
 
 /** Groups of addresses; a power of two. */
 const GROUPS_LOG2 = 8
-/** Resets of one kind in a second: to one group, to groups that have had those, and to all. */
+/** Resets of one kind in a second: to one group, and to all; half of these are for groups that have had their own. */
 const GROUP_PER_SECOND = 250
-const SPARE_PER_SECOND = 5_000
-const ALL_PER_SECOND = 10_000
+const SYN_REFUSALS_PER_SECOND = 10_000
+const REFUSALS_PER_SECOND = 5_000
 
 /** Resets of one kind. */
 class Share {
@@ -18,10 +18,10 @@ class Share {
   private readonly spare: RateLimit
   private readonly all: RateLimit
 
-  constructor(nowUs: number) {
+  constructor(perSecond: number, nowUs: number) {
     this.groups = Array.from({ length: 2 ** GROUPS_LOG2 }, () => new RateLimit(GROUP_PER_SECOND, nowUs))
-    this.spare = new RateLimit(SPARE_PER_SECOND, nowUs)
-    this.all = new RateLimit(ALL_PER_SECOND, nowUs)
+    this.spare = new RateLimit(perSecond / 2, nowUs)
+    this.all = new RateLimit(perSecond, nowUs)
   }
 
   allow(group: number, nowUs: number): boolean {
@@ -38,8 +38,8 @@ export class ReplyLimit {
   /** `random` gives unpredictable 32-bit numbers. */
   constructor(random: { u32(): number }, nowUs: number) {
     this.salt = random.u32()
-    this.syns = new Share(nowUs)
-    this.others = new Share(nowUs)
+    this.syns = new Share(SYN_REFUSALS_PER_SECOND, nowUs)
+    this.others = new Share(REFUSALS_PER_SECOND, nowUs)
   }
 
   /** Whether a segment from `remoteIp` that belongs to no connection may be answered with a RST; `isSyn`: it is a SYN. */

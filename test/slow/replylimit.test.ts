@@ -24,18 +24,18 @@ describe('replies', () => {
     expect(count(100, (i) => replies.mayRefuse(1000 + i, true, SECOND_US))).toBeGreaterThan(97)
   })
 
-  it('ten thousand clients of a TAS that has died, from one address -> all reset within two seconds', () => {
+  it('ten thousand clients of a TAS that has died, from one address -> all reset within four seconds', () => {
     const replies = limit()
     const isReset = new Set<number>()
-    for (let ms = 0; ms < 2_000; ms += 200) {
+    for (let ms = 0; ms < 4_000; ms += 200) {
       for (let client = 0; client < 10_000; client++) if (!isReset.has(client) && replies.mayRefuse(7, false, ms * 1_000)) isReset.add(client)
     }
     expect(isReset.size).toBe(10_000)
   })
 
-  it('acknowledgments from everywhere -> 10,000 resets a second; who tries to connect is still refused', () => {
+  it('acknowledgments from everywhere -> 5,000 resets a second; who tries to connect is still refused', () => {
     const replies = limit()
-    expect(count(50_000, (i) => replies.mayRefuse(Math.imul(i, 0x10001), false, 0))).toBe(10_000)
+    expect(count(50_000, (i) => replies.mayRefuse(Math.imul(i, 0x10001), false, 0))).toBe(5_000)
     expect(replies.mayRefuse(7, true, 0)).toBe(true)
   })
 
@@ -56,6 +56,6 @@ describe('CLOSED', () => {
     host.sent()
     host.send({ seq: 5, flags: TCP_SYN, localPort: 81, remotePort: 7 })
     expect(host.sent()).toMatchObject([{ ack: 6, flags: TCP_RST | TCP_ACK, targetPort: 7 }])
-    expect(host.count('resetsSent')).toBeLessThanOrEqual(5_251)
+    expect(host.count('resetsSent')).toBeLessThanOrEqual(2_751)
   })
 })
