@@ -9,6 +9,13 @@ import { closed, freePort, HOST, listen, next, portOf, runCases } from './runner
 
 const self = fileURLToPath(import.meta.url)
 const ROLE = 'SCENARIO_ROLE'
+/** More than TAS accepts ahead (lib/interpose/session.ts). */
+const FLEETING = 40
+
+interface Fleeting {
+  readonly port: number
+  readonly done: Int32Array<SharedArrayBuffer>
+}
 
 async function get(port: number, path = '/'): Promise<string> {
   const outgoing = http.get({ host: HOST, port, path, agent: false })
@@ -27,6 +34,23 @@ async function beThread(): Promise<void> {
   const own = server()
   parentPort?.postMessage(await listen(own))
   parentPort?.once('message', () => void closed(own))
+}
+
+/** In a thread: connections to `port` that are reset as soon as they are open, as many as it is told; notifies `done` when all are gone. */
+function beFleeting({ port, done }: Fleeting): void {
+  parentPort?.once('message', (count: number) => {
+    let left = count
+    const isGone = (): void => {
+      if (--left > 0) return
+      Atomics.store(done, 0, 1)
+      Atomics.notify(done, 0)
+    }
+    for (let i = 0; i < count; i++) {
+      const socket = net.connect(port, HOST, () => socket.resetAndDestroy())
+      socket.on('close', isGone)
+    }
+  })
+  parentPort?.postMessage('ready')
 }
 
 async function beChild(): Promise<void> {
@@ -63,6 +87,21 @@ async function main(): Promise<void> {
       worker.postMessage('stop')
       const code = await next(worker, 'exit')
       return [texts.every((text, i) => text === `${process.pid} /${i}`), code]
+    },
+
+    'connections that are reset while the server computes: the next are served': async () => {
+      const own = server()
+      own.on('clientError', (_error, socket) => socket.destroy())
+      const port = await listen(own)
+      const done = new Int32Array(new SharedArrayBuffer(4))
+      const worker = new Worker(self, { workerData: { port, done } satisfies Fleeting })
+      await next(worker, 'message')
+      worker.postMessage(FLEETING)
+      const waited = Atomics.wait(done, 0, 0, 10_000)
+      const texts = [await get(port, '/1'), await get(port, '/2')]
+      await worker.terminate()
+      await closed(own)
+      return [waited, texts.map((text) => text.split(' ')[1])]
     },
 
     'a worker thread that is terminated': async () => {
@@ -153,8 +192,9 @@ async function beIdle(): Promise<void> {
   if (portOf(own) !== port) process.exit(4)
 }
 
-const role = isMainThread ? process.env[ROLE] : String(workerData)
-if (role === 'thread') await beThread()
+const role = isMainThread ? process.env[ROLE] : 'thread'
+if (role === 'thread' && workerData !== 'thread') beFleeting(workerData as Fleeting)
+else if (role === 'thread') await beThread()
 else if (role === 'child') await beChild()
 else if (role === 'cluster') beClusterWorker()
 else if (role === 'writer') beWriter()
