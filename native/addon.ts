@@ -111,9 +111,13 @@ export interface Addon {
   copyBytes(target: Uint8Array, targetOffset: number, source: Uint8Array, sourceOffset: number, len: number): void
 
   watcherCreate(fd: number, onReadable: () => void): NativeHandle
-  watcherClose(watcher: NativeHandle): void
-  watcherRef(watcher: NativeHandle): void
-  watcherUnref(watcher: NativeHandle): void
+  turnsCreate(onTurn: () => void): NativeHandle
+  turnsStart(turns: NativeHandle): void
+  turnsStop(turns: NativeHandle): void
+  uncaught(error: unknown): void
+  loopHandleClose(handle: NativeHandle): void
+  loopHandleRef(handle: NativeHandle): void
+  loopHandleUnref(handle: NativeHandle): void
 
   fdsHold(fds: readonly number[], users: Int32Array): NativeHandle
   fdsAdd(held: NativeHandle, fd: number): void

@@ -1,5 +1,5 @@
 /** Waking, waiting and the clock. */
-import { addon, type NativeHandle } from './addon.js'
+import { addon } from './addon.js'
 
 /** An eventfd: something to wake a waiting side with (memif's Wakeable). */
 export class EventFd {
@@ -45,35 +45,6 @@ export class TimerFd {
 
   close(): void {
     addon().closeFd(this.fd)
-  }
-}
-
-/**
- * Calls back from Node's event loop whenever a descriptor is readable, as long as it is: read it empty. No thread,
- * no polling. The descriptor becomes non-blocking; it can have one watcher in a loop, and must be open until `close`.
- * An exception in the callback becomes an uncaughtException.
- */
-export class FdWatcher {
-  private readonly handle: NativeHandle
-
-  /** Throws EEXIST if the descriptor is watched already, EBADF, EPERM for a regular file. */
-  constructor(fd: number, onReadable: () => void) {
-    this.handle = addon().watcherCreate(fd, onReadable)
-  }
-
-  /** Keeps the process alive (the state at the beginning). */
-  ref(): void {
-    addon().watcherRef(this.handle)
-  }
-
-  /** Does not keep the process alive. */
-  unref(): void {
-    addon().watcherUnref(this.handle)
-  }
-
-  /** Never calls back again. Does not close the descriptor. May be called from the callback, and twice. */
-  close(): void {
-    addon().watcherClose(this.handle)
   }
 }
 

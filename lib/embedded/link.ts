@@ -150,12 +150,9 @@ export class EmbeddedContext implements ContextLink, Wakeable, Sleeper {
 
   wake(): void {
     this.woken = true
-    const { onWake } = this
-    if (onWake === null || !this.isResting) return
+    if (!this.isResting) return
     this.isResting = false
-    setImmediate(() => {
-      if (this.onWake === onWake) onWake()
-    })
+    this.onWake?.()
   }
 
   /** Nothing will wake it any more. */

@@ -6,7 +6,7 @@
  *   frame, deadline, ring            -> mark cleared -> advance, bounded -> a context woken? its turn comes next
  *                                                                        -> otherwise sleep again
  */
-import { FdWatcher, TimerFd } from '../../native/index.js'
+import { FdWatcher, LoopTurns, TimerFd } from '../../native/index.js'
 import type { Stack } from './stack.js'
 
 /** Most rounds in one turn of the event loop: everything else gets its turn in between. */
@@ -23,11 +23,11 @@ export class LoopDriver {
   private readonly portFd: number
   /** Attached contexts, and whether each keeps the process alive. */
   private readonly attached = new Map<Resting, boolean>()
-  private readonly turn = (): void => this.runTurn()
   private port: FdWatcher | null = null
   private timer: TimerFd | null = null
   private timerWatcher: FdWatcher | null = null
-  private immediate: NodeJS.Immediate | null = null
+  /** Of those that follow at once. */
+  private turns: LoopTurns | null = null
   private isArmed = false
   private isAsleep = false
 
@@ -71,25 +71,26 @@ export class LoopDriver {
   touch(): void {
     if (!this.isAsleep) return
     this.wakeUp()
-    this.schedule()
+    this.turns?.start()
   }
 
   private open(): void {
     this.timer = new TimerFd()
     this.timerWatcher = new FdWatcher(this.timer.fd, () => this.expired())
     this.timerWatcher.unref()
-    this.port = new FdWatcher(this.portFd, this.turn)
+    this.turns = new LoopTurns(() => this.runTurn())
+    this.port = new FdWatcher(this.portFd, () => this.runTurn())
   }
 
   /** Nothing is watched any more. */
   close(): void {
     this.wakeUp()
     this.attached.clear()
-    if (this.immediate !== null) clearImmediate(this.immediate)
+    this.turns?.close()
     this.port?.close()
     this.timerWatcher?.close()
     this.timer?.close()
-    this.immediate = this.port = this.timerWatcher = this.timer = null
+    this.turns = this.port = this.timerWatcher = this.timer = null
     this.isArmed = false
   }
 
@@ -99,12 +100,10 @@ export class LoopDriver {
   }
 
   private applyReferences(): void {
-    if (this.isReferenced) {
-      this.port?.ref()
-      this.immediate?.ref()
-    } else {
-      this.port?.unref()
-      this.immediate?.unref()
+    const { isReferenced } = this
+    for (const handle of [this.port, this.turns]) {
+      if (isReferenced) handle?.ref()
+      else handle?.unref()
     }
   }
 
@@ -119,19 +118,12 @@ export class LoopDriver {
     this.runTurn()
   }
 
-  private schedule(): void {
-    if (this.immediate !== null || this.port === null) return
-    this.immediate = setImmediate(this.turn)
-    if (!this.isReferenced) this.immediate.unref()
-  }
-
   private runTurn(): void {
-    if (this.immediate !== null) clearImmediate(this.immediate)
-    this.immediate = null
+    this.turns?.stop()
     this.wakeUp()
     let rounds = 0
     while (rounds < ROUNDS_PER_TURN && this.stack.advance() > 0) rounds++
-    if (rounds === ROUNDS_PER_TURN) this.schedule()
+    if (rounds === ROUNDS_PER_TURN) this.turns?.start()
     else this.rested()
   }
 

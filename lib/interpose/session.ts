@@ -69,11 +69,6 @@ export class Session {
     if (this.connections.size === 0 && this.listeners.size === 0) this.tas.close()
   }
 
-  /** The turn of its context that is under way; 0 between two. */
-  get turn(): number {
-    return this.context.turn
-  }
-
   networks(): ReturnType<Tas['networks']> {
     return this.tas.networks()
   }

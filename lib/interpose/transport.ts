@@ -65,11 +65,6 @@ export class Transport {
     return this.current
   }
 
-  /** The turn of the session that is under way; 0 between two. */
-  get turn(): number {
-    return this.current?.turn ?? 0
-  }
-
   /** Why this process will never have a TAS, a negative errno number; 0 if it has one or may have. */
   get refusal(): number {
     const { absence } = this

@@ -89,11 +89,6 @@ export class Context {
     return this.loop !== null
   }
 
-  /** Number of the turn in which events are being delivered from the event loop, or `together` is running; 0 between two. */
-  get turn(): number {
-    return this.loop?.turn ?? 0
-  }
-
   /**
    * Opens a connection to `address`:`port`; CONN_OPEN tells the result. Returns the handle at once.
    * Throws TasError EINVAL, ENOENT, ESERVICEGONE, EBADF. flextcp_connection_open.
@@ -218,10 +213,13 @@ export class Context {
     this.outbox.release(connection)
   }
 
-  /** What `run` does to connections of an attached context is handed over together, at its end, unless it is more than a burst. */
-  together(run: () => void): void {
-    if (this.loop === null) run()
-    else this.loop.together(run)
+  /**
+   * Runs `run` behind the events of the turn that is under way, or before those of the next: where Node does what it puts off until descriptors have been
+   * served. What it does to connections is handed over with the rest of the turn. Without `attach`: in a setImmediate.
+   */
+  defer(run: () => void): void {
+    if (this.loop === null) setImmediate(run)
+    else this.loop.defer(run)
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Context } from './context.js'
 import type { EventHandler } from './contextoptions.js'
 import { createEvents } from './events.js'
 import type { ContextLink, Watcher } from './link.js'
+import { LoopTurns } from '../../native/index.js'
 import { SpinPolicy } from '../../native/spinpolicy.js'
 
 /** Events of one turn. Between turns the event loop serves everything else. */
@@ -12,9 +13,12 @@ const TURN_EVENTS = 64
 const RETRY_MS = 1
 
 /**
- *   turn:  poll -> handler for each event -> flush -> more? next turn by setImmediate
+ *   turn:  deferred -> poll -> handler for each event -> deferred -> flush
  *          nothing: a few turns more if the last wait was short (native/spinpolicy.ts), then
  *   arm:   publish "sleeping" -> look once more -> wait for the eventfd
+ *
+ * Turns run where the event loop would serve descriptors (LoopTurns): to a program its connections behave as those of the kernel do beside timers,
+ * setImmediate and closed handles. What is deferred is what libuv does behind its descriptors (uv__run_pending).
  */
 export class LoopAttachment {
   private readonly context: Context
@@ -24,19 +28,17 @@ export class LoopAttachment {
   private readonly events = createEvents(TURN_EVENTS)
   private readonly spin: SpinPolicy
   private readonly watcher: Watcher
-  private readonly takeTurn = (): void => this.runTurn()
+  private readonly turns = new LoopTurns(() => this.runTurn())
   private readonly flushLater = (): void => this.runFlush()
-  private immediate: NodeJS.Immediate | null = null
+  private deferred: (() => void)[] = []
   private retry: NodeJS.Timeout | null = null
-  private referenced: boolean
+  private referenced = true
   private next = 0
   private count = 0
   private waiting = false
   private slept = false
   private armed = false
-  /** Number of the turn that is under way, 0 between two. */
-  turn = 0
-  private turns = 0
+  private inTurn = false
   private flushScheduled = false
   private closed = false
 
@@ -45,102 +47,117 @@ export class LoopAttachment {
     this.link = link
     this.mark = mark
     this.handler = handler
-    this.referenced = ref
     this.spin = new SpinPolicy(context.tas.pollIntervalUs)
     this.watcher = link.watch(() => this.wake())
-    if (!ref) this.watcher.unref()
+    if (!ref) this.unref()
     context.tas.watchService()
-    this.schedule()
+    this.turns.start()
   }
 
   ref(): void {
     this.referenced = true
     this.watcher.ref()
-    this.immediate?.ref()
+    this.turns.ref()
   }
 
   unref(): void {
     this.referenced = false
     this.watcher.unref()
-    this.immediate?.unref()
+    this.turns.unref()
   }
 
   /** The program did something that must be handed over; outside of a turn that takes a microtask. */
   changed(): void {
-    if (this.turn !== 0 || this.flushScheduled) return
+    if (this.inTurn || this.flushScheduled) return
     this.flushScheduled = true
     queueMicrotask(this.flushLater)
   }
 
-  /** Hands over together, at its end, what `run` does. */
-  together(run: () => void): void {
-    if (this.turn !== 0) {
-      run()
+  /** Runs `run` at the end of the turn that is under way, else at the beginning of the next one. */
+  defer(run: () => void): void {
+    if (this.closed) {
+      setImmediate(run)
       return
     }
-    this.turn = ++this.turns
-    try {
-      run()
-    } finally {
-      this.turn = 0
-      if (!this.closed) this.runFlush()
-    }
+    this.deferred.push(run)
+    this.wake()
   }
 
   /**
-   * Somebody woke the context, the service is gone, or a wake-up may have been taken from the watcher: looks anew. In a setImmediate, which
-   * follows at once: the callback of a native addon is no place for what a handler throws, nor for the ticks that it runs.
+   * Somebody woke the context, the service is gone, a wake-up may have been taken from the watcher, or something is deferred: looks anew, in the next
+   * turn.
    */
   wake(): void {
-    if (this.closed || !this.armed) return
+    if (!this.armed) return
     this.slept = true
     this.disarm()
-    this.schedule()
+    this.turns.start()
   }
 
   close(): void {
     if (this.closed) return
     this.closed = true
     if (this.armed) this.disarm()
-    if (this.immediate !== null) clearImmediate(this.immediate)
     if (this.retry !== null) clearTimeout(this.retry)
     this.watcher.close()
+    this.turns.close()
+    for (const run of this.deferred) setImmediate(run)
   }
 
   private runTurn(): void {
-    this.immediate = null
-    if (this.closed) return
+    if (this.deferred.length > 0 || this.hasEvents()) this.work()
+    else this.idle()
+  }
+
+  private hasEvents(): boolean {
+    if (this.closed) return false
     if (this.next === this.count) {
       this.next = 0
       this.count = this.context.take(this.events, TURN_EVENTS)
     }
-    if (this.count === 0) this.idle()
-    else this.deliver()
+    return this.count > 0
   }
 
-  /** An exception leaves the rest of the turn's events to the next turn. */
+  /** An exception leaves the rest to the next turn. */
+  private work(): void {
+    this.inTurn = true
+    try {
+      this.runDeferred()
+      if (this.hasEvents()) this.deliver()
+      this.runDeferred()
+    } finally {
+      this.inTurn = false
+      if (!this.closed) this.runFlush()
+    }
+  }
+
+  /** What is deferred meanwhile comes next time. */
+  private runDeferred(): void {
+    const { deferred } = this
+    if (deferred.length === 0) return
+    this.deferred = []
+    let done = 0
+    try {
+      while (done < deferred.length) deferred[done++]()
+    } finally {
+      for (const run of deferred.slice(done)) this.defer(run)
+    }
+  }
+
   private deliver(): void {
     if (this.waiting) {
       this.waiting = false
       this.spin.end(this.context.tas.link.nowUs(), !this.slept)
       this.slept = false
     }
-    this.turn = ++this.turns
-    try {
-      while (this.next < this.count && !this.closed) {
-        const event = this.events[this.next++]
-        if (!event.stale) this.handler(event)
-      }
-    } finally {
-      this.turn = 0
-      if (!this.closed) {
-        this.runFlush()
-        this.schedule()
-      }
+    while (this.next < this.count && !this.closed) {
+      const event = this.events[this.next++]
+      if (!event.stale) this.handler(event)
     }
   }
 
   private idle(): void {
+    if (this.closed) return
     if (this.context.finished) {
       this.close()
       return
@@ -154,8 +171,7 @@ export class LoopAttachment {
       this.waiting = true
       spinning = this.spin.begin(nowUs)
     }
-    if (spinning) this.schedule()
-    else this.arm()
+    if (!spinning) this.arm()
   }
 
   private arm(): void {
@@ -165,19 +181,15 @@ export class LoopAttachment {
     this.mark.set()
     if (this.context.inbox.hasWorkNow() || this.context.serviceLost) {
       this.disarm()
-      this.schedule()
-    } else this.link.rest()
+      return
+    }
+    this.turns.stop()
+    this.link.rest()
   }
 
   private disarm(): void {
     this.armed = false
     this.mark.clear()
-  }
-
-  private schedule(): void {
-    if (this.immediate !== null) return
-    this.immediate = setImmediate(this.takeTurn)
-    if (!this.referenced) this.immediate.unref()
   }
 
   private runFlush(): void {

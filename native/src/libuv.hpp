@@ -12,6 +12,9 @@ struct uv_handle_s {
 
 int uv_poll_init(uv_loop_s* loop, uv_handle_s* handle, int fd);
 int uv_poll_start(uv_handle_s* handle, int events, void (*callback)(uv_handle_s*, int status, int events));
+int uv_idle_init(uv_loop_s* loop, uv_handle_s* handle);
+int uv_idle_start(uv_handle_s* handle, void (*callback)(uv_handle_s*));
+int uv_idle_stop(uv_handle_s* handle);
 void uv_close(uv_handle_s* handle, void (*callback)(uv_handle_s*));
 void uv_ref(uv_handle_s* handle);
 void uv_unref(uv_handle_s* handle);
@@ -20,6 +23,7 @@ const char* uv_err_name(int err);
 }
 
 namespace tasjs {
-constexpr int kUvPoll = 8;      // uv_handle_type UV_POLL
+constexpr int kUvIdle = 6;      // uv_handle_type UV_IDLE
+constexpr int kUvPoll = 8;      // UV_POLL
 constexpr int kUvReadable = 1;  // UV_READABLE
 }  // namespace tasjs

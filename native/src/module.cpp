@@ -10,7 +10,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initWake(env, exports);
   tasjs::initKernelPoll(env, exports);
   tasjs::initCopy(env, exports);
+  tasjs::initLoopHandle(env, exports);
   tasjs::initFdWatcher(env, exports);
+  tasjs::initLoopTurns(env, exports);
   tasjs::initHeldFds(env, exports);
   tasjs::initCpu(env, exports);
   tasjs::initInterfaces(env, exports);

@@ -16,8 +16,8 @@ const OTHER_IP = 0x0a000002
 const OWN_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)
 const OTHER_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2)
 const PORT = 80
-/** Long enough for everything that a test has begun to come to rest. */
-const QUIET_MS = 100
+/** Long enough for everything that a test has begun to come to rest: longer than the least retransmission timeout, which is looked at once more. */
+const QUIET_MS = 300
 
 interface Host {
   readonly tas: Tas

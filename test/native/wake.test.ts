@@ -1,9 +1,8 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { currentCpu, getAffinity, setAffinity } from '../../native/cpu.js'
 import { closeFd } from '../../native/memory.js'
 import { socketPair, sendMessage, receiveMessage } from '../../native/unixsocket.js'
-import { EventFd, FdWatcher, nowUs, TimerFd, waitReadable, yieldCpu } from '../../native/wake.js'
+import { EventFd, nowUs, TimerFd, waitReadable, yieldCpu } from '../../native/wake.js'
 import { runChild } from './child.js'
 
 test('waitReadable: eventfd written -> its bit; drained -> none', () => {
@@ -78,107 +77,6 @@ test('affinity: set and read back; none that exists -> EINVAL', () => {
   setAffinity(cpus)
   expect(() => setAffinity([1023])).toThrow(expect.objectContaining({ code: 'EINVAL' }))
   expect(() => setAffinity([4000])).toThrow(RangeError)
-})
-
-test('watcher: woken -> called from the event loop, promises done before the next event', async () => {
-  const event = new EventFd()
-  const seen: string[] = []
-  await new Promise<void>((resolve) => {
-    const watcher = new FdWatcher(event.fd, () => {
-      event.drain()
-      void Promise.resolve().then(() => seen.push('microtask'))
-      process.nextTick(() => seen.push('tick'))
-      setImmediate(() => {
-        watcher.close()
-        resolve()
-      })
-    })
-    event.wake()
-    seen.push('armed')
-  })
-  expect(seen).toEqual(['armed', 'tick', 'microtask'])
-  event.close()
-})
-
-test('watcher: closed in its callback -> not called again, although still readable', async () => {
-  const event = new EventFd()
-  let calls = 0
-  const watcher = new FdWatcher(event.fd, () => {
-    calls++
-    watcher.close()
-    watcher.close()
-    watcher.ref()
-  })
-  event.wake()
-  for (let i = 0; i < 20; i++) await turn()
-  expect(calls).toBe(1)
-  event.close()
-})
-
-test('watcher: a second one for the descriptor -> EEXIST; a closed descriptor -> EBADF', () => {
-  const event = new EventFd()
-  const watcher = new FdWatcher(event.fd, () => undefined)
-  expect(() => new FdWatcher(event.fd, () => undefined)).toThrow(expect.objectContaining({ code: 'EEXIST' }))
-  watcher.close()
-  event.close()
-  expect(() => new FdWatcher(99_999, () => undefined)).toThrow(expect.objectContaining({ code: 'EBADF' }))
-})
-
-test('watcher: peer dies with our message unread -> called, the end is seen', async () => {
-  const [a, b] = socketPair()
-  sendMessage(a, new Uint8Array(4), [])
-  const length = await new Promise((resolve) => {
-    const watcher = new FdWatcher(a, () => {
-      const message = receiveMessage(a, new Uint8Array(4))
-      watcher.close()
-      resolve(message?.lenBytes)
-    })
-    closeFd(b)
-  })
-  expect(length).toBe(0)
-  closeFd(a)
-})
-
-test('watcher: exception in the callback -> uncaughtException, watching goes on', async () => {
-  const result = await runChild(`
-    let calls = 0
-    process.on('uncaughtException', (error) => console.log(error.message))
-    const fd = native.eventfdCreate()
-    const watcher = native.watcherCreate(fd, () => {
-      if (++calls === 2) { native.watcherClose(watcher); return }
-      throw new Error('from the callback')
-    })
-    native.eventfdWrite(fd)
-  `)
-  expect(result).toEqual({ code: 0, signal: null, output: 'from the callback\n' })
-})
-
-test('watcher: not closed, unref -> the process ends; ref -> it lives', async () => {
-  const unreferenced = await runChild('native.watcherUnref(native.watcherCreate(native.eventfdCreate(), () => {}))')
-  expect(unreferenced).toEqual({ code: 0, signal: null, output: '' })
-  const referenced = await runChild(`
-    const watcher = native.watcherCreate(native.eventfdCreate(), () => {})
-    native.watcherUnref(watcher)
-    native.watcherRef(watcher)
-    setTimeout(() => { console.log('alive'); process.exit(3) }, 50).unref()
-  `)
-  expect(referenced).toEqual({ code: 3, signal: null, output: 'alive\n' })
-})
-
-test('watcher: its worker thread is terminated -> closed with it, no crash', async () => {
-  const result = await runChild(`
-    const { Worker } = require('node:worker_threads')
-    const code = 'const native = require(' + JSON.stringify(ADDON) + ');' +
-      'const fd = native.eventfdCreate(); native.watcherCreate(fd, () => {}); native.eventfdWrite(fd);' +
-      'native.createRegion("tn-worker", 65536); require("node:worker_threads").parentPort.postMessage(1)'
-    const next = (left) => {
-      if (left === 0) return console.log('done')
-      const worker = new Worker(code, { eval: true })
-      worker.once('message', () => worker.terminate().then(() => next(left - 1)))
-    }
-    next(5)
-  `)
-  expect(result).toEqual({ code: 0, signal: null, output: 'done\n' })
 })
 
 test('dieWithParent: set -> readable in the process', async () => {

@@ -15,9 +15,6 @@ const DEPARTURES: readonly (readonly [RegExp, string])[] = [
   [/test-trace-events-net/, 'trace events of `node.net.native` know the kernel\'s TCP alone'],
   [/test-http-pause-no-dump/, 'expects a request in two reads: here it comes in one'],
   [/test-http2-session-graceful-close/, 'expects a response and the GOAWAY behind it, two writes, in one read'],
-  [/test-http-agent-keepalive\.js/, 'expects a close before a timer of 1 ms: here the timer may come first'],
-  [/test-handle-wrap-hasref/, 'counts Immediates: one may be TAS\'s'],
-  [/test-domain-multi/, 'leaves a domain entered: any setImmediate then gives the warning DEP0097'],
   [/test-http2-pack-end-stream-flag/, 'counts the frames of a session: another may come before its end'],
   [/test-http2-misbehaving-flow-control/, 'windows are updated between two frames of a read'],
 ]

@@ -37,6 +37,7 @@ vi.mock('../../native/index.js', () => ({
   yieldCpu: () => 0,
   EventFd: class { fd: number; constructor(fd: number) { this.fd = fd } wake() {} drain() {} close() { fake.closed.push(this.fd) } },
   FdWatcher: class { ref() {} unref() {} close() {} },
+  LoopTurns: class { start() {} stop() {} ref() {} unref() {} close() {} },
   HeldFds: class { add() {} remove() {} drop() {} },
 }))
 

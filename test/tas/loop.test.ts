@@ -118,3 +118,55 @@ test('attach: bump ring full -> retried by itself', async () => {
   expect(service.bumps()).toHaveLength(1)
   service.context.detach()
 })
+
+test('defer: in a handler -> behind the events of its turn, handed over with them', async () => {
+  const service = new FakeService()
+  const flows = [service.connect().flow, service.connect().flow]
+  const log: string[] = []
+  service.context.attach((event) => {
+    log.push(describeEvent(event))
+    service.context.defer(() => {
+      log.push('deferred')
+      event.connection?.write(Buffer.from('late'))
+      log.push(`${service.bumps().length} handed over`)
+    })
+  })
+  await turns(100)
+  for (const flow of flows) service.receive(flow, `${flow.flow}`)
+  await turns(2)
+  expect(log).toEqual(['CONN_RECEIVED 0', 'CONN_RECEIVED 1', 'deferred', '0 handed over', 'deferred', '0 handed over'])
+  expect(service.bumps()).toHaveLength(2)
+  service.context.detach()
+})
+
+test('defer: asleep -> in the next turn, which sleeps again; one throws -> the others run', async () => {
+  const service = new FakeService()
+  service.context.attach(() => {})
+  await turns(100)
+  expect(sleeping(service)).toBe(true)
+  const log: string[] = []
+  const others = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', (error) => log.push(error.message))
+  service.context.defer(() => { throw new Error('first') })
+  service.context.defer(() => log.push('second'))
+  expect(log).toEqual([])
+  await turns(100)
+  process.removeAllListeners('uncaughtException')
+  for (const listener of others) process.on('uncaughtException', listener)
+  expect(log).toEqual(['first', 'second'])
+  expect(sleeping(service)).toBe(true)
+  service.context.detach()
+})
+
+test('defer: not attached, or detached before its turn -> in a setImmediate', async () => {
+  const service = new FakeService()
+  const log: string[] = []
+  service.context.defer(() => log.push('never attached'))
+  await turns(1)
+  service.context.attach(() => {})
+  service.context.defer(() => log.push('detached'))
+  service.context.detach()
+  await turns(1)
+  expect(log).toEqual(['never attached', 'detached'])
+})

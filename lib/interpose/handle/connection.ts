@@ -298,7 +298,7 @@ export class ConnectionHandle extends StreamHandle {
       session.forget(connection)
     }
     this.updateHold()
-    whenClosed(this.transport.turn, () => this.finishClose(callback))
+    whenClosed(() => this.finishClose(callback))
   }
 
   private finishClose(callback: (() => void) | undefined): void {
@@ -326,8 +326,6 @@ export class ConnectionHandle extends StreamHandle {
     this[OWNER] = null
     this.connection = null
     this.session = null
-    this.reads.letGo()
-    this.writes.letGo()
   }
 }
 

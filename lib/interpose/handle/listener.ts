@@ -137,7 +137,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     this.placeholder?.close()
     this.afterClose?.()
     this.updateHold()
-    whenClosed(this.transport.turn, () => {
+    whenClosed(() => {
       this.transport.live.delete(this)
       if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
       this.resource.emitDestroy()

@@ -107,7 +107,7 @@ export class Reads {
     this.chunkBytes = 0
     this.takeBack()
     this.isClosed = true
-    this.rest = null
+    this.rest = this.connection = this.userBuffer = null
   }
 
   /** Reads while there is something to read and somebody who wants it. */
@@ -121,12 +121,6 @@ export class Reads {
       // Only after an exception of the program's: the rest comes in a turn of its own.
       if (this.isReading && this.hasWork()) this.schedule()
     }
-  }
-
-  /** Nobody reads any more. */
-  letGo(): void {
-    this.connection = null
-    this.userBuffer = null
   }
 
   private hasWork(): boolean {

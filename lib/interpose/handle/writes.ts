@@ -1,9 +1,8 @@
 /** The sending half of a handle: what fits goes straight into the transmit buffer, the rest waits for room. */
 import type { AsyncResource } from 'node:async_hooks'
-import type { Connection, Context } from '../../tas/index.js'
+import type { Connection } from '../../tas/index.js'
 import { UV_EBADF, UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
-import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, streamState } from '../internals.js'
-import { shutLater } from './shutdowns.js'
+import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, runTicks, streamState } from '../internals.js'
 
 /** What the writes need of their handle. */
 export interface WriteTarget {
@@ -123,25 +122,19 @@ export class Writes {
     if (this.pending.length === 0 && this.shutdownRequest !== null) this.sendFin()
   }
 
-  /** Ends the stream behind what was written. Returns an error, or 0: then the request completes later. */
+  /**
+   * Ends the stream behind what was written. Returns an error, or 0: then the request completes later, and as in libuv (uv_shutdown, uv__drain) what
+   * ends the handle before that is not preceded by a FIN.
+   */
   shutdown(request: Request, isForNative: boolean): number {
-    if (this.connection === null || this.isShut) return UV_ENOTCONN
+    const { connection } = this
+    if (connection === null || this.isShut) return UV_ENOTCONN
     this.isShut = true
     this.shutdownRequest = request
     this.shutdownContext = isForNative ? null : this.target.contextFor('SHUTDOWNWRAP', request)
     this.target.countRequests(1)
-    if (this.pending.length === 0) shutLater(this)
+    if (this.pending.length === 0) connection.context.defer(() => this.runShutdown())
     return 0
-  }
-
-  /** @internal */
-  get context(): Context | undefined {
-    return this.connection?.context
-  }
-
-  /** @internal */
-  runShutdown(): void {
-    if (this.connection !== null && this.shutdownRequest !== null && this.pending.length === 0) this.sendFin()
   }
 
   /**
@@ -167,6 +160,8 @@ export class Writes {
   /** The handle is closed: nothing more is handed over. */
   close(): void {
     this.connection = null
+    this.buffer = NOTHING
+    this.bufferOf = null
     this.isEnded = true
     this.isClosed = true
   }
@@ -177,12 +172,6 @@ export class Writes {
     const request = this.shutdownRequest
     this.shutdownRequest = null
     if (request !== null) this.finishShutdown(request, UV_ECANCELED)
-  }
-
-  /** Nobody writes any more. */
-  letGo(): void {
-    this.buffer = NOTHING
-    this.bufferOf = null
   }
 
   /** The connection, if what is written now comes next in its stream. */
@@ -304,6 +293,12 @@ export class Writes {
     this.pending = []
     this.queuedBytes = 0
     for (const write of failed) this.complete(write, status)
+  }
+
+  private runShutdown(): void {
+    if (this.connection === null || this.shutdownRequest === null || this.pending.length > 0) return
+    this.sendFin()
+    runTicks()
   }
 
   private sendFin(): void {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import diagnostics from 'node:diagnostics_channel'
+import domain from 'node:domain'
 import net from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -295,6 +296,59 @@ await runCases({
     far.destroy()
     await closed(server)
     return log
+  },
+
+  'from within an event: ticks, finish, immediates, close and a timer in their order': async () => {
+    const { server, near, far } = await pair()
+    const other = await pair()
+    const log: string[] = []
+    far.on('finish', () => log.push('finish'))
+    other.near.on('close', () => log.push('close'))
+    const isOver = new Promise((resolve) => far.once('data', () => {
+      setTimeout(() => resolve(log.push('timer')), 1)
+      setImmediate(() => log.push('immediate'))
+      process.nextTick(() => log.push('tick'))
+      far.end()
+      other.near.destroy()
+      setImmediate(() => log.push('second immediate'))
+    }))
+    near.write('x')
+    await isOver
+    for (const socket of [near, other.far]) socket.destroy()
+    await Promise.all([closed(server), closed(other.server)])
+    return log
+  },
+
+  'in an event: nobody but the program has an Immediate': async () => {
+    const { server, near, far } = await pair()
+    const immediates = (): string[] => process.getActiveResourcesInfo().filter((name) => name === 'Immediate')
+    const seen = new Promise((resolve) => far.once('data', () => {
+      const before = immediates().length
+      setImmediate(() => undefined)
+      resolve([before, immediates().length])
+    }))
+    near.write('x')
+    const counts = await seen
+    for (const socket of [near, far]) socket.destroy()
+    await closed(server)
+    return counts
+  },
+
+  'domain entered and not left while bytes come: no warning': async () => {
+    const { server, near, far } = await pair()
+    const warnings: string[] = []
+    const note = (warning: Error): void => void warnings.push(warning.message)
+    process.on('warning', note)
+    const entered = domain.create()
+    entered.enter()
+    near.write('x')
+    await next(far, 'data')
+    entered.exit()
+    await sleep(1)
+    process.off('warning', note)
+    for (const socket of [near, far]) socket.destroy()
+    await closed(server)
+    return warnings
   },
 
   'several closed in a turn: ticks come behind each close': async () => {
