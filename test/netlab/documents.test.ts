@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
-import { insertBetween, markdownTable, writeBetween } from '../../tools/netlab/index.js'
+import { insertBetween, markdownTable, textBetween, writeBetween } from '../../tools/netlab/index.js'
 
 test('marks: there -> the text stands between them, again and again, the rest untouched', () => {
   const page = 'a\n<!-- bench:linkem:begin -->\nold\n<!-- bench:linkem:end -->\nz\n'
   const once = insertBetween(page, 'bench:linkem', 'new')
   expect(once).toBe('a\n<!-- bench:linkem:begin -->\nnew\n<!-- bench:linkem:end -->\nz\n')
   expect(insertBetween(once, 'bench:linkem', 'new')).toBe(once)
+  expect(textBetween(once, 'bench:linkem')).toBe('new')
 })
 
 test('marks: missing, or in the wrong order -> Error that names them; of a document too', async () => {
