@@ -22,6 +22,8 @@ export const PREFIX_LENGTH = 24
 export const TAS_INTERFACE = 'tas0'
 /** The Linux kernel's end of the link. */
 export const PEER_INTERFACE = 'peer0'
+/** Bytes; of links that are not told another. */
+const MTU = 1500
 
 /** One of the two namespaces. */
 export class Namespace {
@@ -111,10 +113,23 @@ export async function createPair(a: Namespace, b: Namespace, mtu: number): Promi
 export async function createLab(options: LabOptions, cleanup: Cleanup): Promise<Lab> {
   const tas = await createNamespace(`${options.name}-tas`, TAS_INTERFACE, cleanup)
   const peer = await createNamespace(`${options.name}-peer`, PEER_INTERFACE, cleanup)
-  await createPair(tas, peer, options.mtu ?? 1500)
+  await createPair(tas, peer, options.mtu ?? MTU)
   await bringUp(tas, KERNEL_ADDRESS)
   await bringUp(peer, PEER_ADDRESS)
   return { name: options.name, tas, peer }
+}
+
+/**
+ * One namespace, NAME, with both ends of a link: TAS_INTERFACE, without an address, for a TAS with TAS_ADDRESS, and PEER_INTERFACE, where the kernel has
+ * KERNEL_ADDRESS. So what goes through the kernel there reaches the TAS beside it, which it would not on an interface that both have. Returns TAS's end.
+ */
+export async function createHost(name: string, cleanup: Cleanup): Promise<Namespace> {
+  const tas = await createNamespace(name, TAS_INTERFACE, cleanup)
+  const kernel = new Namespace(name, PEER_INTERFACE, cleanup)
+  await createPair(tas, kernel, MTU)
+  await bringUp(kernel, KERNEL_ADDRESS)
+  await run('ip', ['-n', name, 'link', 'set', TAS_INTERFACE, 'up'])
+  return tas
 }
 
 let counter = 0
