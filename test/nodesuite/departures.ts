@@ -1,4 +1,5 @@
-/** Tests of Node's that cannot pass, or need not, on TAS: the first rule that fits a name says why. */
+/** Tests of Node's that cannot pass, or need not, on TAS: the first rule that fits says why. */
+import type { TestResult } from './runner.js'
 
 const DEPARTURES: readonly (readonly [RegExp, string])[] = [
   // The address stands for 127.0.0.1, but is TAS's alone.
@@ -19,7 +20,20 @@ const DEPARTURES: readonly (readonly [RegExp, string])[] = [
   [/test-http2-misbehaving-flow-control/, 'windows are updated between two frames of a read'],
 ]
 
+/** What a TAS of the program's own refuses, by what it has told: it is the main thread's of the first process that needs it, and stays there. */
+const REFUSALS: readonly (readonly [RegExp, string])[] = [
+  [/test-net-child-process-connect-reset[^]*another TAS has this address/, 'kills the process that has the TAS: nobody is left to reset its connections'],
+  [/this is a worker of a cluster/, 'opens sockets in workers of a cluster: the TAS is another process\'s'],
+  [/this is a worker thread/, 'opens sockets in worker threads: the TAS is the main thread\'s'],
+  [/another TAS has this address/, 'opens sockets in several processes: the first one has the TAS'],
+  [/no other process or thread has a TAS of this program's own/, 'sends a server to another process: that has no TAS'],
+]
+
+function first(rules: readonly (readonly [RegExp, string])[], text: string): string | null {
+  return rules.find(([pattern]) => pattern.test(text))?.[1] ?? null
+}
+
 /** Why a test is not expected to pass, or null if it is. */
-export function departureOf(name: string): string | null {
-  return DEPARTURES.find(([pattern]) => pattern.test(name))?.[1] ?? null
+export function departureOf({ name, refused, output }: Pick<TestResult, 'name' | 'refused' | 'output'>): string | null {
+  return first(DEPARTURES, name) ?? first(REFUSALS, [name, ...refused, output].join('\n'))
 }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Cleanup, compiled } from '../../tools/netlab/index.js'
+import { type Cleanup, compiled, run, until } from '../../tools/netlab/index.js'
 import { flagsOf } from './source.js'
 
 /** How a test ended; `timeout`: it had to be killed. */
@@ -14,11 +14,16 @@ export interface TestResult {
   readonly outcome: Outcome
   /** What it printed, if it did not pass. */
   readonly output: string
+  /** Threads and processes of it that were refused a TAS of the program's own: what each was told (refusals.ts). */
+  readonly refused: readonly string[]
 }
 
 /** Where tests run. */
 export interface Ground {
-  readonly namespace: string
+  /** Of each job; one of them if all share it. */
+  readonly namespaces: readonly string[]
+  /** Whether nothing but the job's test runs in its namespace. */
+  readonly isAlone: boolean
   /** A copy of the tests (copyWithAddress). */
   readonly folder: string
   readonly address: string
@@ -37,26 +42,46 @@ function portsOf(name: string, job: number): Record<string, string> {
   return name.startsWith('sequential/') ? { NODE_COMMON_PORT: String(FIRST_PORT + job * PORTS_EACH) } : { TEST_PARALLEL: '1' }
 }
 
+/** What was told, by line; nothing if nobody was refused. */
+async function readRefusals(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  await rm(file, { force: true })
+  return text.split('\n').filter((line) => line !== '')
+}
+
+/** Ends what is left in a job's own namespace: a process outside the test's group would keep the address from the next test. */
+async function empty(namespace: string): Promise<void> {
+  await until(`nothing runs in ${namespace}`, async () => {
+    const pids = (await run('ip', ['netns', 'pids', namespace])).split('\n').filter((line) => line !== '')
+    for (const pid of pids) kill(Number(pid))
+    return pids.length === 0
+  })
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
+}
+
 /** Runs one test to its end, or kills it and whatever it started after `limitMs`. */
 async function runTest(ground: Ground, name: string, job: number, temporary: string, limitMs: number, cleanup: Cleanup): Promise<TestResult> {
   const file = join(ground.folder, name)
   const flags = flagsOf(await readFile(file, 'utf8'))
+  const refusals = join(temporary, `refusals-${job}`)
+  const namespace = ground.namespaces[job] ?? ground.namespaces[0]
   const preload = [LOCALHOST, ...ground.preloads].map((path) => `--require=${path}`).join(' ')
   const env: Record<string, string | undefined> = {
     ...process.env, ...ground.env, SUITE_ADDRESS: ground.address, NODE_OPTIONS: preload, NODE_TEST_DIR: temporary, TEST_THREAD_ID: String(job),
-    TEST_SERIAL_ID: String(job), ...portsOf(name, job), CI: undefined,
+    TEST_SERIAL_ID: String(job), ...portsOf(name, job), CI: undefined, SUITE_REFUSALS: refusals,
   }
   // A process group of its own: tests leave children behind.
-  const child = spawn('ip', ['netns', 'exec', ground.namespace, process.execPath, ...flags, file], {
+  const child = spawn('ip', ['netns', 'exec', namespace, process.execPath, ...flags, file], {
     cwd: ground.folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const killAll = (): void => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // All of them have ended.
-    }
-  }
+  const killAll = (): void => { if (child.pid !== undefined) kill(-child.pid) }
   const forget = cleanup.add(name, killAll)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -71,7 +96,8 @@ async function runTest(ground: Ground, name: string, job: number, temporary: str
   clearTimeout(timer)
   killAll()
   forget()
-  return { name, outcome: outcomeOf(code, signal, isLate, output), output }
+  if (ground.isAlone) await empty(namespace)
+  return { name, outcome: outcomeOf(code, signal, isLate, output), output, refused: await readRefusals(refusals) }
 }
 
 function outcomeOf(code: number | null, signal: string | null, isLate: boolean, output: string): Outcome {

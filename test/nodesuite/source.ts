@@ -30,11 +30,12 @@ export async function socketTests(suite: string): Promise<string[]> {
   return found
 }
 
-/** Copies what the tests need from `suite` to `to`, with `address` for 127.0.0.1. */
-export async function copyWithAddress(suite: string, to: string, address: string): Promise<void> {
-  for (const folder of [...FOLDERS, ...COMPANIONS]) await cp(join(suite, folder), join(to, folder), { recursive: true }).catch(missing)
+/** Copies what the tests need from `suite` to `to`, with `address` for 127.0.0.1. Leaves out what is left once `isWanted` says no. */
+export async function copyWithAddress(suite: string, to: string, address: string, isWanted = (): boolean => true): Promise<void> {
+  for (const folder of [...FOLDERS, ...COMPANIONS]) await cp(join(suite, folder), join(to, folder), { recursive: true, filter: isWanted }).catch(missing)
   for (const folder of [...FOLDERS, 'common']) {
     for (const file of await files(join(to, folder))) {
+      if (!isWanted()) return
       const text = await readFile(file, 'utf8')
       if (text.includes(LOCAL)) await writeFile(file, text.replaceAll(LOCAL, address))
     }
