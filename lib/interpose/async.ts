@@ -3,6 +3,7 @@
  * JSStream, which C++ counts as JSSTREAM, and an AsyncResource in whose context JavaScript calls the program.
  */
 import { AsyncResource } from 'node:async_hooks'
+import { raiseUncaught } from '../tas/uncaught.js'
 import { asyncStateOfNode, CONTEXT_FRAME, JSStream, SHOWN } from './internals.js'
 
 const state = asyncStateOfNode
@@ -128,5 +129,25 @@ function atRootUnseen<T>(run: () => T): T {
     })
   } finally {
     hooks[AFTER] += afters
+  }
+}
+
+type Callback = (...args: never[]) => unknown
+
+/**
+ * Calls the program in the async context of `resource`. What it throws is an uncaughtException while that context is still there, with its stores of
+ * AsyncLocalStorage and the domains that were entered, as behind a callback from C++: `runInAsyncScope` by itself ends the context first, and with it
+ * the domain. Returns undefined then.
+ */
+export function callProgram(resource: AsyncResource, callback: Callback, receiver: unknown, ...args: readonly unknown[]): unknown {
+  return resource.runInAsyncScope(callInScope, receiver, callback, args)
+}
+
+function callInScope(this: unknown, callback: Callback, args: readonly unknown[]): unknown {
+  try {
+    return Reflect.apply(callback, this, args)
+  } catch (error) {
+    raiseUncaught(error)
+    return undefined
   }
 }

@@ -1,7 +1,7 @@
 /** The handle of a connection: what `net.Socket` has beneath it in place of `TCP` (deps/uv, src/tcp_wrap.cc, src/stream_base.cc). */
 import type { AsyncResource } from 'node:async_hooks'
 import { type Connection, TasError } from '../../tas/index.js'
-import { unshareId } from '../async.js'
+import { callProgram, unshareId } from '../async.js'
 import {
   UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,
 } from '../errors.js'
@@ -312,7 +312,7 @@ export class ConnectionHandle extends StreamHandle {
     this.writes.cancel()
     // As behind each callback of libuv: what was called off is told before the close.
     runTicks()
-    if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
+    if (callback !== undefined) callProgram(this.resource, callback, this)
     unshareId(this, this.resource.asyncId())
     this.resource.emitDestroy()
     this.letGo()

@@ -1,6 +1,6 @@
 /** The handle of a listener: what `net.Server` has in place of `TCP`. */
 import { type Connection, type Listener, type ListenOptions, TasError } from '../../tas/index.js'
-import { atRoot, ShownResource } from '../async.js'
+import { atRoot, callProgram, ShownResource } from '../async.js'
 import type { Claim } from '../claims.js'
 import { UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ETIMEDOUT } from '../errors.js'
 import { type KernelHandle, type SocketName, TCP, TCP_SERVER } from '../internals.js'
@@ -139,7 +139,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     this.updateHold()
     whenClosed(() => {
       this.transport.live.delete(this)
-      if (callback !== undefined) this.resource.runInAsyncScope(callback, this)
+      if (callback !== undefined) callProgram(this.resource, callback, this)
       this.resource.emitDestroy()
     })
   }
@@ -196,7 +196,7 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     // As a TCPWrap made by C++: it belongs to no async context of the program's.
     const client = atRoot(this.makeClient)
     client.accept(session, connection, this.place.isIpv6)
-    this.resource.runInAsyncScope(onconnection, this, 0, client)
+    callProgram(this.resource, onconnection, this, 0, client)
   }
 
   /** The service has ended. As on a host whose network is gone nobody comes, until it is back. */

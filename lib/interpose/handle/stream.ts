@@ -1,6 +1,6 @@
 /** The stream of a handle: what `net` and C++ read from and write to (src/stream_base.cc, src/js_stream.cc). */
 import type { AsyncResource } from 'node:async_hooks'
-import { muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
+import { callProgram, muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
 import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
 import type { Transport } from '../transport.js'
@@ -220,13 +220,13 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   callOnRead(bytes: ArrayBuffer | undefined): unknown {
     const callback = this.onReadCallback
-    return callback === null ? undefined : this.resource.runInAsyncScope(callback, this, bytes)
+    return callback === null ? undefined : callProgram(this.resource, callback, this, bytes)
   }
 
   callOnError(): void {
     let { above } = this
     while (above?.above) above = above.above
-    if (above?.onread !== undefined) this.resource.runInAsyncScope(above.onread, above, undefined)
+    if (above?.onread !== undefined) callProgram(this.resource, above.onread, above, undefined)
     else this.callOnRead(undefined)
   }
 
@@ -268,7 +268,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 /** Tells the result of a request in its own context, which ends with it. Hooks hear of that end in a later turn, as from C++. */
 export function complete(request: Request, context: AsyncResource, ...results: readonly unknown[]): void {
   context.emitDestroy()
-  if (request.oncomplete !== undefined) context.runInAsyncScope(request.oncomplete, request, ...results)
+  if (request.oncomplete !== undefined) callProgram(context, request.oncomplete, request, ...results)
 }
 
 function noBuffer(): Error {
