@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Wakeable } from '../memif/index.js'
 import type { ContextLink, Networks, ServiceLink, SharedTas, Watcher } from '../tas/link.js'
 import { codeOf, TasError } from '../tas/errors.js'
+import { setImmediate } from '../tas/timers.js'
 import type { LoopDriver } from './loop.js'
 import type { Sleeper, Stack } from './stack.js'
 

@@ -3,6 +3,7 @@ import {
   type Connection, type ConnectOptions, type Context, CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, ConnectionMap,
   createEvents, type Listener, LISTEN_ACCEPT, LISTEN_CLOSED, LISTEN_NEWCONN, LISTEN_OPEN, type ListenOptions, type Tas, type TasEvent,
 } from '../tas/index.js'
+import { nowMs, setImmediate } from '../tas/timers.js'
 import { runTicks } from './internals.js'
 
 /** Hears what happens to a connection. */
@@ -132,14 +133,14 @@ export class Session {
     this.context.detach()
     for (const connection of this.connections.keys()) this.abandon(connection)
     const events = createEvents(DRAIN_EVENTS)
-    const startMs = performance.now()
+    const startMs = nowMs()
     let deliveredMs: number | null = null
     while (this.connections.size > 0 && !this.tas.gone) {
       if (this.context.poll(events) === 0) this.context.block(DRAIN_STEP_US)
       for (const connection of this.connections.keys()) if (connection.state === 'closed') this.connections.delete(connection)
-      const nowMs = performance.now()
-      if (deliveredMs === null && [...this.connections.keys()].every((connection) => connection.txDelivered)) deliveredMs = nowMs
-      if (nowMs - startMs > limitMs || (deliveredMs !== null && nowMs - deliveredMs > graceMs)) return
+      const atMs = nowMs()
+      if (deliveredMs === null && [...this.connections.keys()].every((connection) => connection.txDelivered)) deliveredMs = atMs
+      if (atMs - startMs > limitMs || (deliveredMs !== null && atMs - deliveredMs > graceMs)) return
     }
   }
 

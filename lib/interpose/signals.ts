@@ -2,6 +2,7 @@
  * Signals that end a program because it does not handle them: no exit handler runs then, and an embedded TAS is gone without a word to its
  * peers. While the program has no listener for such a signal there is one here; with one of its own everything is as Node has it.
  */
+import { queueMicrotask } from '../tas/timers.js'
 
 /** Those that ask a program to end. */
 const FATAL = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const

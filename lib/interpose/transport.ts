@@ -1,5 +1,6 @@
 /** The thread's way to TAS: one session at a time, made when it is first needed, made anew when the service is back. */
 import { type Networks, TasError } from '../tas/index.js'
+import { clearInterval, nowMs, setInterval } from '../tas/timers.js'
 import { atRoot } from './async.js'
 import { Claims } from './claims.js'
 import { UV_EINVAL } from './errors.js'
@@ -56,9 +57,9 @@ export class Transport {
   /** The session with TAS, or null if there is none now. */
   session(): Session | null {
     if (this.current !== null && !this.current.isGone) return this.current
-    const nowMs = performance.now()
-    if (nowMs - this.triedMs < RETRY_MS || this.refusal !== 0) return null
-    this.triedMs = nowMs
+    const atMs = nowMs()
+    if (atMs - this.triedMs < RETRY_MS || this.refusal !== 0) return null
+    this.triedMs = atMs
     this.current?.dispose()
     this.current = null
     this.current = atRoot(() => this.open())

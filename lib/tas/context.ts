@@ -20,6 +20,7 @@ import { Outbox } from './outbox.js'
 import { RequestQueue } from './requests.js'
 import { SlowEvents } from './slowevents.js'
 import type { Tas } from './tas.js'
+import { setImmediate } from './timers.js'
 import { Waiter } from './waiter.js'
 
 /** Empty polls between two looks whether the service is still there: a look is a system call. */

@@ -4,6 +4,7 @@ import type { Context } from './context.js'
 import type { EventHandler } from './contextoptions.js'
 import { createEvents } from './events.js'
 import type { ContextLink, Watcher } from './link.js'
+import { clearTimeout, queueMicrotask, setImmediate, setTimeout } from './timers.js'
 import { LoopTurns } from '../../native/index.js'
 import { SpinPolicy } from '../../native/spinpolicy.js'
 

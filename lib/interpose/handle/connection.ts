@@ -1,6 +1,7 @@
 /** The handle of a connection: what `net.Socket` has beneath it in place of `TCP` (deps/uv, src/tcp_wrap.cc, src/stream_base.cc). */
 import type { AsyncResource } from 'node:async_hooks'
 import { type Connection, TasError } from '../../tas/index.js'
+import { setImmediate } from '../../tas/timers.js'
 import { callProgram, unshareId } from '../async.js'
 import {
   UV_EADDRINUSE, UV_EADDRNOTAVAIL, UV_EBADF, UV_ECANCELED, UV_ECONNREFUSED, UV_ECONNRESET, UV_EINVAL, UV_EISCONN, UV_ENOTCONN, uvError,

@@ -3,6 +3,7 @@
  * stream (TLS, HTTP/2, the HTTP parser).
  */
 import type { Connection } from '../../tas/index.js'
+import { setImmediate } from '../../tas/timers.js'
 import { UV_EOF } from '../errors.js'
 import { ARRAY_BUFFER_OFFSET, READ_BYTES_OR_ERROR, runTicks, streamState } from '../internals.js'
 import { FrameCutter } from './http2frames.js'

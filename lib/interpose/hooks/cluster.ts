@@ -5,6 +5,7 @@
  */
 import cluster from 'node:cluster'
 import net from 'node:net'
+import { nextTick } from '../../tas/timers.js'
 import type { KernelListener } from '../handle/companions.js'
 import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { type ListensNote, messageOf } from '../notes.js'
@@ -70,7 +71,7 @@ function hookWorker(transport: Transport): void {
     const place = typeof query.fd === 'number' ? null : listenPlace(query.address, query.port, query.addressType, query.flags)
     const isOurs = place !== null && server instanceof net.Server && transport.router.listens(place.address, place.port)
     if (!isOurs) return Reflect.apply(getServer, this, args)
-    if (transport.session() === null && transport.refusal !== 0) return process.nextTick(done, transport.refusal, null)
+    if (transport.session() === null && transport.refusal !== 0) return nextTick(done, transport.refusal, null)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
       if (error !== 0 || given === null) done(error, given)
       else done(0, workerListener(transport, place, given))

@@ -1,6 +1,7 @@
 /** `node:net`: what a program sees that goes to the handle beneath a socket, or to the edge of what a socket can do. */
 import assert from 'node:assert/strict'
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { collect, pair } from './pair.js'
 import { closed, errorOf, HOST, listen, next, portOf, runCases } from './runner.js'
 
@@ -13,7 +14,54 @@ function handleOf(socket: net.Socket): Handle {
   return (socket as unknown as { _handle: Handle })._handle
 }
 
+const FAKED = ['setImmediate', 'setTimeout', 'setInterval', 'queueMicrotask'] as const
+
+/** Runs `run` while the timers of the program are those of a test library, which do not go on by themselves. */
+async function withFakeTimers<T>(run: () => Promise<T>): Promise<T> {
+  const own = { ...globalThis }
+  const standStill = (): object => ({ ref: () => undefined, unref: () => undefined, hasRef: () => true })
+  for (const name of FAKED) Reflect.set(globalThis, name, standStill)
+  const clock = performance.now
+  Reflect.set(performance, 'now', () => 0)
+  try {
+    return await run()
+  } finally {
+    for (const name of FAKED) Reflect.set(globalThis, name, own[name])
+    Reflect.set(performance, 'now', clock)
+  }
+}
+
 await runCases({
+  'fake timers: what has come while a socket paused, writes, ends and closes': async () => {
+    const { server, near, far } = await pair()
+    far.pause()
+    near.write('hello')
+    await sleep(20)
+    const seen = await withFakeTimers(async () => {
+      far.resume()
+      const bytes = await next(far, 'data') as Buffer
+      far.end('answer')
+      const answer = (await collect(near)).toString()
+      near.end()
+      await next(far, 'close')
+      return [bytes.toString(), answer]
+    })
+    await closed(server)
+    return seen
+  },
+
+  'fake timers: a connection that is opened, and one that is refused': async () => {
+    const server = net.createServer((socket) => socket.end('hello'))
+    const port = await listen(server)
+    const seen = await withFakeTimers(async () => {
+      const texts = [(await collect(net.connect(port, HOST))).toString()]
+      await closed(server)
+      const error = errorOf(await next(net.connect(port, HOST), 'error'))
+      return [texts, { ...error, message: '' }]
+    })
+    return seen
+  },
+
   'write after the handle was closed': async () => {
     const { server, near, far } = await pair()
     handleOf(near).close()
