@@ -114,10 +114,10 @@ export interface Addon {
   turnsCreate(onTurn: () => void): NativeHandle
   turnsStart(turns: NativeHandle): void
   turnsStop(turns: NativeHandle): void
-  uncaught(error: unknown): void
   loopHandleClose(handle: NativeHandle): void
   loopHandleRef(handle: NativeHandle): void
   loopHandleUnref(handle: NativeHandle): void
+  uncaught(exception: unknown): void
 
   fdsHold(fds: readonly number[], users: Int32Array): NativeHandle
   fdsAdd(held: NativeHandle, fd: number): void

@@ -1,5 +1,6 @@
 /** Being called from Node's own event loop. */
 import { addon, type NativeHandle } from './addon.js'
+import { raiseUncaught } from './uncaught.js'
 
 /** Something that calls back from the event loop until it is closed. */
 abstract class LoopHandle {
@@ -48,7 +49,7 @@ export class LoopTurns extends LoopHandle {
         onTurn()
       } catch (error) {
         // Here: ticks that fail leave their async context entered, which C++ would take for a corrupted stack.
-        addon().uncaught(error)
+        raiseUncaught(error)
       }
     }))
   }

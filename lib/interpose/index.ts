@@ -6,6 +6,7 @@ import { complain } from './errors.js'
 import { hookActive } from './hooks/active.js'
 import { hookCluster } from './hooks/cluster.js'
 import { hookInstanceOf } from './hooks/instanceof.js'
+import { hookParser } from './hooks/parser.js'
 import { hookReceive } from './hooks/receive.js'
 import { hookSend } from './hooks/send.js'
 import { hookServerListen } from './hooks/serverlisten.js'
@@ -52,6 +53,7 @@ function install(): void {
   hookServerListen(transport)
   hookCluster(transport)
   hookTls(transport)
+  hookParser()
   hookReinitialize()
   hookSend(transport)
   hookReceive(transport)

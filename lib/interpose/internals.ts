@@ -95,6 +95,7 @@ interface Bindings {
   readonly TCPConnectWrap: new () => Request
   readonly JSStream: (new () => NativeStream) & { readonly prototype: NativeStream }
   readonly setOnRead: (this: unknown, callback: unknown) => void
+  readonly parserPrototype: object | null
   readonly Pipe: (new (type: number) => { close(callback: () => void): void }) & { readonly prototype: object }
   readonly pipeType: number
   readonly tlsBinding: object
@@ -227,6 +228,13 @@ function shownSymbol(JSStream: Bindings['JSStream']): symbol | null {
   return symbolOf(probe, 'resource_symbol')
 }
 
+/** `process.binding` does not give it on Node 24. */
+function parserPrototype(): object | null {
+  const common: unknown = withoutWarnings(() => process.getBuiltinModule('_http_common'))
+  const HTTPParser: unknown = isObject(common) ? Reflect.get(common, 'HTTPParser') : undefined
+  return isClassWith<{ readonly prototype: object }>('consume')(HTTPParser) ? HTTPParser.prototype : null
+}
+
 function asyncState(): AsyncState | null {
   try {
     const async = binding('async_wrap')
@@ -272,6 +280,7 @@ function find(): Bindings {
     TCPConnectWrap: part(tcp, 'TCPConnectWrap', isClassWith<Bindings['TCPConnectWrap']>()),
     JSStream,
     setOnRead: onReadSetter(JSStream.prototype),
+    parserPrototype: parserPrototype(),
     Pipe: part(pipe, 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer', 'close')),
     pipeType: part(part(pipe, 'constants', isObject), 'SOCKET', isNumber),
     tlsBinding,
@@ -324,6 +333,8 @@ export const TCPConnectWrap = internals.TCPConnectWrap ?? Missing as unknown as 
 export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
 /** Sets `onread` of a JSStream where C++ looks for it. */
 export const setOnRead = internals.setOnRead ?? ((): void => undefined)
+/** Of HTTPParser. Null where it cannot be had: then a program's own parsers do not read handles on TAS. */
+export const PARSER_PROTOTYPE = internals.parserPrototype ?? null
 export const Pipe = internals.Pipe ?? Missing as unknown as Bindings['Pipe']
 export const PIPE_SOCKET = internals.pipeType ?? 0
 /** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */

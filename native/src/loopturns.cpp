@@ -32,16 +32,12 @@ void turnsStop(const Napi::CallbackInfo& info) {
   if (!turns.isClosing()) uv_idle_stop(turns.handle());
 }
 
-// uncaught(error): as if nobody had caught it
-void uncaught(const Napi::CallbackInfo& info) { napi_fatal_exception(info.Env(), info[0]); }
-
 }  // namespace
 
 void initLoopTurns(Napi::Env env, Napi::Object exports) {
   exports.Set("turnsCreate", Napi::Function::New(env, turnsCreate));
   exports.Set("turnsStart", Napi::Function::New(env, turnsStart));
   exports.Set("turnsStop", Napi::Function::New(env, turnsStop));
-  exports.Set("uncaught", Napi::Function::New(env, uncaught));
 }
 
 }  // namespace tasjs

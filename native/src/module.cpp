@@ -13,6 +13,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tasjs::initLoopHandle(env, exports);
   tasjs::initFdWatcher(env, exports);
   tasjs::initLoopTurns(env, exports);
+  tasjs::initUncaught(env, exports);
   tasjs::initHeldFds(env, exports);
   tasjs::initCpu(env, exports);
   tasjs::initInterfaces(env, exports);

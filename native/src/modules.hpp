@@ -11,6 +11,7 @@ void initCopy(Napi::Env env, Napi::Object exports);
 void initLoopHandle(Napi::Env env, Napi::Object exports);
 void initFdWatcher(Napi::Env env, Napi::Object exports);
 void initLoopTurns(Napi::Env env, Napi::Object exports);
+void initUncaught(Napi::Env env, Napi::Object exports);
 void initHeldFds(Napi::Env env, Napi::Object exports);
 void initCpu(Napi::Env env, Napi::Object exports);
 void initInterfaces(Napi::Env env, Napi::Object exports);

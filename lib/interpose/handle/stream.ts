@@ -1,5 +1,6 @@
 /** The stream of a handle: what `net` and C++ read from and write to (src/stream_base.cc, src/js_stream.cc). */
 import type { AsyncResource } from 'node:async_hooks'
+import { nextTick } from '../../tas/timers.js'
 import { callProgram, muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
 import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
@@ -86,6 +87,12 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   set _consumed(is: boolean) {
     this.isConsumed = is
     if (is) this.reads.isForHttp2 = false
+  }
+
+  /** An HTTP parser reads the stream from now on. */
+  readByParser(): void {
+    this._consumed = true
+    this.readNatively()
   }
 
   /** The TLSWrap that reads this stream, if there is one: JSStream can tell C++ of an end, but not of an error. */
@@ -177,7 +184,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   /** A write of C++ must not complete before this has returned. */
   onwrite(request: Request, buffers: readonly Uint8Array[]): number {
     const error = this.writes.writeNative(request, buffers)
-    if (error === 0 && streamState[LAST_WRITE_WAS_ASYNC] === 0) process.nextTick(finishWrite, this, request)
+    if (error === 0 && streamState[LAST_WRITE_WAS_ASYNC] === 0) nextTick(finishWrite, this, request)
     return error
   }
 

@@ -3,7 +3,20 @@ import assert from 'node:assert/strict'
 import http from 'node:http'
 import type net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pair } from './pair.js'
 import { closed, errorOf, HOST, listen, next, record, runCases } from './runner.js'
+
+/** HTTPParser of Node's inside. */
+interface ParserClass {
+  readonly REQUEST: number
+  readonly kOnHeadersComplete: number
+  new (): {
+    [callback: number]: (...args: readonly unknown[]) => void
+    initialize(kind: number, resource: object): void
+    consume(handle: unknown): void
+    unconsume(): void
+  }
+}
 
 interface Answer {
   readonly status: number | undefined
@@ -116,6 +129,27 @@ await runCases({
     const text = await raw(port, 'NONSENSE\r\n\r\n')
     await closed(server)
     return text
+  },
+
+  'a parser that the program makes consumes the handle of a socket': async () => {
+    const { HTTPParser } = process.getBuiltinModule('_http_common') as unknown as { HTTPParser: ParserClass }
+    const { server, near, far } = await pair()
+    const parser = new HTTPParser()
+    parser.initialize(HTTPParser.REQUEST, {})
+    const path = new Promise((resolve) => {
+      parser[HTTPParser.kOnHeadersComplete] = (...args) => resolve(args[4])
+    })
+    parser.consume(Reflect.get(far, '_handle'))
+    far.resume()
+    near.write('GET /path HTTP/1.1\r\nhost: x\r\n\r\n')
+    const seen = await path
+    parser.unconsume()
+    far.on('data', () => undefined)
+    near.write('other')
+    const bytes = await next(far, 'data') as Buffer
+    for (const socket of [near, far]) socket.destroy()
+    await closed(server)
+    return [seen, bytes.toString()]
   },
 
   'upgrade': async () => {
