@@ -151,3 +151,19 @@ function callInScope(this: unknown, callback: Callback, args: readonly unknown[]
     return undefined
   }
 }
+
+type Reader = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
+
+/** The same for what is called with each packet: without an array of arguments. */
+export function callReader(resource: AsyncResource, callback: Reader, receiver: unknown, bytes: ArrayBuffer | undefined): unknown {
+  return resource.runInAsyncScope(readInScope, receiver, callback, bytes)
+}
+
+function readInScope(this: unknown, callback: Reader, bytes: ArrayBuffer | undefined): unknown {
+  try {
+    return callback.call(this, bytes)
+  } catch (error) {
+    raiseUncaught(error)
+    return undefined
+  }
+}
