@@ -11,6 +11,7 @@
  * libuv. With a handle of JavaScript there is somebody. So it is given one frame at a time; but frames that it answers itself together, for what it
  * counts of them in one read tells a flood.
  */
+import type { StreamCutter } from './reads.js'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 const HEADER_BYTES = 9
@@ -18,7 +19,7 @@ const TYPE_OFFSET = 3
 const SETTINGS = 4
 const PING = 6
 
-export class FrameCutter {
+export class FrameCutter implements StreamCutter {
   private isFirst = true
   /** Of the frame that is being given: bytes of the header that have been seen, and the length it tells. */
   private headerBytes = 0
@@ -27,7 +28,6 @@ export class FrameCutter {
   /** Bytes up to the next header. */
   private leftBytes = 0
 
-  /** How many of the `len` bytes at `offset` to give at once: they are taken as given then. At least 1 if `len` is. */
   take(bytes: Uint8Array, offset: number, len: number): number {
     if (this.isFirst) {
       this.isFirst = false

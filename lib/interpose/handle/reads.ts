@@ -7,6 +7,7 @@ import { setImmediate } from '../../tas/timers.js'
 import { UV_EOF } from '../errors.js'
 import { ARRAY_BUFFER_OFFSET, READ_BYTES_OR_ERROR, runTicks, streamState } from '../internals.js'
 import { FrameCutter } from './http2frames.js'
+import { RecordCutter } from './tlsrecords.js'
 
 /** Most bytes in a read, as libuv asks for them (uv__read, Node's alloc callback). */
 const READ_MAX_BYTES = 65_536
@@ -24,6 +25,15 @@ export interface ReadTarget {
   updateHold(): void
 }
 
+/** Cuts a stream where Node would run ticks, if nobody of JavaScript were beneath the reader in C++. */
+export interface StreamCutter {
+  /** How many of the `len` bytes at `offset` to give at once: they are taken as given then. At least 1 if `len` is. */
+  take(bytes: Uint8Array, offset: number, len: number): number
+}
+
+/** Who reads the stream in C++, as far as it matters for how it is cut. */
+export type NativeReader = 'http2' | 'tls' | 'other'
+
 export class Reads {
   /** The program's own buffer (option `onread` of a socket), or null. */
   userBuffer: Uint8Array | null = null
@@ -31,8 +41,6 @@ export class Reads {
   isReading = false
   /** Whether C++ reads the stream. */
   isForNative = false
-  /** Whether who reads it there is a session of HTTP/2. */
-  isForHttp2 = false
   /** The end, or an error, has been told: nothing follows. */
   isOver = false
   private readonly target: ReadTarget
@@ -46,11 +54,12 @@ export class Reads {
   private isClosed = false
   /**
    * Bytes in the receive buffer that the reader in C++ is being given, and bytes behind them that one read of libuv would have had as well: HTTP/2
-   * is given a frame at a time (http2frames.ts).
+   * is given a frame at a time (http2frames.ts), TLS a record (tlsrecords.ts).
    */
   private lentBytes = 0
   private chunkBytes = 0
-  private frames: FrameCutter | null = null
+  private nativeReader: NativeReader = 'other'
+  private cutter: StreamCutter | null = null
 
   constructor(target: ReadTarget) {
     this.target = target
@@ -63,6 +72,14 @@ export class Reads {
   /** Whether a read may still find something. */
   get isActive(): boolean {
     return this.isReading && !this.isOver
+  }
+
+  /** C++ reads the stream from now on, or somebody else there does. */
+  readNatively(reader: NativeReader): void {
+    this.isForNative = true
+    if (reader === this.nativeReader) return
+    this.nativeReader = reader
+    this.cutter = null
   }
 
   start(): void {
@@ -189,7 +206,7 @@ export class Reads {
   private lend(connection: Connection, available: number): void {
     const { rxBuffer, rxOffset } = connection
     const chunk = this.chunkBytes > 0 ? this.chunkBytes : Math.min(available, READ_MAX_BYTES, rxBuffer.length - rxOffset)
-    const len = this.isForHttp2 ? this.cutter().take(rxBuffer, rxOffset, chunk) : chunk
+    const len = this.cut(rxBuffer, rxOffset, chunk)
     this.chunkBytes = chunk - len
     this.bytesRead += len
     this.lentBytes = len
@@ -201,8 +218,10 @@ export class Reads {
     }
   }
 
-  private cutter(): FrameCutter {
-    return this.frames ??= new FrameCutter()
+  private cut(bytes: Uint8Array, offset: number, len: number): number {
+    if (this.nativeReader === 'other') return len
+    this.cutter ??= this.nativeReader === 'tls' ? new RecordCutter() : new FrameCutter()
+    return this.cutter.take(bytes, offset, len)
   }
 
   /** What the reader in C++ was given is read. */
@@ -216,7 +235,7 @@ export class Reads {
     const { userBuffer } = this
     const isForUser = userBuffer !== null && !this.isForNative
     const most = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
-    const len = this.isForNative && this.isForHttp2 ? this.cutter().take(rest, 0, most) : most
+    const len = this.isForNative ? this.cut(rest, 0, most) : most
     this.rest = len < rest.length ? rest.subarray(len) : null
     const part = rest.subarray(0, len)
     if (this.isForNative) {

@@ -86,7 +86,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   set _consumed(is: boolean) {
     this.isConsumed = is
-    if (is) this.reads.isForHttp2 = false
+    if (this.reads.isForNative) this.readNatively()
   }
 
   /** An HTTP parser reads the stream from now on. */
@@ -102,7 +102,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   set above(above: StreamAbove | null) {
     this.tlsAbove = above
-    this.reads.isForHttp2 = false
+    this.readNatively()
   }
 
   /**
@@ -267,8 +267,8 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
   }
 
   private readNatively(): void {
-    this.reads.isForNative = true
-    this.reads.isForHttp2 = this.tlsAbove === null && !this.isConsumed
+    if (this.tlsAbove !== null) this.reads.readNatively('tls')
+    else this.reads.readNatively(this.isConsumed ? 'other' : 'http2')
   }
 }
 

@@ -51,7 +51,71 @@ async function h2exchange(server: http2.Http2Server | http2.Http2SecureServer, s
   return [posted[0], posted[1].equals(large), small.every(([status, body], i) => status === 200 && body.toString() === `/${i}`), pinged]
 }
 
+/** How many records of TLS stand in `bytes`. */
+function recordsIn(bytes: Buffer): number {
+  let records = 0
+  for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3)) records++
+  return records
+}
+
+/** Passes on to `port` what it gets; once told to hold, when there are `count` records, in one piece. */
+function relayTo(port: number, count: number): { relay: net.Server; hold(): void } {
+  let held: Buffer | null = null
+  const relay = net.createServer((near) => {
+    const far = net.connect(port, HOST)
+    far.pipe(near)
+    near.on('data', (bytes: Buffer) => {
+      held = held === null ? null : Buffer.concat([held, bytes])
+      if (held === null) far.write(bytes)
+      else if (recordsIn(held) >= count) far.write(held)
+    })
+    near.on('end', () => far.end())
+  })
+  return { relay, hold: () => { held = Buffer.alloc(0) } }
+}
+
 await runCases({
+  'records that come together: ticks and promises run between them': async () => {
+    const log: string[] = []
+    const server = tls.createServer(identity, (socket) => {
+      socket.on('data', (bytes: Buffer) => {
+        log.push(`data ${bytes.toString()}`)
+        process.nextTick(() => log.push(`tick ${bytes.toString()}`))
+        void Promise.resolve().then(() => log.push(`promise ${bytes.toString()}`))
+      })
+      socket.write('welcome')
+    })
+    const port = await listen(server)
+    const { relay, hold } = relayTo(port, 3)
+    const socket = tls.connect({ port: await listen(relay), host: HOST, ...trusting })
+    await next(socket, 'data')
+    hold()
+    for (const text of ['a', 'b', 'c']) await new Promise((resolve) => socket.write(text, resolve))
+    while (log.length < 9) await new Promise(setImmediate)
+    socket.destroy()
+    await Promise.all([closed(relay), closed(server)])
+    return log
+  },
+
+  'records that come together: who waits for one at a time gets each': async () => {
+    const seen: string[] = []
+    const server = tls.createServer(identity)
+    const port = await listen(server)
+    const { relay, hold } = relayTo(port, 3)
+    const accepted = next(server, 'secureConnection')
+    const socket = tls.connect({ port: await listen(relay), host: HOST, ...trusting })
+    const far = await accepted as tls.TLSSocket
+    far.write('welcome')
+    await next(socket, 'data')
+    hold()
+    const reading = (async () => { while (seen.length < 3) seen.push(String((await once(far, 'data'))[0])) })()
+    for (const text of ['a', 'b', 'c']) await new Promise((resolve) => socket.write(text, resolve))
+    await reading
+    socket.destroy()
+    await Promise.all([closed(relay), closed(server)])
+    return seen
+  },
+
   'echo: events, names, counts': async () => {
     const log: string[] = []
     const server = tls.createServer(identity, (socket) => socket.pipe(socket))
