@@ -53,18 +53,19 @@ test('step: works -> announced and timed, its output not shown', async () => {
   expect(err).toMatch(/^setup: working \.\.\.\nsetup: working: done \([\d.]+ s\)\n$/)
 })
 
-test('stamps: source changed -> another hash; file of another kind -> the same', async () => {
+test('stamps: source changed -> another hash; file of another kind -> the same; cleared -> not stamped', async () => {
   mkdirSync(join(folder, 'src', 'deep'), { recursive: true })
   const { out } = await script(`
     import { writeFileSync } from 'node:fs'
-    import { hashOf, isStamped, writeStamp } from 'S/stamps.mjs'
+    import { clearStamp, hashOf, isStamped, writeStamp } from 'S/stamps.mjs'
     const file = (name, text) => writeFileSync('${folder}/src/' + name, text)
     const hash = () => hashOf(['src', 'absent'], /\\.ts$/)
     file('deep/a.ts', 'one'); const one = hash()
     file('b.md', 'other'); console.log(hash() === one)
     writeStamp('test', one); console.log(isStamped('test', hash()))
-    file('deep/a.ts', 'two'); console.log(isStamped('test', hash()))`)
-  expect(out.trim().split('\n')).toEqual(['true', 'true', 'false'])
+    file('deep/a.ts', 'two'); console.log(isStamped('test', hash()))
+    clearStamp('test'); clearStamp('test'); file('deep/a.ts', 'one'); console.log(isStamped('test', hash()))`)
+  expect(out.trim().split('\n')).toEqual(['true', 'true', 'false', 'false'])
 })
 
 test('lock: two at once, after one that was killed while it held it -> one after the other', async () => {

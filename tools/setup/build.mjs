@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { unlinkOtherNode } from './othernode.mjs'
 import { root, step } from './steps.mjs'
-import { hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
+import { clearStamp, hashOf, isStamped, withLock, writeStamp } from './stamps.mjs'
 
 const NATIVE_SOURCES = ['CMakeLists.txt', 'native', 'bench/native']
 const TYPESCRIPT_SOURCES = ['tsconfig.json', 'service', 'lib', 'native', 'tools', 'examples', 'bench', 'experiments', 'test']
@@ -19,6 +19,7 @@ async function installPackages() {
   const hash = hashOf(['package.json', 'package-lock.json'], /./, [here])
   const isThere = existsSync(join(root, 'node_modules'))
   if (isThere && (isStamped('packages', hash) || isInstalledByHand())) return
+  clearStamp('packages')
   const npm = process.env.npm_execpath
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
   await step('installing npm packages', command, [...first, 'ci', '--no-audit', '--no-fund'])
@@ -34,6 +35,7 @@ async function buildNative() {
   const outputs = ['tasjs.node', 'loadgen', 'epoll_server', 'cpu_hog', 'offloads', 'flood']
   const isThere = outputs.every(name => existsSync(join(root, 'build', 'Release', name)))
   if (isThere && isStamped('native', hash)) return
+  clearStamp('native')
   const cmakeJs = join(root, 'node_modules', 'cmake-js', 'bin', 'cmake-js')
   // CMake looks for lwIP anew; `compile` alone would go by what it found before.
   await step('configuring the native build', process.execPath, [cmakeJs, 'configure', '--config', 'Release'])
@@ -45,6 +47,7 @@ async function compileTypeScript() {
   const hash = hashOf([...TYPESCRIPT_SOURCES, 'package-lock.json', 'tools/setup/build.mjs', 'tools/setup/constants.mjs'], /\.ts$/)
   const isThere = existsSync(join(root, 'dist', 'service', 'main.js'))
   if (isThere && isStamped('typescript', hash)) return
+  clearStamp('typescript')
   await step('compiling TypeScript', process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
   await bundle()
   writeStamp('typescript', hash)

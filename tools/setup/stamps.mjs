@@ -1,6 +1,6 @@
 /** Stamps: what was built from which sources, so that nothing is done twice. And a lock for two that start at once. */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -52,6 +52,11 @@ export function hashOf(paths, pattern, facts = []) {
 export function isStamped(name, hash) {
   const file = join(folder, name)
   return existsSync(file) && readFileSync(file, 'utf8') === hash
+}
+
+/** What it stands for is about to change: if that fails, what is there is of no known sources. @param {string} name */
+export function clearStamp(name) {
+  rmSync(join(folder, name), { force: true })
 }
 
 /** @param {string} name @param {string} hash */
