@@ -90,12 +90,19 @@ export interface TransferSymbols {
   readonly deserialize: symbol
 }
 
+/** What of HTTPParser is used. */
+export interface ParserInside {
+  readonly prototype: object
+  /** Under which number a parser has the function that hears of each part of a body. */
+  readonly kOnBody: number
+}
+
 interface Bindings {
   readonly TCP: (new (type: number) => KernelHandle) & { readonly prototype: KernelHandle }
   readonly TCPConnectWrap: new () => Request
   readonly JSStream: (new () => NativeStream) & { readonly prototype: NativeStream }
   readonly setOnRead: (this: unknown, callback: unknown) => void
-  readonly parserPrototype: object | null
+  readonly parser: ParserInside | null
   readonly Pipe: (new (type: number) => { close(callback: () => void): void }) & { readonly prototype: object }
   readonly pipeType: number
   readonly tlsBinding: object
@@ -229,10 +236,12 @@ function shownSymbol(JSStream: Bindings['JSStream']): symbol | null {
 }
 
 /** `process.binding` does not give it on Node 24. */
-function parserPrototype(): object | null {
+function parserInside(): ParserInside | null {
   const common: unknown = withoutWarnings(() => process.getBuiltinModule('_http_common'))
   const HTTPParser: unknown = isObject(common) ? Reflect.get(common, 'HTTPParser') : undefined
-  return isClassWith<{ readonly prototype: object }>('consume')(HTTPParser) ? HTTPParser.prototype : null
+  if (!isClassWith<{ readonly prototype: object; readonly kOnBody: unknown }>('consume')(HTTPParser)) return null
+  const { prototype, kOnBody } = HTTPParser
+  return isNumber(kOnBody) ? { prototype, kOnBody } : null
 }
 
 function asyncState(): AsyncState | null {
@@ -280,7 +289,7 @@ function find(): Bindings {
     TCPConnectWrap: part(tcp, 'TCPConnectWrap', isClassWith<Bindings['TCPConnectWrap']>()),
     JSStream,
     setOnRead: onReadSetter(JSStream.prototype),
-    parserPrototype: parserPrototype(),
+    parser: parserInside(),
     Pipe: part(pipe, 'Pipe', isClassWith<Bindings['Pipe']>('writeUtf8String', 'writeBuffer', 'close')),
     pipeType: part(part(pipe, 'constants', isObject), 'SOCKET', isNumber),
     tlsBinding,
@@ -333,8 +342,8 @@ export const TCPConnectWrap = internals.TCPConnectWrap ?? Missing as unknown as 
 export const JSStream = internals.JSStream ?? Missing as unknown as Bindings['JSStream']
 /** Sets `onread` of a JSStream where C++ looks for it. */
 export const setOnRead = internals.setOnRead ?? ((): void => undefined)
-/** Of HTTPParser. Null where it cannot be had: then a program's own parsers do not read handles on TAS. */
-export const PARSER_PROTOTYPE = internals.parserPrototype ?? null
+/** Null where it cannot be had: then a program's own parsers do not read handles on TAS, and parts of a body that come together have no ticks between them. */
+export const PARSER = internals.parser ?? null
 export const Pipe = internals.Pipe ?? Missing as unknown as Bindings['Pipe']
 export const PIPE_SOCKET = internals.pipeType ?? 0
 /** internalBinding('tls_wrap'); `_tls_wrap.js` looks `wrap` up at each call. */

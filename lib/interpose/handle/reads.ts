@@ -25,6 +25,9 @@ export interface ReadTarget {
   updateHold(): void
 }
 
+/** How many readers in C++ are being given bytes of a connection now. */
+export const nativeReads = { underWay: 0 }
+
 /** Cuts a stream where Node would run ticks, if nobody of JavaScript were beneath the reader in C++. */
 export interface StreamCutter {
   /** How many of the `len` bytes at `offset` to give at once: they are taken as given then. At least 1 if `len` is. */
@@ -212,9 +215,18 @@ export class Reads {
     this.lentBytes = len
     try {
       // Half the cost of subarray.
-      this.target.readBuffer(new Uint8Array(rxBuffer.buffer, rxBuffer.byteOffset + rxOffset, len))
+      this.giveNatively(new Uint8Array(rxBuffer.buffer, rxBuffer.byteOffset + rxOffset, len))
     } finally {
       this.takeBack()
+    }
+  }
+
+  private giveNatively(bytes: Uint8Array): void {
+    nativeReads.underWay++
+    try {
+      this.target.readBuffer(bytes)
+    } finally {
+      nativeReads.underWay--
     }
   }
 
@@ -240,7 +252,7 @@ export class Reads {
     const part = rest.subarray(0, len)
     if (this.isForNative) {
       this.bytesRead += len
-      this.target.readBuffer(part)
+      this.giveNatively(part)
     } else if (isForUser) {
       userBuffer.set(part)
       this.giveUser(len)

@@ -1,7 +1,8 @@
 /** `node:http` and fetch: servers and clients, over keep-alive and beyond. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import http from 'node:http'
-import type net from 'node:net'
+import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pair } from './pair.js'
 import { closed, errorOf, HOST, listen, next, record, runCases } from './runner.js'
@@ -129,6 +130,45 @@ await runCases({
     const text = await raw(port, 'NONSENSE\r\n\r\n')
     await closed(server)
     return text
+  },
+
+  'parts of a body that come together: who waits for one at a time gets each': async () => {
+    const seen: string[] = []
+    const server = http.createServer()
+    const port = await listen(server)
+    const requested = once(server, 'request')
+    const socket = net.connect(port, HOST).resume()
+    socket.write('POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n')
+    const [incoming, response] = await requested as [http.IncomingMessage, http.ServerResponse]
+    const reading = (async () => { while (seen.length < 3) seen.push(String((await once(incoming, 'data'))[0])) })()
+    socket.write('1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n')
+    await reading
+    response.end('x')
+    socket.end()
+    await next(socket, 'close')
+    await closed(server)
+    return seen
+  },
+
+  'a request whose handler goes on in a promise, with a body in the same read: order of ticks, parts and end': async () => {
+    const log: string[] = []
+    const server = http.createServer((incoming, response) => {
+      log.push('request')
+      process.nextTick(() => log.push('tick of the request'))
+      incoming.on('data', (bytes: Buffer) => {
+        log.push(`data ${bytes.toString()}`)
+        process.nextTick(() => log.push(`tick ${bytes.toString()}`))
+        void Promise.resolve().then(() => log.push(`promise ${bytes.toString()}`))
+      })
+      incoming.on('end', () => {
+        log.push('end')
+        response.end('x')
+      })
+    })
+    const port = await listen(server)
+    const answer = await raw(port, 'POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n')
+    await closed(server)
+    return [log, answer.startsWith('HTTP/1.1 200')]
   },
 
   'a parser that the program makes consumes the handle of a socket': async () => {
