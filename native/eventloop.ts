@@ -40,7 +40,8 @@ export class FdWatcher extends LoopHandle {
 /**
  * Calls back in each turn of the loop between `start` and `stop`, just before the loop looks at descriptors: to a program it is as if one had been
  * readable (uv_run: timers, pending callbacks, these, descriptors, setImmediate, closed handles). The loop does not wait meanwhile. Keeps the
- * process alive only when started. An exception in the callback becomes an uncaughtException. About 0.3 us a turn.
+ * process alive only when started. An exception in the callback becomes an uncaughtException. A turn of a loop with
+ * nothing else to do takes 0.55 us, one by setImmediate 0.75.
  */
 export class LoopTurns extends LoopHandle {
   constructor(onTurn: () => void) {
