@@ -239,7 +239,7 @@ function shownSymbol(JSStream: Bindings['JSStream']): symbol | null {
 function parserInside(): ParserInside | null {
   const common: unknown = withoutWarnings(() => process.getBuiltinModule('_http_common'))
   const HTTPParser: unknown = isObject(common) ? Reflect.get(common, 'HTTPParser') : undefined
-  if (!isClassWith<{ readonly prototype: object; readonly kOnBody: unknown }>('consume')(HTTPParser)) return null
+  if (!isClassWith<{ readonly prototype: object; readonly kOnBody: unknown }>('consume', 'unconsume')(HTTPParser)) return null
   const { prototype, kOnBody } = HTTPParser
   return isNumber(kOnBody) ? { prototype, kOnBody } : null
 }

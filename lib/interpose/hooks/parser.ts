@@ -6,34 +6,43 @@
 import { raiseUncaught } from '../../tas/uncaught.js'
 import { StreamHandle } from '../handle/stream.js'
 import { nativeReads } from '../handle/reads.js'
-import { PARSER, type ParserInside, runTicks } from '../internals.js'
+import { PARSER, runTicks } from '../internals.js'
 import { type Method, replaceMethod } from './replace.js'
 
-/** Functions that hear of bodies, each with the one that runs ticks behind it; those of Node's servers are one. */
-const withTicks = new WeakMap<Method, Method>()
+/** Functions that hear of bodies, each with the one that runs ticks behind it, and the other way round; those of Node's servers are one. */
+const ticking = new WeakMap<Method, Method>()
+const original = new WeakMap<Method, Method>()
 
 export function hookParser(): void {
   if (PARSER === null) return
-  const parser = PARSER
-  replaceMethod(parser.prototype, 'consume', (consume) => function consumeHandle(this: unknown, ...args) {
+  const { prototype, kOnBody } = PARSER
+  replaceMethod(prototype, 'consume', (consume) => function consumeHandle(this: unknown, ...args) {
     const [handle] = args
     if (handle instanceof StreamHandle) handle.readByParser()
-    tickBehindBody(this as object, parser)
+    exchange(this as object, kOnBody, tickingOf)
     return Reflect.apply(consume, this, args)
+  })
+  // It may serve a client next, which calls it from within a handler of the program's: no place for ticks.
+  replaceMethod(prototype, 'unconsume', (unconsume) => function unconsumeHandle(this: unknown) {
+    exchange(this as object, kOnBody, (onBody) => original.get(onBody) ?? onBody)
+    return Reflect.apply(unconsume, this, [])
   })
 }
 
-/** The parser may serve other connections later: there, and where it is called from JavaScript, its function does what it always did. */
-function tickBehindBody(parser: object, { kOnBody }: ParserInside): void {
+function exchange(parser: object, kOnBody: number, other: (onBody: Method) => Method): void {
   const onBody: unknown = Reflect.get(parser, kOnBody)
-  if (typeof onBody !== 'function') return
-  let replacement = withTicks.get(onBody as Method)
+  if (typeof onBody === 'function') Reflect.set(parser, kOnBody, other(onBody as Method))
+}
+
+function tickingOf(onBody: Method): Method {
+  if (original.has(onBody)) return onBody
+  let replacement = ticking.get(onBody)
   if (replacement === undefined) {
-    replacement = makeTicking(onBody as Method)
-    withTicks.set(onBody as Method, replacement)
-    withTicks.set(replacement, replacement)
+    replacement = makeTicking(onBody)
+    ticking.set(onBody, replacement)
+    original.set(replacement, onBody)
   }
-  if (replacement !== onBody) Reflect.set(parser, kOnBody, replacement)
+  return replacement
 }
 
 function makeTicking(onBody: Method): Method {

@@ -97,6 +97,34 @@ await runCases({
     return log
   },
 
+  'https client: parts of a body that come in one record: ticks come behind all that the record has': async () => {
+    const server = tls.createServer(identity, (socket) => {
+      socket.resume().once('data', () => socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n'))
+    })
+    const own = https.createServer(identity, (incoming, response) => {
+      incoming.resume().on('end', () => response.end('x'))
+    })
+    const ask = async (at: number): Promise<string[]> => {
+      const log: string[] = []
+      const request = https.request({ host: HOST, port: at, method: 'POST', agent: false, ...trusting }, (response) => {
+        response.on('data', (bytes: Buffer) => {
+          log.push(`data ${bytes.toString()}`)
+          process.nextTick(() => log.push(`tick ${bytes.toString()}`))
+          void Promise.resolve().then(() => log.push(`promise ${bytes.toString()}`))
+        })
+      })
+      request.end('body')
+      await next(request, 'close')
+      return log
+    }
+    const [port, ownPort] = [await listen(server), await listen(own)]
+    await ask(ownPort)
+    // Parsers are kept for whoever comes next: one of these gets that of the server.
+    const logs = await Promise.all([ask(port), ask(port), ask(port)])
+    await Promise.all([closed(server), closed(own)])
+    return logs
+  },
+
   'records that come together: who waits for one at a time gets each': async () => {
     const seen: string[] = []
     const server = tls.createServer(identity)
