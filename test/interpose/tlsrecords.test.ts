@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { RecordCutter } from '../../lib/interpose/handle/tlsrecords.js'
+import { ends, pieces } from './cutting.js'
 
 const HANDSHAKE = 22
 const DATA = 23
@@ -13,28 +14,9 @@ function record(payloadBytes: number, type = DATA): Buffer {
   return bytes
 }
 
-/** Lengths of the pieces that a cutter makes of `stream`, which comes in reads of `reads` bytes each. */
-function pieces(stream: Buffer, reads: readonly number[]): number[] {
-  const cutter = new RecordCutter()
-  const lengths: number[] = []
-  let from = 0
-  for (const read of [...reads, stream.length]) {
-    const to = Math.min(stream.length, from + read)
-    while (from < to) {
-      const len = cutter.take(stream, from, to - from)
-      lengths.push(len)
-      from += len
-    }
-  }
-  return lengths
-}
-
-/** Positions where pieces end. */
-const ends = (lengths: readonly number[]): number[] => lengths.map((_, i) => lengths.slice(0, i + 1).reduce((sum, len) => sum + len, 0))
-
 describe('RecordCutter', () => {
   it('records in one read -> one piece each', () => {
-    expect(pieces(Buffer.concat([record(100, HANDSHAKE), record(0), record(5), record(16_640)]), [])).toEqual([105, 5, 10, 16_645])
+    expect(pieces(new RecordCutter(), Buffer.concat([record(100, HANDSHAKE), record(0), record(5), record(16_640)]), [])).toEqual([105, 5, 10, 16_645])
   })
 
   it.each([
@@ -43,8 +25,8 @@ describe('RecordCutter', () => {
     ['a record that is too long', Buffer.from([DATA, 3, 3, 0xff, 0xff, 0])],
   ])('%s -> from there on all as it comes', (_, odd) => {
     const stream = Buffer.concat([record(3), odd, record(1), record(2)])
-    expect(pieces(stream, [])).toEqual([8, stream.length - 8])
-    expect(pieces(stream, [9, 4])).toEqual([8, ...pieces(stream.subarray(8), [1, 4])])
+    expect(pieces(new RecordCutter(), stream, [])).toEqual([8, stream.length - 8])
+    expect(pieces(new RecordCutter(), stream, [9, 4])).toEqual([8, ...pieces(new RecordCutter(), stream.subarray(8), [1, 4])])
   })
 
   it('any records in reads of any size -> pieces end where records end and where reads end', () => {
@@ -54,7 +36,7 @@ describe('RecordCutter', () => {
       const parts = payloads.map((payloadBytes) => record(payloadBytes))
       const stream = Buffer.concat(parts)
       const wanted = [...ends(parts.map(({ length }) => length)), ...ends(reads).filter((end) => end < stream.length)]
-      expect(ends(pieces(stream, reads))).toEqual([...new Set(wanted)].sort((a, b) => a - b))
+      expect(ends(pieces(new RecordCutter(), stream, reads))).toEqual([...new Set(wanted)].sort((a, b) => a - b))
     }))
   })
 })

@@ -4,7 +4,22 @@ import { closeFd } from '../../native/memory.js'
 import { socketPair, sendMessage, receiveMessage } from '../../native/unixsocket.js'
 import { FdWatcher, LoopTurns } from '../../native/eventloop.js'
 import { EventFd } from '../../native/wake.js'
-import { runChild } from './child.js'
+import { type ChildResult, runChild } from './child.js'
+
+/** Runs `code` in five worker threads, one after the other, and terminates each. */
+function runTerminated(code: string): Promise<ChildResult> {
+  const worker = `${code}; require('node:worker_threads').parentPort.postMessage(1)`
+  return runChild(`
+    const { Worker } = require('node:worker_threads')
+    const code = 'const native = require(' + JSON.stringify(ADDON) + ');' + ${JSON.stringify(worker)}
+    const next = (left) => {
+      if (left === 0) return console.log('done')
+      const worker = new Worker(code, { eval: true })
+      worker.once('message', () => worker.terminate().then(() => next(left - 1)))
+    }
+    next(5)
+  `)
+}
 
 test('watcher: woken -> called from the event loop, promises done before the next event', async () => {
   const event = new EventFd()
@@ -92,17 +107,11 @@ test('watcher: not closed, unref -> the process ends; ref -> it lives', async ()
 })
 
 test('watcher: its worker thread is terminated -> closed with it, no crash', async () => {
-  const result = await runChild(`
-    const { Worker } = require('node:worker_threads')
-    const code = 'const native = require(' + JSON.stringify(ADDON) + ');' +
-      'const fd = native.eventfdCreate(); native.watcherCreate(fd, () => {}); native.eventfdWrite(fd);' +
-      'native.createRegion("tn-worker", 65536); require("node:worker_threads").parentPort.postMessage(1)'
-    const next = (left) => {
-      if (left === 0) return console.log('done')
-      const worker = new Worker(code, { eval: true })
-      worker.once('message', () => worker.terminate().then(() => next(left - 1)))
-    }
-    next(5)
+  const result = await runTerminated(`
+    const fd = native.eventfdCreate()
+    native.watcherCreate(fd, () => {})
+    native.eventfdWrite(fd)
+    native.createRegion("tn-worker", 65536)
   `)
   expect(result).toEqual({ code: 0, signal: null, output: 'done\n' })
 })
@@ -221,16 +230,6 @@ test('turns: closed in the callback -> not called again; start and stop do nothi
 })
 
 test('turns: their worker thread is terminated -> closed with it, no crash', async () => {
-  const result = await runChild(`
-    const { Worker } = require('node:worker_threads')
-    const code = 'const native = require(' + JSON.stringify(ADDON) + ');' +
-      'native.turnsStart(native.turnsCreate(() => {})); require("node:worker_threads").parentPort.postMessage(1)'
-    const next = (left) => {
-      if (left === 0) return console.log('done')
-      const worker = new Worker(code, { eval: true })
-      worker.once('message', () => worker.terminate().then(() => next(left - 1)))
-    }
-    next(5)
-  `)
+  const result = await runTerminated('native.turnsStart(native.turnsCreate(() => {}))')
   expect(result).toEqual({ code: 0, signal: null, output: 'done\n' })
 })

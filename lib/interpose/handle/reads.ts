@@ -6,6 +6,7 @@ import type { Connection } from '../../tas/index.js'
 import { setImmediate } from '../../tas/timers.js'
 import { UV_EOF } from '../errors.js'
 import { ARRAY_BUFFER_OFFSET, READ_BYTES_OR_ERROR, runTicks, streamState } from '../internals.js'
+import type { StreamCutter } from './cutter.js'
 import { FrameCutter } from './http2frames.js'
 import { RecordCutter } from './tlsrecords.js'
 
@@ -27,12 +28,6 @@ export interface ReadTarget {
 
 /** How many readers in C++ are being given bytes of a connection now. */
 export const nativeReads = { underWay: 0 }
-
-/** Cuts a stream where Node would run ticks, if nobody of JavaScript were beneath the reader in C++. */
-export interface StreamCutter {
-  /** How many of the `len` bytes at `offset` to give at once: they are taken as given then. At least 1 if `len` is. */
-  take(bytes: Uint8Array, offset: number, len: number): number
-}
 
 /** Who reads the stream in C++, as far as it matters for how it is cut. */
 export type NativeReader = 'http2' | 'tls' | 'other'
