@@ -27,7 +27,7 @@ export interface ContextLink {
   sleep(timeoutUs: number, wakeFd: number): void
   /** The context sleeps in the event loop from now on: its mark is set, and its rings were found empty after that. */
   rest(): void
-  /** Calls `onWake` from the event loop after each wake-up. */
+  /** Calls `onWake` after each wake-up: from the event loop, or from whoever wakes it in this thread. It must only note that. */
   watch(onWake: () => void): Watcher
   /** Nothing is read or written any more; the service gives the id to another context when it has read the rings. */
   close(): void

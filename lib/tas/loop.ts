@@ -106,11 +106,12 @@ export class LoopAttachment {
   }
 
   private runTurn(): void {
-    if (this.deferred.length > 0 || this.hasEvents()) this.work()
+    if (this.deferred.length > 0 || this.takeEvents()) this.work()
     else this.idle()
   }
 
-  private hasEvents(): boolean {
+  /** Whether there are events to deliver; takes some where none are left of the last turn. */
+  private takeEvents(): boolean {
     if (this.closed) return false
     if (this.next === this.count) {
       this.next = 0
@@ -124,7 +125,7 @@ export class LoopAttachment {
     this.inTurn = true
     try {
       this.runDeferred()
-      if (this.hasEvents()) this.deliver()
+      if (this.takeEvents()) this.deliver()
       this.runDeferred()
     } finally {
       this.inTurn = false

@@ -25,7 +25,8 @@ void loopHandleUnref(const Napi::CallbackInfo& info) {
 
 }  // namespace
 
-LoopHandle::LoopHandle(napi_env env, int type) : env_(env), memory_(uv_handle_size(type) / sizeof(std::max_align_t) + 1) {}
+LoopHandle::LoopHandle(napi_env env, int type)
+    : env_(env), type_(type), memory_(uv_handle_size(type) / sizeof(std::max_align_t) + 1) {}
 
 uv_loop_s* LoopHandle::loop() const {
   uv_loop_s* loop = nullptr;

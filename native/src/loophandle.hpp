@@ -22,6 +22,7 @@ class LoopHandle {
 
   uv_handle_s* handle() { return reinterpret_cast<uv_handle_s*>(memory_.data()); }
   uv_loop_s* loop() const;
+  int type() const { return type_; }
   bool isClosing() const { return closing_; }
 
   // libuv has initialized handle(), which holds `self` from now on; `callback` is what call() calls.
@@ -38,6 +39,7 @@ class LoopHandle {
   static void onCleanup(napi_async_cleanup_hook_handle, void* data);
 
   napi_env env_;
+  int type_;
   napi_ref callback_ = nullptr;
   napi_ref receiver_ = nullptr;
   napi_async_cleanup_hook_handle hook_ = nullptr;

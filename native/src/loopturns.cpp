@@ -22,13 +22,19 @@ Napi::Value turnsCreate(const Napi::CallbackInfo& info) {
   return wrapLoopHandle(env, turns);
 }
 
-void turnsStart(const Napi::CallbackInfo& info) {
+LoopHandle& turnsArg(const Napi::CallbackInfo& info) {
   LoopHandle& turns = loopHandleArg(info);
+  if (turns.type() != kUvIdle) throw Napi::TypeError::New(info.Env(), "not turns");
+  return turns;
+}
+
+void turnsStart(const Napi::CallbackInfo& info) {
+  LoopHandle& turns = turnsArg(info);
   if (!turns.isClosing()) uv_idle_start(turns.handle(), onTurn);
 }
 
 void turnsStop(const Napi::CallbackInfo& info) {
-  LoopHandle& turns = loopHandleArg(info);
+  LoopHandle& turns = turnsArg(info);
   if (!turns.isClosing()) uv_idle_stop(turns.handle());
 }
 

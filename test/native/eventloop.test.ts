@@ -4,6 +4,7 @@ import { closeFd } from '../../native/memory.js'
 import { socketPair, sendMessage, receiveMessage } from '../../native/unixsocket.js'
 import { FdWatcher, LoopTurns } from '../../native/eventloop.js'
 import { EventFd } from '../../native/wake.js'
+import { hearingUncaught } from '../uncaught.js'
 import { type ChildResult, runChild } from './child.js'
 
 /** Runs `code` in five worker threads, one after the other, and terminates each. */
@@ -153,10 +154,7 @@ test('turns: started -> called in each turn of the loop, behind timers and befor
 
 test('turns: callback throws -> uncaughtException before its ticks, the next turn comes', async () => {
   const seen: unknown[] = []
-  const others = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', (error) => { seen.push(error.message) })
-  await new Promise<void>((resolve) => {
+  await hearingUncaught((error) => seen.push(error.message), () => new Promise<void>((resolve) => {
     let calls = 0
     const turns = new LoopTurns(() => {
       if (++calls === 2) {
@@ -168,9 +166,7 @@ test('turns: callback throws -> uncaughtException before its ticks, the next tur
       throw new Error('from the callback')
     })
     turns.start()
-  })
-  process.removeAllListeners('uncaughtException')
-  for (const listener of others) process.on('uncaughtException', listener)
+  }))
   expect(seen).toEqual(['from the callback', 'tick'])
 })
 
@@ -232,4 +228,15 @@ test('turns: closed in the callback -> not called again; start and stop do nothi
 test('turns: their worker thread is terminated -> closed with it, no crash', async () => {
   const result = await runTerminated('native.turnsStart(native.turnsCreate(() => {}))')
   expect(result).toEqual({ code: 0, signal: null, output: 'done\n' })
+})
+
+test('turns: a watcher in their place, or something else -> TypeError', async () => {
+  const result = await runChild(`
+    const watcher = native.watcherCreate(native.eventfdCreate(), () => {})
+    for (const call of [() => native.turnsStart(watcher), () => native.turnsStop(watcher), () => native.loopHandleClose({})]) {
+      try { call() } catch (error) { console.log(error.name) }
+    }
+    native.loopHandleClose(watcher)
+  `)
+  expect(result).toEqual({ code: 0, signal: null, output: 'TypeError\nTypeError\nTypeError\n' })
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { CONN_RECEIVED, type TasEvent } from '../../lib/tas/index.js'
+import { hearingUncaught } from '../uncaught.js'
 import { describeEvent, FakeService } from './fakeservice.js'
 
 async function turns(count: number): Promise<void> {
@@ -64,10 +65,7 @@ test('attach: handler throws -> uncaughtException, later events still come', asy
   const flows = [service.connect().flow, service.connect().flow]
   const seen: string[] = []
   const caught: unknown[] = []
-  const others = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', (error) => { caught.push(error.message) })
-  try {
+  await hearingUncaught((error) => caught.push(error.message), async () => {
     service.context.attach((event) => {
       seen.push(describeEvent(event))
       if (seen.length === 1) throw new Error('handler')
@@ -76,10 +74,7 @@ test('attach: handler throws -> uncaughtException, later events still come', asy
     await turns(10)
     service.receive(flows[0], 'more')
     await turns(100)
-  } finally {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of others) process.on('uncaughtException', listener)
-  }
+  })
   expect(caught).toEqual(['handler'])
   expect(seen).toEqual(['CONN_RECEIVED 0', 'CONN_RECEIVED 1', 'CONN_RECEIVED more'])
   service.context.detach()
@@ -145,15 +140,12 @@ test('defer: asleep -> in the next turn, which sleeps again; one throws -> the o
   await turns(100)
   expect(sleeping(service)).toBe(true)
   const log: string[] = []
-  const others = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', (error) => log.push(error.message))
-  service.context.defer(() => { throw new Error('first') })
-  service.context.defer(() => log.push('second'))
-  expect(log).toEqual([])
-  await turns(100)
-  process.removeAllListeners('uncaughtException')
-  for (const listener of others) process.on('uncaughtException', listener)
+  await hearingUncaught((error) => log.push(error.message), async () => {
+    service.context.defer(() => { throw new Error('first') })
+    service.context.defer(() => log.push('second'))
+    expect(log).toEqual([])
+    await turns(100)
+  })
   expect(log).toEqual(['first', 'second'])
   expect(sleeping(service)).toBe(true)
   service.context.detach()
