@@ -5,7 +5,7 @@
 import type { Connection } from './connection.js'
 import { placeOfHandle } from './handles.js'
 
-/** A Map from connections of one Tas. An entry is good until CONN_CLOSED of its connection; a later connection may take its place then. */
+/** A Map from connections of one Tas. An entry is good until the poll after CONN_CLOSED of its connection; a later connection may take its place then. */
 export class ConnectionMap<T> {
   /** How many entries there are. */
   size = 0

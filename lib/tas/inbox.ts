@@ -22,7 +22,7 @@ export interface SlowHandler {
   take(words: Int32Array, at: number, event: TasEvent): boolean
   /** Whether events of `connection` belong here (it may have moved away since it was listed). */
   owns(connection: Connection): boolean
-  /** The last event of `connection` was delivered. */
+  /** The program has taken the last event of `connection`. */
   forget(connection: Connection): void
 }
 
@@ -36,6 +36,8 @@ export class Inbox {
   /** Connections whose end waits until earlier events are in. */
   private readonly draining: Connection[] = []
   private readonly lostListeners = new Queue<Listener>()
+  /** Connections whose last event is in the present batch. */
+  private readonly leaving: Connection[] = []
   /** Connections that have ended and may still have data to report. */
   private ending = 0
   private first = 0
@@ -59,9 +61,11 @@ export class Inbox {
 
   /**
    * The program is done with the events of the last poll. Only now the slow path may see EV_CONN_CLOSED as read: it
-   * keeps the connection's buffers until then, and received data in them may just have been reported.
+   * keeps the connection's buffers until then, and received data in them may just have been reported. And only now another connection may have
+   * the handle: the program may open one before it comes to the end of this one in the same batch (ConnectionMap).
    */
   settle(): void {
+    for (let left = this.leaving.pop(); left !== undefined; left = this.leaving.pop()) this.handler.forget(left)
     if (this.ending === 0) this.slow.release()
   }
 
@@ -217,7 +221,7 @@ export class Inbox {
 
   private finish(connection: Connection): void {
     if (connection.counted) this.ending--
-    this.handler.forget(connection)
+    this.leaving.push(connection)
   }
 
   private report(events: readonly TasEvent[], from: number, max: number): number {

@@ -156,9 +156,16 @@ export class Tas {
     })
   }
 
-  /** @internal */
+  /** @internal `context` is closed: nothing more is heard of what was its, but for connections that another one is about to have. */
   forget(context: Context): void {
     this.contexts.delete(context)
+    this.listeners.forEach((listener) => {
+      if (listener.context === context) this.listeners.remove(listener.handle)
+    })
+    this.connections.forEach((connection) => {
+      const isLeaving = connection.movingTo !== null && connection.movingTo !== context
+      if (connection.context === context && !isLeaving) this.connections.remove(connection.handle)
+    })
   }
 
   private serviceEnded(): void {

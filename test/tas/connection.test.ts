@@ -191,6 +191,7 @@ test('handles: used again -> late messages for the former one are ignored', () =
   const { connection, flow } = service.connect()
   service.connectionClosed(connection.handle, flow, ECONNRESET)
   service.poll()
+  service.poll()
   const { connection: second } = service.connect()
   expect(second.handle & 0xfffff).toBe(connection.handle & 0xfffff)
   service.connectionClosed(connection.handle, flow, ECONNRESET)

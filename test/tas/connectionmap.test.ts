@@ -1,4 +1,6 @@
+import { constants } from 'node:os'
 import { describe, expect, it } from 'vitest'
+import { placeOfHandle } from '../../lib/tas/handles.js'
 import { ConnectionMap } from '../../lib/tas/index.js'
 import { FakeService } from './fakeservice.js'
 
@@ -61,5 +63,22 @@ describe('ConnectionMap', () => {
     }
     expect(met).toEqual(all)
     expect(map.size).toBe(0)
+  })
+
+  it('set: opened in a handler while another ends in the same batch -> both have their entries until its CONN_CLOSED is taken', () => {
+    const service = new FakeService()
+    const map = new ConnectionMap<string>()
+    const [first, second] = [service.connect(), service.connect()]
+    map.set(first.connection, 'first')
+    map.set(second.connection, 'second')
+    service.receive(first.flow, 'data')
+    service.connectionClosed(second.connection.handle, second.flow, constants.errno.ECONNRESET)
+    expect(service.poll()).toEqual(['CONN_RECEIVED data', 'CONN_CLOSED ECONNRESET'])
+    const opened = service.context.connect('192.168.1.2', 4000)
+    map.set(opened, 'opened')
+    expect([first.connection, second.connection, opened].map((connection) => map.get(connection))).toEqual(['first', 'second', 'opened'])
+    map.delete(second.connection)
+    service.poll()
+    expect(placeOfHandle(service.context.connect('192.168.1.2', 4000).handle)).toBe(placeOfHandle(second.connection.handle))
   })
 })

@@ -55,6 +55,21 @@ test('close: rings are full and nobody reads -> it returns all the same', () => 
   expect(service.removed).toEqual([0])
 })
 
+test('close: connections and listeners were its -> their handles are free again; one on its way to another context keeps its own', () => {
+  const service = new FakeService()
+  const { connection: leaving } = service.connect()
+  service.connect()
+  service.listen()
+  const target = service.tas.createContext()
+  leaving.move(target)
+  service.context.flush()
+  service.context.close()
+  const handles: unknown[] = []
+  service.tas.connections.forEach(({ handle }) => handles.push(handle))
+  service.tas.listeners.forEach(({ handle }) => handles.push(handle))
+  expect(handles).toEqual([leaving.handle])
+})
+
 test('release: -> the service hears at once that the connection outlives its context', () => {
   const service = new FakeService()
   const { connection, flow } = service.connect()

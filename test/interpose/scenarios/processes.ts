@@ -104,6 +104,27 @@ async function main(): Promise<void> {
       return [waited, texts.map((text) => text.split(' ')[1])]
     },
 
+    'connections that a handler opens while others are reset: all end': async () => {
+      const target = net.createServer((socket) => socket.end())
+      const targetPort = await listen(target)
+      const own = net.createServer((socket) => {
+        socket.on('error', () => socket.destroy())
+        net.connect(targetPort, HOST).resume()
+      })
+      const done = new Int32Array(new SharedArrayBuffer(4))
+      const worker = new Worker(self, { workerData: { port: await listen(own), done } satisfies Fleeting })
+      await next(worker, 'message')
+      worker.postMessage(FLEETING)
+      const waited = Atomics.wait(done, 0, 0, 10_000)
+      const last = net.connect(portOf(own), HOST)
+      await next(last, 'connect')
+      last.destroy()
+      await worker.terminate()
+      await closed(own)
+      await closed(target)
+      return waited
+    },
+
     'a worker thread that is terminated': async () => {
       const worker = new Worker(self, { workerData: 'thread' })
       const port = await next(worker, 'message') as number
