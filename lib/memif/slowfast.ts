@@ -77,7 +77,7 @@ export const WHAT_TX_MOVED = 1 << 9
 export const WHAT_TX_LIMITED = 1 << 10
 /** Much of the receive buffer has been written to: worth giving back when the connection is idle. Told once for each buffer. */
 export const WHAT_RX_USED = 1 << 11
-/** Answers TO_FAST_FLOW_RX_SHUT: bytes have come that the application had not read when it closed. */
+/** Bytes have come that the application had not read when it closed (BUMP_RX_SHUT, TO_FAST_FLOW_RX_SHUT). */
 export const WHAT_UNREAD = 1 << 12
 
 /** Packets, both directions: byte offset of the Ethernet header from the start of the area. */
@@ -113,7 +113,10 @@ export const TO_FAST_FLOW_CONTEXT = 25
 export const TO_FAST_FLOW_ACK = 26
 /** SF_FLOW, SF_GEN: cwnd or rate were changed: clear FLAG_CWND_LIMITED and send what they now allow. */
 export const TO_FAST_FLOW_UPDATE = 27
-/** SF_FLOW, SF_GEN: the application has closed and reads no more: set FLAG_RX_SHUT, and answer WHAT_UNREAD if something has come that it has not read. */
+/**
+ * SF_FLOW, SF_GEN, SF_VALUE: the application has closed and reads no more: set FLAG_RX_SHUT. How far it has read it says itself (BUMP_RX_SHUT); where
+ * SF_VALUE is 1 it does not, and WHAT_UNREAD answers if there is anything that it has not read.
+ */
 export const TO_FAST_FLOW_RX_SHUT = 28
 /** SF_FLOW, SF_GEN: queue a FIN behind what has been written (an application that is gone or closed). */
 export const TO_FAST_FLOW_FIN = 29

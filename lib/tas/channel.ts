@@ -1,6 +1,6 @@
 /** The two rings between a context and one worker (lib/memif/appfast.ts). */
 import {
-  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_SND_END, BUMP_TX_BASE, BUMP_TX_BUFFER, BUMP_WANTED, RingConsumer, RingProducer,
+  BUMP_FIN, BUMP_FLAGS, BUMP_FLOW, BUMP_GEN, BUMP_RCV_READ, BUMP_RX_SHUT, BUMP_SND_END, BUMP_TX_BASE, BUMP_TX_BUFFER, BUMP_WANTED, RingConsumer, RingProducer,
   type Doorbell, type RingPlace,
 } from '../memif/index.js'
 import type { Connection } from './connection.js'
@@ -28,7 +28,7 @@ export class WorkerChannel {
     const words = this.bumps.words
     words[at + BUMP_FLOW] = connection.flow
     words[at + BUMP_GEN] = connection.gen
-    words[at + BUMP_FLAGS] = (connection.tx.finQueued ? BUMP_FIN : 0) | connection.tx.urgentBits()
+    words[at + BUMP_FLAGS] = (connection.tx.finQueued ? BUMP_FIN : 0) | (connection.closedHere ? BUMP_RX_SHUT : 0) | connection.tx.urgentBits()
     words[at + BUMP_RCV_READ] = connection.rx.read
     words[at + BUMP_SND_END] = connection.tx.end
     words[at + BUMP_WANTED] = connection.tx.wanted

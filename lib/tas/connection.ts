@@ -54,10 +54,10 @@ export class Connection {
   /** @internal Its last event has been delivered. */ over = false
   /** @internal How long it may take to close, milliseconds; -1 without limit. */ lingerMs = -1
   /** @internal Questions on their way. */ infoRequests: InfoRequests | null = null
+  /** @internal The program has closed it. */ closedHere = false
   /** @internal */ readonly listener: Listener | null
   private current: ConnectionState
   private place: Context
-  private closedHere = false
   private remoteIp = 0
   private localIp = 0
   private ports = 0

@@ -34,7 +34,6 @@ import {
   TCB_GEN_U16,
   TCB_MSS_U16,
   TCB_RCV_NXT,
-  TCB_RCV_READ,
   TCB_REMOTE_IP,
   TCB_SND_END,
   TCB_SND_MAX,
@@ -72,7 +71,6 @@ import {
   WHAT_FIN_ACKED,
   WHAT_FIN_QUEUED,
   WHAT_FIN_RECEIVED,
-  WHAT_UNREAD,
   type AppRegionShape,
   type Wakeable,
 } from '../../lib/memif/index.js'
@@ -87,6 +85,7 @@ import type { Leaving } from './leaving.js'
 import { beginPacing, endPacing, updateRate } from './pacing.js'
 import type { Receiver } from './receive.js'
 import { beginRounds } from './rightsize.js'
+import { shutReceive } from './shutreceive.js'
 import type { SlowLink } from './slowlink.js'
 import { takeRoute } from './sourceroute.js'
 import { probe, probeMtu, retransmit } from './transmit.js'
@@ -213,7 +212,10 @@ export class Commands implements Ender {
       fast.listTx(flow, tcb)
     } else if (type === TO_FAST_FLOW_PROBE) probe(fast, flow, tcb)
     else if (type === TO_FAST_FLOW_ACK) fast.listAck(flow, tcb)
-    else if (type === TO_FAST_FLOW_RX_SHUT) this.shutReceive(flow, tcb)
+    else if (type === TO_FAST_FLOW_RX_SHUT) {
+      if (entries[entry + SF_VALUE] === 1) shutReceive(fast, flow, tcb)
+      else words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
+    }
     else if (type === TO_FAST_FLOW_FIN) this.contexts.queueFin(flow, tcb)
     else if (type === TO_FAST_FLOW_UNWATCH) this.unwatch(flow, tcb)
     else if (type === TO_FAST_FLOW_MSS) fast.halves[tcb * 2 + TCB_MSS_U16] = entries[entry + SF_VALUE]
@@ -230,23 +232,6 @@ export class Commands implements Ender {
       fast.halves[tcb * 2 + TCB_CONTEXT_U16] = entries[entry + SF_CONTEXT]
       fast.listEvent(flow, tcb)
     }
-  }
-
-  /**
-   * What comes from here on goes to the slow path. What came on the way from the application's `close` to here stands in the buffer, and may
-   * have filled the window: then nothing more would come, and the peer would wait for room that there will never be.
-   */
-  private shutReceive(flow: number, tcb: number): void {
-    const { fast } = this
-    const words = fast.words
-    words[tcb + TCB_FLAGS] |= FLAG_RX_SHUT
-    // How far the application has read it says at the latest before it asks to close.
-    const app = fast.halves[tcb * 2 + TCB_APP_U16]
-    const context = fast.halves[tcb * 2 + TCB_CONTEXT_U16]
-    this.bumpsLeft -= this.contexts.readAll(app, context, this.bumpsLeft)
-    if (this.contexts.hasBumpsOf(app, context)) return
-    const inOrder = (words[tcb + TCB_RCV_NXT] - ((words[tcb + TCB_FLAGS] & FLAG_FIN_RECEIVED) !== 0 ? 1 : 0)) | 0
-    if (inOrder !== words[tcb + TCB_RCV_READ]) fast.tellSlow(flow, tcb, WHAT_UNREAD)
   }
 
   /** What is sent the slow path must hear of: it looks for its loss. */

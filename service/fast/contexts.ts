@@ -9,6 +9,7 @@ import {
   BUMP_FLOW,
   BUMP_GEN,
   BUMP_RCV_READ,
+  BUMP_RX_SHUT,
   BUMP_SND_END,
   BUMP_TX_BASE,
   BUMP_TX_BUFFER,
@@ -67,6 +68,7 @@ import { grantedTransmitLog2, moveReceive, moveTransmit } from './buffermove.js'
 import * as counters from './counterindex.js'
 import type { FastPath } from './fastpath.js'
 import { lookAtReceiveRound, lookAtTransmitRound, noteUse } from './rightsize.js'
+import { shutReceive } from './shutreceive.js'
 import { traceBumps, traceEvents } from './tracepoints.js'
 import { markUrgent } from './urgent.js'
 
@@ -288,12 +290,6 @@ export class Contexts {
     return read
   }
 
-  /** Whether bumps wait in context `id` of application `app`. */
-  hasBumpsOf(app: number, id: number): boolean {
-    const context = id === CONTEXT_NONE ? null : this.table[app * CONTEXTS_MAX + id]
-    return context !== null && !context.bumps.isEmpty()
-  }
-
   /** Whether any context has bumps: the second look before sleeping. */
   hasBumps(): boolean {
     for (let i = 0; i < this.active.length; i++) if (!this.active[i].bumps.isEmpty()) return true
@@ -333,6 +329,7 @@ export class Contexts {
     if (written > 0) words[tcb + TCB_SND_END] = end
     this.wantSpace(flow, tcb, ring[entry + BUMP_WANTED])
     if ((bits & BUMP_URGENT) !== 0) markUrgent(fast, flow, tcb, bits, end)
+    if ((bits & BUMP_RX_SHUT) !== 0) shutReceive(fast, flow, tcb)
     if ((bits & BUMP_FIN) !== 0) this.queueFin(flow, tcb)
     else if (written > 0) fast.listTx(flow, tcb)
     return true

@@ -45,13 +45,14 @@ function receiveReset(stack: Stack, connection: Connection, segment: Segment): v
 
 /**
  * New data that nobody will read is answered with a RST (RFC 9293, 3.6.1; RFC 2525, 2.17), if it is the peer's for certain: its
- * acknowledgment is acceptable, and it is in the window.
+ * acknowledgment is acceptable, and it is in the window, or a probe of a closed one.
  */
 function isDataAfterClose(stack: Stack, connection: Connection, segment: Segment): boolean {
   const { tcp } = segment
   if (tcp.payloadLen === 0 || !stack.flows.hasFlag(connection, FLAG_RX_SHUT)) return false
-  const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), stack.flows.word(connection, TCB_RCV_NXT)) > 0
-  return isNew && seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0
+  const rcvNxt = stack.flows.word(connection, TCB_RCV_NXT)
+  const isNew = seqDiff(seqAdd(tcp.seq, tcp.payloadLen), rcvNxt) > 0
+  return isNew && (tcp.seq === rcvNxt || seqDiff(tcp.seq, stack.flows.word(connection, TCB_RCV_ADV)) < 0)
 }
 
 function isInWindow(stack: Stack, connection: Connection, tcp: TcpParsed): boolean {

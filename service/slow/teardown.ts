@@ -54,7 +54,7 @@ export function finReceived(stack: Stack, connection: Connection): void {
 }
 
 /**
- * The application closes its end. Its library has sent the FIN to the worker; `finIsOurs` says that it could not
+ * The application closes its end. Its library has told the worker (BUMP_FIN, BUMP_RX_SHUT); `finIsOurs` says that it could not
  * know the flow yet. With `isAbort` the peer gets a RST instead (ABORT call, RFC 9293, 3.10.5).
  */
 export function closeByApp(stack: Stack, connection: Connection, isAbort: boolean, finIsOurs = false): void {
@@ -67,11 +67,18 @@ export function closeByApp(stack: Stack, connection: Connection, isAbort: boolea
   if (isAbort) return abortConnection(stack, connection, 0, connection.state !== 'CLOSING' && connection.state !== 'LAST-ACK')
   const { state } = connection
   const worker = stack.workers[connection.worker]
-  if (connection.mayReceive) worker.flow(TO_FAST_FLOW_RX_SHUT, connection)
+  if (connection.mayReceive) worker.value(TO_FAST_FLOW_RX_SHUT, connection, finIsOurs ? 1 : 0, 0)
   if (state === 'FIN-WAIT-2') return limitFinWait2(stack, connection)
   if (state !== 'ESTABLISHED' && state !== 'CLOSE-WAIT') return
   if (finIsOurs) worker.flow(TO_FAST_FLOW_FIN, connection)
-  else closeAfter(stack, connection, FIN_PATIENCE_US, () => worker.flow(TO_FAST_FLOW_FIN, connection))
+  else closeAfter(stack, connection, FIN_PATIENCE_US, () => endForApp(stack, connection))
+}
+
+/** The application has not said to its worker that it closes, though it has to us. */
+function endForApp(stack: Stack, connection: Connection): void {
+  const worker = stack.workers[connection.worker]
+  worker.value(TO_FAST_FLOW_RX_SHUT, connection, 1, 0)
+  worker.flow(TO_FAST_FLOW_FIN, connection)
 }
 
 function closeAfter(stack: Stack, connection: Connection, afterUs: number, action: () => void): void {

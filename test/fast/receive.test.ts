@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
-  TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
+  BUMP_RX_SHUT, TCB_OOO_END, TCB_OOO_START, TCB_RCV_NXT, TCB_SND_UNA, TCB_SND_WND, TO_FAST_FLOW_CONTEXT, TO_FAST_FLOW_REMOVE, TO_FAST_FLOW_RX_SHUT,
   TO_SLOW_FLOW, TO_SLOW_PACKET, WHAT_UNREAD,
 } from '../../lib/memif/index.js'
 import { TCP_ACK, TCP_FIN, TCP_PSH, TCP_RST, TCP_SYN, TCP_URG } from '../../lib/wire/index.js'
@@ -307,19 +307,47 @@ describe('what is not common', () => {
     expect(h.word(flow, TCB_RCV_NXT)).toBe(IRS1)
   })
 
+  const isUnreadTold = (h: FastHarness): boolean => h.told().some(({ type, what }) => type === TO_SLOW_FLOW && (what & WHAT_UNREAD) !== 0)
+
   it.each([
-    ['not read -> told', {}, true],
-    ['read before the close, whose bump still waits -> not told', { read: IRS1 + 4, fin: true }, false],
-    ['a part read -> told', { read: IRS1 + 3, fin: true }, true],
-  ])('RX_SHUT behind data: %s', (_name, bump, isTold) => {
+    ['nothing read', { bits: BUMP_RX_SHUT }, true],
+    ['all read', { read: IRS1 + 4, bits: BUMP_RX_SHUT }, false],
+    ['a part read', { read: IRS1 + 3, bits: BUMP_RX_SHUT }, true],
+    ['nothing read, not closed', {}, false],
+  ])('data, then the application closes: %s -> the slow path hears: %#', (_name, bump, isTold) => {
     const h = new FastHarness()
     const flow = h.addFlow()
     h.receive({ data: 'late' })
     h.told()
     h.command(TO_FAST_FLOW_RX_SHUT, { flow })
+    h.pass()
+    expect(isUnreadTold(h)).toBe(false)
     h.bump(flow, bump)
     h.pass()
-    expect(h.told().some(({ type, what }) => type === TO_SLOW_FLOW && (what & WHAT_UNREAD) !== 0)).toBe(isTold)
+    expect(isUnreadTold(h)).toBe(isTold)
+  })
+
+  it('data that comes between close and RX_SHUT, behind which other bumps wait -> the slow path hears of it, and of what follows', () => {
+    const h = new FastHarness()
+    const [flow, other] = [h.addFlow(), h.addFlow({ loopback: { localPort: 4001, remotePort: 4002 } })]
+    h.receive({ data: 'late' })
+    h.told()
+    h.bump(flow, { fin: true, bits: BUMP_RX_SHUT })
+    h.bump(other, {})
+    h.pass()
+    expect(isUnreadTold(h)).toBe(true)
+    h.receive({ data: 'more', seq: IRS1 + 4 })
+    expect(h.told()).toMatchObject([{ type: TO_SLOW_PACKET, flow }])
+  })
+
+  it('RX_SHUT of an application that says no more itself: not read -> told', () => {
+    const h = new FastHarness()
+    const flow = h.addFlow()
+    h.receive({ data: 'late' })
+    h.told()
+    h.command(TO_FAST_FLOW_RX_SHUT, { flow, first: 1 })
+    h.pass()
+    expect(isUnreadTold(h)).toBe(true)
   })
 
   it('RX_SHUT behind the peer\'s FIN, which is no data -> not told', () => {

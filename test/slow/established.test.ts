@@ -1,7 +1,7 @@
 /** Segments that a worker passes up for a connection with a flow. */
 import { describe, expect, it } from 'vitest'
 import {
-  EV_CONN_CLOSED, FLAG_RX_SHUT, TCB_FLAGS, TO_FAST_FLOW_ACK, TO_FAST_FLOW_REMOVE, TO_FAST_PACKET,
+  EV_CONN_CLOSED, FLAG_RX_SHUT, TCB_FLAGS, TCB_RCV_ADV, TO_FAST_FLOW_ACK, TO_FAST_FLOW_REMOVE, TO_FAST_PACKET,
 } from '../../lib/memif/index.js'
 import * as wire from '../../lib/wire/index.js'
 import { OUR_IP, parseSent, RX_BUF, segmentFrame } from './harness.js'
@@ -60,6 +60,19 @@ describe('ESTABLISHED', () => {
     const { host, flow, gen } = open
     host.setTcb(flow, TCB_FLAGS, FLAG_RX_SHUT)
     host.send({ seq: NEXT - 2, ack: open.iss + 1, payload: Uint8Array.of(1, 2) }, flow, gen)
+    expect(commandsOf(open)).toEqual([TO_FAST_FLOW_ACK])
+    host.send({ seq: NEXT, ack: open.iss + 1, payload: Uint8Array.of(1) }, flow, gen)
+    host.work()
+    expect(host.sent()).toMatchObject([{ seq: open.iss + 1, ack: NEXT, flags: TCP_RST | TCP_ACK }])
+    expect(open.context.read()).toMatchObject([{ type: EV_CONN_CLOSED, status: 104 }])
+  })
+
+  it('RX_SHUT, the window closed and the peer probes it with a byte -> RST and ECONNRESET', () => {
+    const open = accepted()
+    const { host, flow, gen } = open
+    host.setTcb(flow, TCB_FLAGS, FLAG_RX_SHUT)
+    host.setTcb(flow, TCB_RCV_ADV, NEXT)
+    host.send({ seq: NEXT + 1, ack: open.iss + 1, payload: Uint8Array.of(1) }, flow, gen)
     expect(commandsOf(open)).toEqual([TO_FAST_FLOW_ACK])
     host.send({ seq: NEXT, ack: open.iss + 1, payload: Uint8Array.of(1) }, flow, gen)
     host.work()

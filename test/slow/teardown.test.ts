@@ -78,11 +78,11 @@ describe('FIN-WAIT-1, FIN-WAIT-2', () => {
     expect(open.host.slow.nextDeadlineUs()).toBe(Infinity)
   })
 
-  it('closed, but the library sent no FIN -> the slow path orders one after 5 s', () => {
+  it('closed, but the library sent no FIN -> the slow path orders one after 5 s, and looks for what is unread', () => {
     const open = accepted()
     close(open)
     open.host.advance(5_000_000)
-    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_FIN])
+    expect(types(open)).toEqual([TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_RX_SHUT, TO_FAST_FLOW_FIN])
   })
 })
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { expect, test } from 'vitest'
 import {
-  AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, BUMP_FIN, CLOSE_ABORT, EV_CONN_OPEN,
+  AS_FLAGS, AS_FLOW, AS_GEN_WORKER, AS_HANDLE, AS_LOCAL_IP, AS_OPTION, AS_PORTS, AS_REMOTE_IP, AS_TYPE, AS_VALUE, BUMP_FIN, BUMP_RX_SHUT, CLOSE_ABORT, EV_CONN_OPEN,
   EVENT_RX_CLOSED, EVENT_TX_CLOSED, OPTION_SOURCE_ROUTE, REQ_CONN_CLOSE, REQ_CONN_OPEN, REQ_CONN_OPTION,
 } from '../../lib/memif/index.js'
 import { CONN_CLOSED, CONN_OPEN } from '../../lib/tas/index.js'
@@ -97,7 +97,7 @@ test('close: nothing unread -> FIN behind the data, then the request, then CONN_
   expect(() => connection.txSend(0)).toThrow('EBADF')
   service.context.flush()
   expect(service.bumps()).toEqual([{
-    flow: flow.flow, gen: flow.gen, flags: BUMP_FIN, rcvRead: flow.rxBase, sndEnd: (flow.txBase + 3) | 0,
+    flow: flow.flow, gen: flow.gen, flags: BUMP_FIN | BUMP_RX_SHUT, rcvRead: flow.rxBase, sndEnd: (flow.txBase + 3) | 0,
   }])
   const entry = service.request(REQ_CONN_CLOSE)
   expect([entry[AS_FLOW], entry[AS_GEN_WORKER], entry[AS_FLAGS]]).toEqual([flow.flow, flow.gen, 0])
@@ -140,7 +140,7 @@ test('close: bump ring full -> request waits until the FIN is out', () => {
   expect(service.requests()).toEqual([])
   expect(service.bumps()).toHaveLength(4)
   service.context.flush()
-  expect(service.bumps()[0].flags).toBe(BUMP_FIN)
+  expect(service.bumps()[0].flags).toBe(BUMP_FIN | BUMP_RX_SHUT)
   expect(service.request(REQ_CONN_CLOSE)[AS_FLAGS]).toBe(0)
 })
 

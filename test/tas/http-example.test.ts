@@ -39,7 +39,7 @@ class Client {
       for (const bump of this.service.bumps()) {
         answer += this.service.sent(this.flow, this.flow.sndUna, bump.sndEnd)
         this.flow.sndUna = bump.sndEnd
-        this.finished ||= bump.flags === BUMP_FIN
+        this.finished ||= (bump.flags & BUMP_FIN) !== 0
         idle = 0
       }
       if (left !== '') idle = 0
