@@ -45,6 +45,24 @@ describeHosts('programs on two hosts', {}, (hosts) => {
     expect(await seen(peer, onOwn), 'its own').toEqual(expected)
   })
 
+  const churn = async (server: Side, client: Side): Promise<unknown> => {
+    const env = {
+      HOST: server.address, CHURN_CLIENTS: `/run/netns/${client.namespace.name}`, CHURN_CLIENT_OPTIONS: client.onTas === null ? '' : `--import=${INTERPOSE}`,
+      ...client.onTas?.env,
+    }
+    const results = resultsOf(await runProgram(server.namespace, scenario('churnpeers'), { env }, server.onTas))
+    return [...results.values()].filter(({ error, seen }) => error !== null || (seen as unknown[]).length > 0)
+  }
+
+  it('many connections that do whatever a seed says -> each closes at both ends, and gets what was sent to it', async () => {
+    const { onService, onOwn, plain, peer } = sides()
+    expect(await churn(plain, peer), 'plain').toEqual([])
+    for (const tas of [onService, onOwn]) {
+      expect(await churn(tas, peer), `server on ${tas.address}`).toEqual([])
+      expect(await churn(peer, tas), `clients on ${tas.address}`).toEqual([])
+    }
+  })
+
   it('TAS ends and comes back -> errors of a dead network, then everything as before', async () => {
     const { lab, folder, cleanup, service } = hosts()
     // It has the address that the next one is to have.

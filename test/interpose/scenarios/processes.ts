@@ -107,9 +107,10 @@ async function main(): Promise<void> {
     'connections that a handler opens while others are reset: all end': async () => {
       const target = net.createServer((socket) => socket.end())
       const targetPort = await listen(target)
+      const opened: Promise<unknown>[] = []
       const own = net.createServer((socket) => {
         socket.on('error', () => socket.destroy())
-        net.connect(targetPort, HOST).resume()
+        opened.push(next(net.connect(targetPort, HOST).resume(), 'close'))
       })
       const done = new Int32Array(new SharedArrayBuffer(4))
       const worker = new Worker(self, { workerData: { port: await listen(own), done } satisfies Fleeting })
@@ -121,6 +122,7 @@ async function main(): Promise<void> {
       last.destroy()
       await worker.terminate()
       await closed(own)
+      await Promise.all(opened)
       await closed(target)
       return waited
     },
