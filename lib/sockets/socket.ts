@@ -137,9 +137,10 @@ export class TcpSocket extends OpenFile {
     return got
   }
 
-  /** Drops up to `len` received bytes. Returns how many. */
-  discard(len: number): number {
+  /** Drops up to `len` received bytes; `isPeek` leaves them. Returns how many. */
+  discard(len: number, isPeek: boolean): number {
     const got = Math.min(len, this.availableBytes)
+    if (isPeek) return got
     if (this.state === 'connected' && this.connection !== null) this.giveBack(this.connection, got)
     else this.restAt += got
     return got

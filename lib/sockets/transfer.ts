@@ -12,14 +12,13 @@ import { mayWait, receiveDeadline, sendDeadline } from './waiting.js'
 export function receive(socket: TcpSocket, buffer: Uint8Array, flags: number, syscall: string, before = 0): number {
   if ((flags & (MSG_OOB | MSG_ERRQUEUE)) !== 0) refuseFlags(flags, syscall)
   const isPeek = (flags & MSG_PEEK) !== 0
-  const needs = needed(socket, buffer, flags, before)
   let got = 0
   let deadlineUs = -1
   let hasLooked = false
   for (;;) {
     if (isPeek) got = 0
-    got += (flags & MSG_TRUNC) === 0 ? socket.take(buffer, got, buffer.length - got, isPeek) : socket.discard(buffer.length - got)
-    if (got >= needs || !canReceive(socket, before + got, syscall)) return got
+    got += (flags & MSG_TRUNC) === 0 ? socket.take(buffer, got, buffer.length - got, isPeek) : socket.discard(buffer.length - got, isPeek)
+    if (got >= needed(socket, buffer, flags, before) || !canReceive(socket, before + got, syscall)) return got
     if (mayWait(socket, flags)) {
       if (deadlineUs < 0) deadlineUs = receiveDeadline(socket)
       if (socket.stack.wait(deadlineUs, syscall)) continue
@@ -33,10 +32,10 @@ export function receive(socket: TcpSocket, buffer: Uint8Array, flags: number, sy
   }
 }
 
-/** Bytes without which a receive goes on. What is left in place cannot be more than fits the receive buffer. */
+/** Bytes without which a receive goes on. What is left in place cannot be more than fits the receive buffer, which is there once it is connected. */
 function needed(socket: TcpSocket, buffer: Uint8Array, flags: number, before: number): number {
   if ((flags & MSG_WAITALL) === 0) return before > 0 || buffer.length === 0 ? 0 : 1
-  if ((flags & MSG_PEEK) === 0 || socket.connection === null) return buffer.length
+  if ((flags & MSG_PEEK) === 0 || socket.connection === null || !socket.isConnected) return buffer.length
   return Math.min(buffer.length, socket.connection.rxBuffer.length)
 }
 

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
-  AF_INET, AF_UNSPEC, close, connect, connectionOf, fcntl, F_SETFL, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL,
-  O_NONBLOCK, poll, POLLPRI, pread, pwrite, read, readv, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto, setsockopt, SO_LINGER,
+  accept, AF_INET, AF_UNSPEC, close, connect, connectionOf, fcntl, F_SETFL, MSG_DONTWAIT, MSG_MORE, MSG_NOSIGNAL, MSG_OOB, MSG_PEEK, MSG_TRUNC,
+  MSG_WAITALL, O_NONBLOCK, poll, POLLPRI, pread, pwrite, read, readv, recv, recvfrom, recvmsg, send, sendfile, sendmsg, sendto, setsockopt, SO_LINGER,
   SO_RCVTIMEO, SO_SNDTIMEO, SOCK_STREAM, socket, SOL_SOCKET, write, writev,
 } from '../../lib/sockets/index.js'
 import { SeededRandom } from '../sim/random.js'
-import { bytes, codeOf, connected, makeWorld, pass, PORT, SERVER_IP, text } from './simhosts.js'
+import { bytes, codeOf, connected, listening, makeWorld, nonBlocking, pass, PORT, SERVER_IP, text } from './simhosts.js'
 
 const buffer = new Uint8Array(64)
 
@@ -127,6 +127,26 @@ describe('recv and send', () => {
     world.net.schedule(world.net.nowUs + 50_000, () => { send(near, bytes('cd')) })
     expect(text(buffer, recv(far, buffer.subarray(0, 4), MSG_WAITALL | MSG_PEEK))).toBe('abcd')
     expect(recv(far, buffer)).toBe(4)
+  })
+
+  it('MSG_WAITALL with MSG_PEEK while it is connecting -> EAGAIN, or waits for the connection and the bytes; not an end', () => {
+    const world = makeWorld()
+    const listener = listening(world)
+    const near = nonBlocking(world.client)
+    expect(codeOf(() => { connect(near, { address: SERVER_IP, port: PORT }) })).toBe('EINPROGRESS')
+    expect(codeOf(() => recv(near, buffer, MSG_PEEK | MSG_WAITALL))).toBe('EAGAIN')
+    fcntl(near, F_SETFL, 0)
+    fcntl(listener, F_SETFL, O_NONBLOCK)
+    world.net.schedule(world.net.nowUs + 50_000, () => { codeOf(() => accept(listener)) })
+    world.net.schedule(world.net.nowUs + 60_000, () => { send(accept(listener), bytes('abcd')) })
+    expect(text(buffer, recv(near, buffer.subarray(0, 4), MSG_PEEK | MSG_WAITALL))).toBe('abcd')
+  })
+
+  it('MSG_TRUNC with MSG_PEEK -> their number, and they stay', () => {
+    const { near, far } = connected(makeWorld())
+    send(near, bytes('stays'))
+    expect(recv(far, buffer.subarray(0, 3), MSG_TRUNC | MSG_PEEK)).toBe(3)
+    expect(text(buffer, recv(far, buffer))).toBe('stays')
   })
 
   it('MSG_TRUNC -> bytes are dropped uncopied', () => {
