@@ -170,7 +170,10 @@ export class TcpSocket extends OpenFile {
     const { connection } = this
     if (connection === null || len === 0) return 0
     const got = connection.write(source, offset, len)
+    const wasFull = this.isFull
     this.isFull = got < len
+    // Room that the program has found by itself; no word of it will come.
+    if (wasFull && !this.isFull) this.notify(OUT)
     return got
   }
 

@@ -143,6 +143,27 @@ describe('epoll_wait', () => {
     expect(told(epfd, 60_000)).toEqual([{ events: EPOLLOUT, data: near }])
   })
 
+  it('EPOLLOUT: after a write that came short, less room than is waited for, and a write that fits in it -> told, as by poll', () => {
+    const world = makeWorld()
+    const { near, far } = connected(world)
+    const epfd = watching(world.client, EPOLLOUT, near)
+    const fds = [{ fd: near, events: POLLOUT, revents: 0 }]
+    // One segment in 12 milliseconds.
+    world.net.setLink(world.clientHost, { rateKbps: 1000 })
+    fcntl(near, F_SETFL, O_NONBLOCK)
+    write(near, buffer)
+    while (connectionOf(near).txFree < 10) {
+      expect([told(epfd), poll(fds, 0)]).toEqual([[], 0])
+      // With what comes a program hears of the little room that it was not waiting for.
+      send(far, bytes('x'))
+      pass(world)
+      world.client.poll()
+    }
+    expect([told(epfd), poll(fds, 0)]).toEqual([[], 0])
+    expect(write(near, buffer.subarray(0, 10))).toBe(10)
+    expect([told(epfd), poll(fds, 0)]).toEqual([[{ events: EPOLLOUT, data: near }], 1])
+  })
+
   it('EPOLLRDHUP, EPOLLHUP, EPOLLERR -> half closed; both closed; reset', () => {
     const world = makeWorld()
     const { near, far } = connected(world)
