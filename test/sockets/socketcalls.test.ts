@@ -387,6 +387,19 @@ describe('move_conn', () => {
     expect(recv(near, buffer)).toBe(0)
   })
 
+  it('reset before TAS hears of it -> ENOTCONN; it stays, and the reset is told by the next call', () => {
+    const world = makeWorld()
+    const { near, far } = connected(world)
+    const other = new Stack(world.server.tas)
+    setsockopt(near, SOL_SOCKET, SO_LINGER, { l_onoff: 1, l_linger: 0 })
+    close(near)
+    pass(world)
+    expect(codeOf(() => move_conn(far, other))).toBe('ENOTCONN')
+    expect(other['sockets'].size).toBe(0)
+    expect(codeOf(() => recv(far, new Uint8Array(1)))).toBe('ECONNRESET')
+    close(far)
+  })
+
   it('not connected, watched, another Tas -> ENOTCONN, EBUSY, EXDEV', () => {
     const world = makeWorld()
     const { far } = connected(world)
