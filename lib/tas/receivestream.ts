@@ -81,6 +81,12 @@ export class ReceiveStream {
     if (this.isUrgent) this.isUrgent = this.urgent > 0
   }
 
+  /** What was not given back is gone, read or not. */
+  lose(): void {
+    this.read = this.told = this.end
+    this.isUrgent = false
+  }
+
   /** The peer's urgent data ends before sequence number `end`. Returns whether that is further than was known. */
   urge(end: number): boolean {
     if (((end - (this.isUrgent ? this.urgentEnd : this.read)) | 0) <= 0) return false

@@ -118,7 +118,8 @@ export class SlowEvents implements SlowHandler {
     if (connection === null || connection.movingTo === null || connection.ended) return false
     const status = words[at + AS_STATUS]
     if (status !== 0 && connection.wasHanded) {
-      // It has ended while no thread had it.
+      // It has ended while no thread had it, and its buffers are somebody else's.
+      connection.rx.lose()
       this.ends(connection, status)
       return false
     }

@@ -111,6 +111,22 @@ describe('give_fd and take_fd: a connection', () => {
     close(there)
   })
 
+  it('reset while nobody has it, bytes unread -> they are lost, ECONNRESET; not what stands in their place by then', () => {
+    const threads = makeTwo()
+    const { near, far } = connectedTo(threads)
+    send(near, pattern(2000))
+    pass(threads)
+    expect(recv(far, new Uint8Array(8))).toBe(8)
+    const handed = give_fd(far)
+    setsockopt(near, SOL_SOCKET, SO_LINGER, { l_onoff: 1, l_linger: 0 })
+    close(near)
+    pass(threads)
+    const there = take_fd(handed, threads.other)
+    expect(codeOf(() => recv(there, new Uint8Array(64)))).toBe('ECONNRESET')
+    expect(recv(there, new Uint8Array(64))).toBe(0)
+    close(there)
+  })
+
   it('options, O_NONBLOCK -> go with it', () => {
     const threads = makeTwo()
     const { far } = connectedTo(threads)
