@@ -1,10 +1,10 @@
 /** epoll_create, epoll_create1, epoll_ctl, epoll_wait, epoll_pwait, poll, ppoll, select, pselect over sockets. */
 import { describe, expect, it } from 'vitest'
 import {
-  accept, AF_INET, close, connect, connectionOf, dup, createEpollEvents, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_create,
+  accept, AF_INET, close, connect, connectionOf, dup, dup2, createEpollEvents, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_create,
   epoll_create1, epoll_ctl, epoll_pwait, epoll_wait, EPOLLERR, EPOLLET, EPOLLEXCLUSIVE, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EPOLLRDHUP,
-  fcntl, F_GETFD, F_SETFL, FD_CLOEXEC, init, O_NONBLOCK, poll, POLLHUP, POLLIN, POLLNVAL, POLLOUT, ppoll, pselect, recv, select, send, setsockopt,
-  shutdown, SHUT_WR, SO_LINGER, SOCK_STREAM, socket, SOL_SOCKET, write, type PollFd,
+  fcntl, F_GETFD, F_SETFL, FD_CLOEXEC, init, move_conn, O_NONBLOCK, poll, POLLHUP, POLLIN, POLLNVAL, POLLOUT, ppoll, pselect, recv, select, send, setsockopt,
+  shutdown, SHUT_WR, SO_LINGER, SOCK_STREAM, socket, SOL_SOCKET, Stack, write, type PollFd,
 } from '../../lib/sockets/index.js'
 import { descriptors } from '../../lib/sockets/descriptors.js'
 import { bytes, codeOf, connected, listening, makeWorld, pass, PORT, SERVER_IP, told, watching, type World } from './simhosts.js'
@@ -60,6 +60,37 @@ describe('epoll_ctl', () => {
     expect(told(epfd, 1000)).toEqual([{ events: EPOLLIN, data: near }])
     close(copy)
     expect(told(epfd, 1000)).toEqual([])
+  })
+
+  it('a number that stands for another file by now, the former one lives by a copy -> an entry of each, both gone with the set', () => {
+    const world = makeWorld()
+    const { near, far } = connected(world)
+    const epfd = watching(world.client, EPOLLIN, near)
+    const copy = dup(near)
+    close(near)
+    const other = socket(AF_INET, SOCK_STREAM, 0, world.client)
+    expect(other).toBe(near)
+    epoll_ctl(epfd, EPOLL_CTL_ADD, other, { events: EPOLLIN, data: 7 })
+    send(far, bytes('x'))
+    pass(world)
+    expect(told(epfd, 1000).map(({ data }) => data).sort()).toEqual([7, near].sort())
+    expect(told(epfd, 1000)).toHaveLength(2)
+    epoll_ctl(epfd, EPOLL_CTL_DEL, other, null)
+    dup2(copy, other)
+    expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_ADD, other, { events: EPOLLIN, data: 8 }))).toBe('EEXIST')
+    close(epfd)
+    move_conn(other, new Stack(world.client.tas))
+  })
+
+  it('a set in a set by two numbers, one taken out -> still in it: told, and no circle', () => {
+    const world = makeWorld()
+    const { near, far } = connected(world)
+    const inner = watching(world.client, EPOLLIN, near)
+    const outer = watching(world.client, EPOLLIN, inner, dup(inner))
+    epoll_ctl(outer, EPOLL_CTL_DEL, inner, null)
+    expect(codeOf(() => epoll_ctl(inner, EPOLL_CTL_ADD, outer, { events: EPOLLIN, data: 0 }))).toBe('ELOOP')
+    send(far, bytes('x'))
+    expect(told(outer, -1)).toHaveLength(1)
   })
 })
 

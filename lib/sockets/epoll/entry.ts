@@ -13,6 +13,8 @@ export class Entry implements Watcher, Listable<Entry> {
   next: Entry | null = null
   previous: Entry | null = null
   isListed = false
+  /** An older entry of the same number, whose file lives on by another one. */
+  older: Entry | null = null
   isExclusive = false
   isEdgeTriggered = false
   data = 0

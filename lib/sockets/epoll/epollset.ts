@@ -27,13 +27,14 @@ const NESTING_MAX = 5
 const WITH_EXCLUSIVE = EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE
 
 export class EpollSet extends OpenFile {
+  /** By number, the newest of each. */
   private readonly entries = new Map<number, Entry>()
   private readonly list = new ReadyList<Entry>()
   private kernel: KernelEntries | null = null
-  /** Sets in this one. */
-  private readonly sets = new Map<EpollSet, Entry>()
+  /** Sets in this one; one can be in it by several numbers. */
+  private readonly sets = new Map<EpollSet, Set<Entry>>()
   /** Those of them with descriptors of the kernel, by the descriptor through which the kernel tells of these. */
-  private readonly nested = new Map<number, Entry>()
+  private readonly nested = new Map<number, EpollSet>()
   /** Sets that this one is in. */
   private readonly outer = new Set<EpollSet>()
   private isWaitedFor = false
@@ -51,6 +52,7 @@ export class EpollSet extends OpenFile {
     }
     const entry = new Entry(this, fd, file)
     if (file instanceof EpollSet) this.nest(entry, file)
+    entry.older = this.entries.get(fd) ?? null
     this.entries.set(fd, entry)
     entry.arm(events, data)
     file.watch(entry)
@@ -86,17 +88,21 @@ export class EpollSet extends OpenFile {
     if (inner.depthTo(this) + 1 + this.height() > NESTING_MAX) {
       throw new SocketError('ELOOP', 'epoll_ctl', `epoll sets in a circle, or more than ${NESTING_MAX} within each other`)
     }
-    this.sets.set(inner, entry)
+    const known = this.sets.get(inner)
+    if (known !== undefined) {
+      known.add(entry)
+      return
+    }
+    this.sets.set(inner, new Set([entry]))
     inner.outer.add(this)
     if (inner.kernel !== null) this.nestKernel(inner, inner.kernel)
   }
 
   /** A wait for this set is to end as well when the kernel has something for `inner`. */
   private nestKernel(inner: EpollSet, { fd }: KernelEntries): void {
-    const entry = this.sets.get(inner)
-    if (entry === undefined) return
+    if (!this.sets.has(inner)) return
     this.kernelEntries().add(fd, EPOLLIN | EPOLLET, 0)
-    this.nested.set(fd, entry)
+    this.nested.set(fd, inner)
   }
 
   /** Sets within each other from this one on, itself included; Infinity if `set` is among them. */
@@ -115,9 +121,10 @@ export class EpollSet extends OpenFile {
   }
 
   private entryOf(fd: number, file: OpenFile): Entry | null {
-    const entry = this.entries.get(fd)
     // A descriptor number can come again while its former file lives on by another one.
-    return entry !== undefined && entry.file === file ? entry : null
+    let entry = this.entries.get(fd) ?? null
+    while (entry !== null && entry.file !== file) entry = entry.older
+    return entry
   }
 
   private known(fd: number, file: OpenFile): Entry {
@@ -138,15 +145,26 @@ export class EpollSet extends OpenFile {
   /** Forgets `entry`. */
   drop(entry: Entry): void {
     this.list.remove(entry)
-    if (this.entries.get(entry.fd) === entry) this.entries.delete(entry.fd)
+    this.takeOut(entry)
     if (entry.file instanceof EpollSet) this.unnest(entry, entry.file)
   }
 
+  private takeOut(entry: Entry): void {
+    const newest = this.entries.get(entry.fd) ?? null
+    if (newest !== entry) {
+      for (let at = newest; at !== null; at = at.older) if (at.older === entry) at.older = entry.older
+    } else if (entry.older === null) this.entries.delete(entry.fd)
+    else this.entries.set(entry.fd, entry.older)
+  }
+
   private unnest(entry: Entry, inner: EpollSet): void {
+    const known = this.sets.get(inner)
+    known?.delete(entry)
+    if (known === undefined || known.size > 0) return
     this.sets.delete(inner)
     inner.outer.delete(this)
-    for (const [fd, known] of this.nested) {
-      if (known !== entry) continue
+    for (const [fd, set] of this.nested) {
+      if (set !== inner) continue
       this.nested.delete(fd)
       this.kernel?.remove(fd)
     }
@@ -169,9 +187,11 @@ export class EpollSet extends OpenFile {
   }
 
   protected release(): void {
-    for (const entry of [...this.entries.values()]) {
-      entry.file.unwatch(entry)
-      this.drop(entry)
+    for (const newest of [...this.entries.values()]) {
+      for (let entry: Entry | null = newest; entry !== null; entry = entry.older) {
+        entry.file.unwatch(entry)
+        this.drop(entry)
+      }
     }
     this.kernel?.close()
     this.kernel = null
@@ -228,7 +248,7 @@ export class EpollSet extends OpenFile {
       const fd = kernel.taken[2 * i]
       const inner = this.nested.get(fd)
       if (inner !== undefined) {
-        this.enlist(inner)
+        for (const entry of this.sets.get(inner) ?? []) this.enlist(entry)
         continue
       }
       const event = events[count++]
