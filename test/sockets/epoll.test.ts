@@ -39,6 +39,7 @@ describe('epoll_ctl', () => {
     expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_DEL, near, null))).toBe('ENOENT')
     expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_MOD, near, event))).toBe('ENOENT')
     expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_ADD, epfd, event))).toBe('EINVAL')
+    expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_ADD, dup(epfd), event))).toBe('EINVAL')
     expect(codeOf(() => epoll_ctl(near, EPOLL_CTL_ADD, epfd, event))).toBe('EINVAL')
     expect(codeOf(() => epoll_ctl(epfd, 9, near, event))).toBe('EINVAL')
     expect(codeOf(() => epoll_ctl(epfd, EPOLL_CTL_ADD, epfd + 1000, event))).toBe('EBADF')

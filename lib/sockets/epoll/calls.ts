@@ -45,7 +45,7 @@ export function epoll_ctl(epfd: number, operation: number, fd: number, event: Re
   if (operation !== EPOLL_CTL_ADD && operation !== EPOLL_CTL_MOD && operation !== EPOLL_CTL_DEL) {
     throw new SocketError('EINVAL', 'epoll_ctl', `operation ${operation}: want EPOLL_CTL_ADD, EPOLL_CTL_MOD or EPOLL_CTL_DEL`)
   }
-  if (fd === epfd) throw new SocketError('EINVAL', 'epoll_ctl', 'a set cannot be in itself')
+  if (descriptors.find(fd) === set) throw new SocketError('EINVAL', 'epoll_ctl', 'a set cannot be in itself')
   if (operation === EPOLL_CTL_DEL) remove(set, fd)
   else if (event === null) throw new SocketError('EFAULT', 'epoll_ctl', 'an event is wanted')
   else if (operation === EPOLL_CTL_ADD) add(set, fd, event)
