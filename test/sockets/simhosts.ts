@@ -48,10 +48,15 @@ export function makeThreads(net: SimNetwork, host: SimHost): [Stack, Stack] {
   return [new Stack(tases[0]), new Stack(tases[1])]
 }
 
-/** Time passes also where nothing is to happen. */
-function runFor(net: SimNetwork, isDone: () => boolean, us: number): boolean {
-  net.schedule(net.nowUs + Math.ceil(us), () => undefined)
-  return net.run(isDone, Math.ceil(us))
+/** Time passes also where nothing is to happen, and no more of it: the network by itself would go on to what comes next. */
+export function runFor(net: SimNetwork, isDone: () => boolean, us: number): boolean {
+  let [isWoken, isOver] = [false, false]
+  net.schedule(net.nowUs + Math.ceil(us), () => { isOver = true })
+  net.run(() => {
+    isWoken = isDone()
+    return isWoken || isOver
+  }, Math.ceil(us))
+  return isWoken
 }
 
 /** Time passes. */

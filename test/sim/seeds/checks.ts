@@ -111,7 +111,8 @@ export function checkNothingLeft(world: World): string[] {
   return world.hosts.flatMap((one, index) => [...leftOf(one.host), ...countersOf(world, one)].map((what) => `host ${index}: ${what}`))
 }
 
-function leftOf(host: SimHost): string[] {
+/** What a host still has, of which there should be nothing once its programs are gone. */
+export function leftOf(host: SimHost): string[] {
   const { apps, timers, connections, flows, workers, listeners, loopback, state } = host.slow['stack']
   const wrong: string[] = []
   const expectZero = (what: string, value: number): void => {
