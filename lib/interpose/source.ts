@@ -24,10 +24,13 @@ const service: TasSource = {
   open: () => Tas.connect(),
 }
 
+/** A process whose servers listen where the TAS is (hooks/handout.ts). */
+const isOfCluster = isMainThread && cluster.isWorker
+
 /** Who of a program cannot have a TAS of its own: the same settings make one for the main thread of the first process. */
 function whoWeAre(): string | null {
   if (!isMainThread) return 'a worker thread'
-  return cluster.isWorker ? 'a worker of a cluster' : null
+  return isOfCluster ? 'a worker of a cluster' : null
 }
 
 function embedded(args: readonly string[]): TasSource {
@@ -38,7 +41,8 @@ function embedded(args: readonly string[]): TasSource {
     isAwaited: false,
     absence: {
       code: 'TASJS_NO_EMBEDDED',
-      consequence: 'Here connections use the kernel\'s TCP and servers that belong on TAS fail; several processes or threads need the service',
+      consequence: isOfCluster ? 'Here connections use the kernel\'s TCP, servers listen on the TAS of the primary'
+        : 'Here connections use the kernel\'s TCP and servers that belong on TAS fail; several processes or threads need the service',
     },
     open() {
       const who = whoWeAre()

@@ -45,6 +45,8 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
   /** Called when it listens, and when it is closed. */
   afterListen: ((port: number) => void) | null = null
   afterClose: (() => void) | null = null
+  /** Asked of each connection before the server hears of it; it is reset if the answer is no. */
+  admits: ((client: ConnectionHandle) => boolean) | null = null
   readonly place: ListenPlace
   private readonly transport: Transport
   private readonly makeClient: () => ConnectionHandle
@@ -196,7 +198,8 @@ export class ListenerHandle implements ListenerSink, Waiting, KernelListener, Li
     // As a TCPWrap made by C++: it belongs to no async context of the program's.
     const client = atRoot(this.makeClient)
     client.accept(session, connection, this.place.isIpv6)
-    callProgram(this.resource, onconnection, this, 0, client)
+    if (this.admits !== null && !this.admits(client)) client.reset()
+    else callProgram(this.resource, onconnection, this, 0, client)
   }
 
   /** The service has ended. As on a host whose network is gone nobody comes, until it is back. */

@@ -1,17 +1,17 @@
 /**
  * Workers of a cluster ask the primary for a listener (lib/internal/cluster/child.js). Each listens on TAS for itself; TAS lets them share
  * the port. The primary settles the port: for every address in the kernel, where it stays; for one of TAS's own, which the kernel does not
- * have, on TAS, until the first worker listens there.
+ * have, on TAS, until the first worker listens there. A TAS of the program's own is the primary's alone (handout.ts).
  */
 import cluster from 'node:cluster'
 import net from 'node:net'
-import { nextTick } from '../../tas/timers.js'
 import type { KernelListener } from '../handle/companions.js'
 import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { type ListensNote, messageOf } from '../notes.js'
 import { isWildcard } from '../routing.js'
 import type { Transport } from '../transport.js'
 import { newListener } from './handles.js'
+import { type Answered, hookHandout, listenerThatHandsOut } from './handout.js'
 import { listenPlace } from './listenplace.js'
 import { replaceMethod } from './replace.js'
 
@@ -25,7 +25,8 @@ interface Query {
 
 /** Lets workers of a cluster listen in TAS. */
 export function hookCluster(transport: Transport): void {
-  if (cluster.isWorker) hookWorker(transport)
+  if (!transport.isForOthers) hookHandout()
+  else if (cluster.isWorker) hookWorker(transport)
   else hookPrimary(transport)
 }
 
@@ -34,10 +35,16 @@ export function hasWorkers(): boolean {
   return cluster.isPrimary && Object.keys(cluster.workers ?? {}).length > 0
 }
 
+/** What the primary listens by for its workers, null for a handle of the kernel. */
+export function listenerForWorkers(transport: Transport, place: ListenPlace): ListenerHandle | null {
+  if (!transport.isForOthers) return listenerThatHandsOut(transport, place)
+  return isWildcard(place.address) ? null : holdForWorkers(transport, place)
+}
+
 const held = new Set<ListenerHandle>()
 
 /** What the primary listens by until a worker does: connections that come before are sent to workers, as Node does with those of the kernel. */
-export function holdForWorkers(transport: Transport, place: ListenPlace): ListenerHandle {
+function holdForWorkers(transport: Transport, place: ListenPlace): ListenerHandle {
   const handle = newListener(transport, { ...place, isShared: true })
   handle.afterListen = () => held.add(handle)
   handle.afterClose = () => held.delete(handle)
@@ -67,11 +74,10 @@ function hookPrimary(transport: Transport): void {
 
 function hookWorker(transport: Transport): void {
   replaceMethod(cluster, '_getServer', (getServer) => function getServerOnTas(this: unknown, ...args) {
-    const [server, query, done] = args as [unknown, Query, (error: number, handle: KernelListener | null) => void]
+    const [server, query, done] = args as [unknown, Query, Answered]
     const place = typeof query.fd === 'number' ? null : listenPlace(query.address, query.port, query.addressType, query.flags)
     const isOurs = place !== null && server instanceof net.Server && transport.router.listens(place.address, place.port)
     if (!isOurs) return Reflect.apply(getServer, this, args)
-    if (transport.session() === null && transport.refusal !== 0) return nextTick(done, transport.refusal, null)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
       if (error !== 0 || given === null) done(error, given)
       else done(0, workerListener(transport, place, given))

@@ -47,9 +47,18 @@ function substituteFor(transport: Transport, handle: object): Substitute | null 
 /** What leaves this thread in the place of `handle`, and is beneath its socket from now on. Throws Error if there is none to be had. */
 export function forConnection(handle: ConnectionHandle): KernelHandle {
   if (!handle.isLendable) throw refused('a socket on TAS', 'it is not connected')
-  const far = farEndOf(handle, (socket, kernel) => swapHandle(socket, kernel as KernelHandle & { [key: symbol]: unknown }))
+  const far = farEnd(handle)
   if (typeof far === 'number') throw refused('a socket on TAS', `${getSystemErrorName(far)} on 127.0.0.1`)
   return far
+}
+
+/** Whether another process can get the connection, which has been accepted. From then on it can until it is over. */
+export function canBeSent(handle: ConnectionHandle): boolean {
+  return typeof farEnd(handle) !== 'number'
+}
+
+function farEnd(handle: ConnectionHandle): KernelHandle | number {
+  return farEndOf(handle, (socket, kernel) => swapHandle(socket, kernel as KernelHandle & { [key: symbol]: unknown }))
 }
 
 function forListener(transport: Transport, handle: ListenerHandle): Substitute {
