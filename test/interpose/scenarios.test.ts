@@ -48,9 +48,9 @@ describeHosts('programs on TAS', {}, (hosts) => {
     const onOwn = (name: string): Promise<void> => compare(name, EMBEDDED_ADDRESS, embeddedTas(hosts().lab))
     const skipped = noCertificates === null ? '' : ` (skipped: ${noCertificates})`
 
-    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'processes', 'threads', 'sending', 'clusters', 'clustersnone', 'churn', 'churnpeers', 'churnhttp'])('%s: plain Node and TAS -> the same', onService, SCENARIO_MS)
+    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'processes', 'threads', 'sending', 'clusters', 'clustersnone', 'clusterservers'])('%s: plain Node and TAS -> the same', onService, SCENARIO_MS)
     it.skipIf(noCertificates !== null).each(['tls', 'tlsover'])(`%s: plain Node and TAS -> the same${skipped}`, onService, SCENARIO_MS)
-    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone'])('%s: plain Node and a TAS of the program\'s own -> the same', onOwn, SCENARIO_MS)
+    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone', 'clusterservers', 'clusterhandout'])('%s: plain Node and a TAS of the program\'s own -> the same', onOwn, SCENARIO_MS)
     it.skipIf(noCertificates !== null).each(['tls', 'tlsover'])(`%s: plain Node and a TAS of the program's own -> the same${skipped}`, onOwn,
       SCENARIO_MS)
   })
