@@ -9,6 +9,8 @@ const TAS = compiled('service/main.js')
 const CASE = 'names of both ends'
 const LAST_WORDS_BYTES = 300_000
 const ENDING_PORT = 7300
+/** Of each process of a cluster: enough for it to start, and for a few connections. */
+const DESCRIPTORS = 64
 const NIC = '--nic=tas0'
 const ADDRESS = `--ip-addr=${EMBEDDED_ADDRESS}/${PREFIX_LENGTH}`
 
@@ -64,7 +66,7 @@ describeHosts('a TAS of the program\'s own', {}, (hosts) => {
     expect([both.code, both.errorLines]).toEqual([2, [expect.stringContaining(`--socket: names a service, and the settings want a TAS`)]])
   })
 
-  it('process, thread, cluster worker beside the first -> the kernel connects, servers on TAS fail, one warning each', async () => {
+  it('process, thread, cluster worker beside the first -> the kernel connects, of servers on TAS only the worker\'s listen, one warning each', async () => {
     const { lab, cleanup } = hosts()
     const ports = await startProgram(lab.peer, cleanup, scenario('service')).line(/^\[/)
     const env = { HOST: PEER_ADDRESS, OWN: EMBEDDED_ADDRESS, PORTS: ports }
@@ -74,12 +76,36 @@ describeHosts('a TAS of the program\'s own', {}, (hosts) => {
     const refused = (error: string): string[] => [error, error, 'listening', KERNEL_ADDRESS]
     expect(seen).toEqual({
       first: ['listening', 'listening', 'listening', EMBEDDED_ADDRESS],
-      thread: refused('listen ENOTSUP'), worker: refused('bind ENOTSUP'), child: refused('listen EADDRINUSE'),
+      thread: refused('listen ENOTSUP'), worker: ['listening', 'listening', 'listening', KERNEL_ADDRESS], child: refused('listen EADDRINUSE'),
     })
     const warnings = program.errorLines.filter((line) => line.includes('TASJS_NO_EMBEDDED'))
     expect(warnings.map((line) => /this is (a .*?)\.|another TAS has (this) address/.exec(line)?.slice(1).join('')).sort())
       .toEqual(['a worker of a cluster', 'a worker thread', 'this'])
     expect(program.errorLines.filter((line) => !line.includes('--trace-warnings'))).toHaveLength(3)
+  })
+
+  it.each([...nodes])('$name: a cluster, more connections than its primary has descriptors for -> those are reset, the others served; then others', async ({ path }) => {
+    const { lab, peer } = hosts()
+    const env = { HOST: EMBEDDED_ADDRESS, ...embeddedTas(lab).env }
+    const command = [`--nofile=${DESCRIPTORS}`, path, '--import', INTERPOSE, scenario('clusterecho')]
+    const program = lab.tas.start('cluster', { command: 'prlimit', args: command, env })
+    const port = Number(await program.line(/^\d+$/))
+    const served: number[] = []
+    const next = async (): Promise<number> => {
+      const socket = await peer.call('connect', EMBEDDED_ADDRESS, port)
+      await peer.call('read', socket, 1)
+      return served.push(socket)
+    }
+    const refused = async (): Promise<boolean> => {
+      while (served.length < DESCRIPTORS) await next()
+      return true
+    }
+    await expect(refused()).rejects.toMatchObject({ code: 'ECONNRESET' })
+    expect(served.length).toBeGreaterThan(2)
+    for (const socket of served.splice(0)) await peer.call('reset', socket)
+    await until('connections are served again', () => next().then(() => true, () => false))
+    program.kill('SIGTERM')
+    expect(await program.exited).toEqual({ code: null, signal: 'SIGTERM' })
   })
 
   it('no interface any more when the first socket is needed -> one warning; connections through the kernel, servers fail', async () => {

@@ -23,7 +23,7 @@ const DEPARTURES: readonly (readonly [RegExp, string])[] = [
 /** What a TAS of the program's own refuses, by what it has told: it is the main thread's of the first process that needs it, and stays there. */
 const REFUSALS: readonly (readonly [RegExp, string])[] = [
   [/test-net-child-process-connect-reset[^]*another TAS has this address/, 'kills the process that has the TAS: nobody is left to reset its connections'],
-  [/this is a worker of a cluster/, 'opens sockets in workers of a cluster: the TAS is another process\'s'],
+  [/this is a worker of a cluster/, 'connects in workers of a cluster: the TAS is the primary\'s'],
   [/this is a worker thread/, 'opens sockets in worker threads: the TAS is the main thread\'s'],
   [/another TAS has this address/, 'opens sockets in several processes: the first one has the TAS'],
   [/no other process or thread has a TAS of this program's own/, 'sends a server to another process: that has no TAS'],

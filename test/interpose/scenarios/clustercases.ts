@@ -64,7 +64,8 @@ function cases(policy: string): Record<string, () => Promise<unknown>> {
   return {
     [`${policy}: port 0`]: async () => {
       const members = await start(2, 0)
-      return [members.announced, await allAnswer(members), await refusal(members.port, '127.0.0.1'), await stop(members)]
+      const chosen = cluster.schedulingPolicy === cluster.SCHED_NONE
+      return [members.announced, await allAnswer(members), await refusal(members.port, '127.0.0.1'), await stop(members), chosen]
     },
 
     [`${policy}: a port that is named, also when the workers are others`]: async () => {

@@ -24,6 +24,7 @@ function identity(): { key: Buffer; cert: Buffer } {
 }
 
 function echo(socket: net.Socket): void {
+  socket.on('error', () => undefined)
   socket.write(me)
   socket.pipe(socket)
 }
