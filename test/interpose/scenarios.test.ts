@@ -9,6 +9,13 @@ import { EMBEDDED_ADDRESS, embeddedTas, nodes, resultsOf, runProgram, scenario, 
 import type { CaseResult } from './scenarios/runner.js'
 
 const SCENARIO_MS = 200_000
+/** Programs that run on a service as on a TAS of their own. */
+const EVERYWHERE = [
+  'net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone', 'clusterservers', 'churn', 'churnhttp',
+]
+const OVER_TLS = ['tls', 'tlsover']
+/** Programs of which several processes or threads have TAS. */
+const OF_PROCESSES = ['processes', 'threads', 'sending', 'churnpeers']
 const noCertificates = certificatesRefused()
 
 function failures(results: ReadonlyMap<string, CaseResult>): (string | null)[] {
@@ -48,10 +55,9 @@ describeHosts('programs on TAS', {}, (hosts) => {
     const onOwn = (name: string): Promise<void> => compare(name, EMBEDDED_ADDRESS, embeddedTas(hosts().lab))
     const skipped = noCertificates === null ? '' : ` (skipped: ${noCertificates})`
 
-    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'processes', 'threads', 'sending', 'clusters', 'clustersnone', 'clusterservers'])('%s: plain Node and TAS -> the same', onService, SCENARIO_MS)
-    it.skipIf(noCertificates !== null).each(['tls', 'tlsover'])(`%s: plain Node and TAS -> the same${skipped}`, onService, SCENARIO_MS)
-    it.each(['net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone', 'clusterservers', 'clusterhandout'])('%s: plain Node and a TAS of the program\'s own -> the same', onOwn, SCENARIO_MS)
-    it.skipIf(noCertificates !== null).each(['tls', 'tlsover'])(`%s: plain Node and a TAS of the program's own -> the same${skipped}`, onOwn,
-      SCENARIO_MS)
+    it.each([...EVERYWHERE, ...OF_PROCESSES])('%s: plain Node and TAS -> the same', onService, SCENARIO_MS)
+    it.skipIf(noCertificates !== null).each(OVER_TLS)(`%s: plain Node and TAS -> the same${skipped}`, onService, SCENARIO_MS)
+    it.each([...EVERYWHERE, 'clusterhandout'])('%s: plain Node and a TAS of the program\'s own -> the same', onOwn, SCENARIO_MS)
+    it.skipIf(noCertificates !== null).each(OVER_TLS)(`%s: plain Node and a TAS of the program's own -> the same${skipped}`, onOwn, SCENARIO_MS)
   })
 })
