@@ -56,6 +56,8 @@ export class AcceptQueue {
     }
     child.parent = null
     this.ask()
+    // An edge-triggered watcher would not look again, and looking is what asks for the next one.
+    if (this.isShared && !this.isReady) this.socket.lookForConnection()
     return child
   }
 
@@ -107,7 +109,7 @@ export class AcceptQueue {
       return
     }
     this.ready.push(child)
-    this.socket.connectionWaits()
+    this.socket.lookForConnection()
   }
 
   opened(status: number): void {

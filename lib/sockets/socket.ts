@@ -243,8 +243,8 @@ export class TcpSocket extends OpenFile {
     this.notify(EVERYTHING & ~EPOLLERR)
   }
 
-  /** A connection waits to be accepted. */
-  connectionWaits(): void {
+  /** A connection waits to be accepted, or the next one is to be asked for: whoever watches looks. */
+  lookForConnection(): void {
     this.notify(IN)
   }
 

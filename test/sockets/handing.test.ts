@@ -1,7 +1,7 @@
 /** give_fd and take_fd: sockets that change threads. Two stacks on one application stand for two threads; the numbers are of one table here. */
 import { describe, expect, it } from 'vitest'
 import {
-  accept, AF_INET, bind, close, connect, dup, EPOLLIN, fcntl, F_GETFL, F_SETFL, getpeername, getsockname, getsockopt, give_fd, listen, MSG_WAITALL,
+  accept, AF_INET, bind, close, connect, dup, EPOLLET, EPOLLIN, fcntl, F_GETFL, F_SETFL, getpeername, getsockname, getsockopt, give_fd, listen, MSG_WAITALL,
   O_NONBLOCK, recv, send, setsockopt, shutdown, SHUT_WR, SO_KEEPALIVE, SO_LINGER, SOCK_NONBLOCK, SOCK_STREAM, socket, SOL_SOCKET, SOL_TCP, take_fd,
   TCP_CONGESTION, TCP_KEEPIDLE, type Stack,
 } from '../../lib/sockets/index.js'
@@ -209,6 +209,18 @@ describe('give_fd and take_fd: a listening socket', () => {
     client(threads)
     expect(told(set, 1000)).toHaveLength(1)
     accept(there)
+  })
+
+  it('epoll, edge-triggered, a connection accepted for each that is told -> the next that comes is told, and none twice', () => {
+    const threads = makeTwo()
+    const there = take_fd(give_fd(listeningIn(threads.one, SOCK_STREAM | SOCK_NONBLOCK)), threads.other)
+    const set = watching(threads.other, EPOLLIN | EPOLLET, there)
+    for (let i = 0; i < 3; i++) {
+      expect(told(set)).toEqual([])
+      client(threads)
+      expect(told(set, 1000)).toHaveLength(1)
+      accept(there)
+    }
   })
 
   it('closed where it is not its own -> goes on in the other; closed where it is -> EINVAL in both, ECONNREFUSED for the peer', () => {
