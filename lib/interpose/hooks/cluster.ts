@@ -5,6 +5,7 @@
  */
 import cluster from 'node:cluster'
 import net from 'node:net'
+import { UV_EADDRINUSE } from '../errors.js'
 import type { KernelListener } from '../handle/companions.js'
 import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
 import { type ListensNote, messageOf } from '../notes.js'
@@ -79,8 +80,11 @@ function hookWorker(transport: Transport): void {
     const isOurs = place !== null && server instanceof net.Server && transport.router.listens(place.address, place.port)
     if (!isOurs) return Reflect.apply(getServer, this, args)
     return Reflect.apply(getServer, this, [server, query, (error: number, given: KernelListener | null) => {
-      if (error !== 0 || given === null) done(error, given)
-      else done(0, workerListener(transport, place, given))
+      if (error !== 0 || given === null) return done(error, given)
+      if (transport.claims.isFree(place)) return done(0, workerListener(transport, place, given))
+      // The primary lets workers share an address of TAS's; a worker has it once.
+      given.close()
+      done(UV_EADDRINUSE, null)
     }])
   })
 }

@@ -95,6 +95,13 @@ await runCases({
     return [seen, after]
   },
 
+  'two servers of a worker on one port: the second is refused, also beside every address': async () => {
+    const { workers, port } = await sharing(1, { port: 0, host: HOST })
+    const rivals = [await listens(workers[0], { port, host: HOST }), await listens(workers[0], { port })]
+    const again = shown(await listens(workers[0], { port: 0, host: HOST }))
+    return [rivals.map(({ error }) => error), again, await allAnswer(workers, port), await ended(workers)]
+  },
+
   'a worker that disconnects finishes what it has': async () => {
     const { workers, port } = await sharing(1, { port: 0, host: HOST }, 'echo')
     const socket = await opened(port)

@@ -55,7 +55,7 @@ export async function freePort(): Promise<number> {
 export function errorOf(error: unknown): Record<string, unknown> {
   assert(error instanceof Error)
   const { code, errno, syscall, address } = error as NodeJS.ErrnoException & { address?: string }
-  const message = error.message.replaceAll(/\d+\.\d+\.\d+\.\d+:\d+/g, 'ADDRESS').replaceAll(/:::\d+/g, 'ADDRESS')
+  const message = error.message.replaceAll(/\d+\.\d+\.\d+\.\d+:\d+/g, 'ADDRESS').replaceAll(/:::\d+/g, 'ADDRESS').replaceAll(/null:\d+/g, 'null')
   return { message, code, errno, syscall, address: address === HOST ? 'HOST' : address }
 }
 
