@@ -48,11 +48,15 @@ export function makeThreads(net: SimNetwork, host: SimHost): [Stack, Stack] {
   return [new Stack(tases[0]), new Stack(tases[1])]
 }
 
+/** A hundred times what the longest test has. Something goes on for ever then, and nobody would hear which seed it is. */
+const MOMENTS_MAX = 1_000_000
+
 /** Time passes also where nothing is to happen, and no more of it: the network by itself would go on to what comes next. */
 export function runFor(net: SimNetwork, isDone: () => boolean, us: number): boolean {
   let [isWoken, isOver] = [false, false]
   net.schedule(net.nowUs + Math.ceil(us), () => { isOver = true })
   net.run(() => {
+    if (net.progress.moments > MOMENTS_MAX) throw new Error(`the network does not come to rest before ${net.nowUs} us`)
     isWoken = isDone()
     return isWoken || isOver
   }, Math.ceil(us))
