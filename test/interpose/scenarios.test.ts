@@ -11,7 +11,7 @@ import type { CaseResult } from './scenarios/runner.js'
 const SCENARIO_MS = 200_000
 /** Programs that run on a service as on a TAS of their own. */
 const EVERYWHERE = [
-  'net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone', 'clusterservers', 'churn', 'churnhttp',
+  'net', 'netstream', 'nethandle', 'uncaught', 'hooks', 'http', 'http2', 'clusters', 'clustersnone', 'clusterservers', 'churn', 'churnhttp', 'churnsent',
 ]
 const OVER_TLS = ['tls', 'tlsover']
 /** Programs of which several processes or threads have TAS. */

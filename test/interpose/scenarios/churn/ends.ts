@@ -77,11 +77,15 @@ export class Churn {
     server.on('tlsClientError', () => undefined)
     const port = await listen(server)
     server.on('connection', (socket: Socket) => this.watch(socket))
-    server.on(this.kind.accepted, (socket: Socket) => {
-      socket.on('error', () => undefined)
-      withId(socket, (id) => this.runs.push(this.runSide(socket, id, false, port)))
-    })
+    server.on(this.kind.accepted, (socket: Socket) => this.answer(socket, port))
     return { server, port }
+  }
+
+  /** A connection that somebody else has accepted. */
+  take(socket: Socket): void {
+    socket.allowHalfOpen = true
+    this.watch(socket)
+    this.answer(socket, null)
   }
 
   /** Opens connections 0 to `count` - 1, some of them at once. */
@@ -101,6 +105,12 @@ export class Churn {
   /** The connections that are open, for whoever has waited too long. */
   describeOpen(): string[] {
     return [...this.open].map((socket) => `${socket.localPort} ${socket.remotePort} ${socket.readyState}, ${socket.bytesRead} read, ${socket.bytesWritten} written`)
+  }
+
+  /** Others are opened to `port`; null: none. */
+  private answer(socket: Socket, port: number | null): void {
+    socket.on('error', () => undefined)
+    withId(socket, (id) => this.runs.push(this.runSide(socket, id, false, port)))
   }
 
   private watch(socket: Socket): void {
@@ -124,14 +134,14 @@ export class Churn {
     await this.runSide(socket, id, true, port)
   }
 
-  private async runSide(socket: Socket, id: number, isClient: boolean, port: number): Promise<void> {
+  private async runSide(socket: Socket, id: number, isClient: boolean, port: number | null): Promise<void> {
     const plan = planOf(this.seed, id)
     const [own, others] = isClient ? [plan.client, plan.server] : [plan.server, plan.client]
     const endsAfterBytes = isOrderly(plan) && !this.kind.halfCloses ? totalOf(others) : 0
     const side = new Side(socket, id, own, isClient, endsAfterBytes)
     const outcomes = isClient ? this.clients : this.servers
     outcomes.push(side.outcome)
-    if (own.opensAnother) this.runs.push(this.connect(port, SECOND_IDS * (isClient ? 1 : 2) + id))
+    if (own.opensAnother && port !== null) this.runs.push(this.connect(port, SECOND_IDS * (isClient ? 1 : 2) + id))
     await side.run()
   }
 }
