@@ -131,12 +131,20 @@ export class Reads {
     if (this.isDelivering) return
     this.isDelivering = true
     try {
-      while (this.isActive && !this.isClosed && this.deliverOne()) runTicks()
+      while ((this.isActive || this.isWithin) && !this.isClosed && this.deliverOne()) runTicks()
     } finally {
       this.isDelivering = false
       // Only after an exception of the program's: the rest comes in a turn of its own.
-      if (this.isReading && this.hasWork()) this.schedule()
+      if ((this.isReading || this.isWithin) && this.hasWork()) this.schedule()
     }
+  }
+
+  /**
+   * A TLSWrap decrypts all that it has been given, whether its reader has stopped reading meanwhile or not (TLSWrap::ClearOut): what one read of libuv
+   * would have had comes whole. An HTTP/2 session that ends stops reading, and hears of the peer's end no other way.
+   */
+  private get isWithin(): boolean {
+    return this.chunkBytes > 0 && this.nativeReader === 'tls' && !this.isOver
   }
 
   private hasWork(): boolean {
@@ -241,8 +249,9 @@ export class Reads {
   private deliverRest(rest: Uint8Array): void {
     const { userBuffer } = this
     const isForUser = userBuffer !== null && !this.isForNative
-    const most = Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
-    const len = this.isForNative ? this.cut(rest, 0, most) : most
+    const chunk = this.chunkBytes > 0 ? this.chunkBytes : Math.min(rest.length, isForUser ? userBuffer.length : READ_MAX_BYTES)
+    const len = this.isForNative ? this.cut(rest, 0, chunk) : chunk
+    this.chunkBytes = chunk - len
     this.rest = len < rest.length ? rest.subarray(len) : null
     const part = rest.subarray(0, len)
     if (this.isForNative) {
@@ -260,9 +269,11 @@ export class Reads {
 
   private keepRest(): void {
     this.takeBack()
-    this.chunkBytes = 0
     const { connection, isClosed } = this
-    if (connection === null || connection.rxAvailable === 0 || isClosed) return
+    if (connection === null || connection.rxAvailable === 0 || isClosed) {
+      this.chunkBytes = 0
+      return
+    }
     this.rest = Buffer.allocUnsafeSlow(connection.rxAvailable)
     connection.peek(this.rest)
   }

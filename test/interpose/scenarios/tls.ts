@@ -273,6 +273,27 @@ await runCases({
 
   'http2 over TLS': () => h2exchange(http2.createSecureServer(identity), 'https'),
 
+  'http2: a stream is destroyed while the server reads its body: both sessions close': async () => {
+    const server = http2.createSecureServer({ ...identity, maxSessionMemory: 1 })
+    const port = await listen(server)
+    const client = http2.connect(`https://${HOST}:${port}`, { ...trusting, maxSessionMemory: 1 })
+    const stream = client.request({ ':method': 'POST' })
+    server.on('session', (session: http2.ServerHttp2Session) => {
+      session.on('stream', (incoming: http2.ServerHttp2Stream) => {
+        incoming.on('data', () => {
+          incoming.write(Buffer.alloc(1))
+          process.nextTick(() => stream.destroy())
+        })
+      })
+    })
+    stream.resume()
+    stream.write(Buffer.alloc(64 * 1024))
+    await next(stream, 'close')
+    client.close()
+    await Promise.all([closed(server), next(client, 'close')])
+    return client.destroyed
+  },
+
   'http2: the server ends the session': async () => {
     const server = http2.createServer()
     const log: string[] = []
