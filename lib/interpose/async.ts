@@ -137,7 +137,7 @@ type Callback = (...args: never[]) => unknown
 /**
  * Calls the program in the async context of `resource`. What it throws is an uncaughtException while that context is still there, with its stores of
  * AsyncLocalStorage and the domains that were entered, as behind a callback from C++: `runInAsyncScope` by itself ends the context first, and with it
- * the domain. Returns undefined then. 22 ns.
+ * the domain. Returns undefined then.
  */
 export function callProgram(resource: AsyncResource, callback: Callback, receiver: unknown, ...args: readonly unknown[]): unknown {
   return resource.runInAsyncScope(callInScope, receiver, callback, args)
@@ -146,6 +146,22 @@ export function callProgram(resource: AsyncResource, callback: Callback, receive
 function callInScope(this: unknown, callback: Callback, args: readonly unknown[]): unknown {
   try {
     return Reflect.apply(callback, this, args)
+  } catch (error) {
+    raiseUncaught(error)
+    return undefined
+  }
+}
+
+type Reader = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
+
+/** The same for what is called with each packet: without an array of arguments, and at a place of its own, where V8 sees one function and can inline it. */
+export function callReader(resource: AsyncResource, callback: Reader, receiver: unknown, bytes: ArrayBuffer | undefined): unknown {
+  return resource.runInAsyncScope(readInScope, receiver, callback, bytes)
+}
+
+function readInScope(this: unknown, callback: Reader, bytes: ArrayBuffer | undefined): unknown {
+  try {
+    return callback.call(this, bytes)
   } catch (error) {
     raiseUncaught(error)
     return undefined

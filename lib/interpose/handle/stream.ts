@@ -1,7 +1,7 @@
 /** The stream of a handle: what `net` and C++ read from and write to (src/stream_base.cc, src/js_stream.cc). */
 import type { AsyncResource } from 'node:async_hooks'
 import { nextTick } from '../../tas/timers.js'
-import { callProgram, muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
+import { callProgram, callReader, muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
 import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
 import type { Transport } from '../transport.js'
@@ -227,13 +227,13 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   callOnRead(bytes: ArrayBuffer | undefined): unknown {
     const callback = this.onReadCallback
-    return callback === null ? undefined : callProgram(this.resource, callback, this, bytes)
+    return callback === null ? undefined : callReader(this.resource, callback, this, bytes)
   }
 
   callOnError(): void {
     let { above } = this
     while (above?.above) above = above.above
-    if (above?.onread !== undefined) callProgram(this.resource, above.onread, above, undefined)
+    if (above?.onread !== undefined) callReader(this.resource, above.onread, above, undefined)
     else this.callOnRead(undefined)
   }
 
