@@ -53,7 +53,7 @@ export const EVENT_TX_CLOSED = 1 << 1
 export const BUMP_FLOW = 0
 /** Generation of the flow in the low 16 bits. */
 export const BUMP_GEN = 1
-/** BUMP_FIN, BUMP_RX_SHUT and BUMP_URGENT; from BUMP_URGENT_SHIFT on, how far before BUMP_SND_END urgent data ends. */
+/** BUMP_FIN, BUMP_URGENT and BUMP_RX_SHUT; from BUMP_URGENT_SHIFT on, how far before BUMP_SND_END urgent data ends. */
 export const BUMP_FLAGS = 2
 /** Sequence number up to which received bytes are given back (TCB rcvRead). */
 export const BUMP_RCV_READ = 3
@@ -79,12 +79,12 @@ export const REBASE_BYTES = 4096
 
 /** Send a FIN behind BUMP_SND_END: nothing more will be written. */
 export const BUMP_FIN = 1 << 0
+/** There is urgent data to send (RFC 9293, 3.8.5): SND.UP is BUMP_SND_END less the distance in the upper bits, at most BUMP_URGENT_MAX. */
+export const BUMP_URGENT = 1 << 1
+export const BUMP_URGENT_SHIFT = 8
+export const BUMP_URGENT_MAX = 0xffffff
 /**
  * The application has closed: nothing behind BUMP_RCV_READ will be read. With the position itself: what comes in between must not be taken for read, nor
  * wait in the buffer for ever, with a window that is closed.
  */
 export const BUMP_RX_SHUT = 1 << 2
-/** There is urgent data to send (RFC 9293, 3.8.5): SND.UP is BUMP_SND_END less the distance in the upper bits, at most BUMP_URGENT_MAX. */
-export const BUMP_URGENT = 1 << 1
-export const BUMP_URGENT_SHIFT = 8
-export const BUMP_URGENT_MAX = 0xffffff

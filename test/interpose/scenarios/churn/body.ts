@@ -3,6 +3,7 @@ import type { Readable, Writable } from 'node:stream'
 import { setImmediate as immediate, setTimeout as timer } from 'node:timers/promises'
 import type { BodyPlan, ExchangePlan } from './exchangeplan.js'
 import { isSentAt, sentAt } from './pattern.js'
+import { read } from './reading.js'
 
 /** What has come of a body. */
 export interface Received {
@@ -54,29 +55,7 @@ export async function readBody(
     })
   })
   const closed = over === undefined ? gone : Promise.race([over, gone])
-  if (reading === 'data' || reading === 'pauses') {
-    source.on('data', (chunk: Buffer) => {
-      take(chunk)
-      if (reading === 'pauses') pause(source, chunk.length)
-    })
-  } else if (reading === 'readable') {
-    source.on('readable', () => {
-      for (let chunk = source.read() as Buffer | null; chunk !== null; chunk = source.read() as Buffer | null) take(chunk)
-    })
-  } else {
-    // That it was cut off its 'close' without 'end' says as well.
-    void iterate(source, take).catch(() => undefined)
-  }
+  read(source, reading, take)
   await closed
   return received
-}
-
-async function iterate(source: Readable, take: (chunk: Buffer) => void): Promise<void> {
-  for await (const chunk of source) take(chunk as Buffer)
-}
-
-function pause(source: Readable, len: number): void {
-  source.pause()
-  if (len % 2 === 0) setImmediate(() => source.resume())
-  else setTimeout(() => source.resume(), len % 4)
 }

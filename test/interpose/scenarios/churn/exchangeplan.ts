@@ -1,5 +1,6 @@
 /** What the two ends of an HTTP exchange do, from a seed. */
 import { randomFor, type SeededRandom } from '../../../../tools/linkem/random.js'
+import type { Reading } from './reading.js'
 
 /** What is sent in one direction. */
 export interface BodyPlan {
@@ -14,7 +15,7 @@ export interface ExchangePlan {
   readonly response: BodyPlan
   readonly isKeptAlive: boolean
   /** How the client reads the answer. */
-  readonly reading: 'data' | 'pauses' | 'iterator' | 'readable'
+  readonly reading: Reading
   /** The server answers when it has read the request, not while it reads. */
   readonly isAnsweredBehind: boolean
   /** After how many bytes of the answer the client gives up; null: never. */
@@ -41,7 +42,7 @@ export function exchangeOf(seed: number, id: number): ExchangePlan {
   return {
     request: bodyOf(random), response: bodyOf(random),
     isKeptAlive: random.chance(0.7),
-    reading: pick<ExchangePlan['reading']>(random, ['data', 'pauses', 'iterator', 'readable']),
+    reading: pick<Reading>(random, ['data', 'pauses', 'iterator', 'readable']),
     isAnsweredBehind: random.chance(0.5),
     leavesAfterBytes: leaves ? random.below(5_000) : null,
   }

@@ -1,8 +1,7 @@
 /** What the two ends of a connection do, from a seed: both ends work it out for themselves. */
 import { randomFor, type SeededRandom } from '../../../../tools/linkem/random.js'
+import type { Reading } from './reading.js'
 
-/** How an end reads. `none`: not at all, so that its peer may wait until it gives up. */
-export type Reading = 'data' | 'pauses' | 'iterator' | 'readable' | 'once' | 'pipe' | 'none'
 /** What a writer waits for between two chunks. */
 export type Waiting = 'nothing' | 'drain' | 'tick' | 'promise' | 'immediate' | 'timer' | 'written'
 /** How an end leaves: `end` in good order; `destroySoon` when all is written; the others at once. */

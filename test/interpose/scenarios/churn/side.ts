@@ -1,10 +1,9 @@
 /** One end of a connection does what its plan says. */
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { Writable } from 'node:stream'
 import { setImmediate as immediate, setTimeout as timer } from 'node:timers/promises'
 import { isSentAt, sentAt } from './pattern.js'
 import type { SidePlan } from './plan.js'
+import { read } from './reading.js'
 
 /** What an end has seen. */
 export interface Outcome {
@@ -50,7 +49,7 @@ export class Side {
     compute(this.plan.computesMs)
     if (this.plan.leavesAtOnce) this.leave()
     // The socket has had its error; what a promise about it says is the same again.
-    await Promise.all([this.write().catch(ignore), this.read().catch(ignore)])
+    await Promise.all([this.write().catch(ignore), this.read()])
   }
 
   private async write(): Promise<void> {
@@ -108,65 +107,12 @@ export class Side {
   }
 
   private read(): Promise<unknown> {
-    const { socket } = this
+    const { socket, plan } = this
+    const closed = new Promise((resolve) => socket.once('close', resolve))
     // It may be paused, where its first bytes were for somebody else.
-    if (['data', 'pauses', 'once'].includes(this.plan.reading)) process.nextTick(() => socket.resume())
-    switch (this.plan.reading) {
-      case 'data': return this.readData(() => undefined)
-      case 'pauses': return this.readData((bytes) => this.pause(bytes.length))
-      case 'iterator': return this.iterate()
-      case 'readable': return this.readReadable()
-      case 'once': return this.readOnce()
-      case 'pipe': return this.pipe()
-      case 'none': return once(socket, 'close')
-    }
-  }
-
-  private readData(then: (bytes: Buffer) => void): Promise<unknown> {
-    this.socket.on('data', (bytes: Buffer) => {
-      this.take(bytes)
-      then(bytes)
-    })
-    return once(this.socket, 'close')
-  }
-
-  private pause(len: number): void {
-    this.socket.pause()
-    if (len % 2 === 0) setImmediate(() => this.socket.resume())
-    else setTimeout(() => this.socket.resume(), len % 4)
-  }
-
-  private async iterate(): Promise<void> {
-    for await (const bytes of this.socket.iterator({ destroyOnReturn: false })) this.take(bytes as Buffer)
-  }
-
-  private readReadable(): Promise<unknown> {
-    this.socket.on('readable', () => {
-      for (let bytes = this.socket.read() as Buffer | null; bytes !== null; bytes = this.socket.read() as Buffer | null) this.take(bytes)
-    })
-    return once(this.socket, 'close')
-  }
-
-  /** Who waits for one 'data' at a time loses none: it waits anew before the next one comes. */
-  private async readOnce(): Promise<void> {
-    const closed = new Promise<[]>((resolve) => this.socket.once('close', () => resolve([])))
-    for (;;) {
-      const [bytes] = await Promise.race([once(this.socket, 'data'), closed]) as unknown[]
-      if (!Buffer.isBuffer(bytes)) return
-      this.take(bytes)
-    }
-  }
-
-  private pipe(): Promise<unknown> {
-    const sink = new Writable({
-      highWaterMark: 1_000,
-      write: (bytes: Buffer, _encoding, done) => {
-        this.take(bytes)
-        setImmediate(done)
-      },
-    })
-    this.socket.pipe(sink)
-    return once(this.socket, 'close')
+    if (['data', 'pauses', 'once'].includes(plan.reading)) process.nextTick(() => socket.resume())
+    read(socket, plan.reading, (bytes) => this.take(bytes))
+    return closed
   }
 }
 
