@@ -9,14 +9,15 @@ import {
   HistogramWriter,
   slowCounter,
   slowHistogramBase,
-  type ScaleMessage,
   TracedSleepMark,
   TraceWriter,
   type Wakeable,
 } from '../lib/memif/index.js'
 import { EventFd, FdWatcher, getAffinity, nowUs, punchHole, setName, SpinPolicy, TimerFd, yieldCpu } from '../native/index.js'
 import { loadModule } from './congestionmodule.js'
-import { ControlServer } from './control.js'
+import { Applications } from './control/applications.js'
+import { Inquiries, sourcesOf } from './control/inquiries.js'
+import { ControlServer } from './control/server.js'
 import { createCounters, type CountersObject } from './counters.js'
 import { EnvironmentError } from './errors.js'
 import { observeGcPauses } from './gcpauses.js'
@@ -31,7 +32,6 @@ import { randomMac, slowRandomness } from './randomness.js'
 import { appRegionShape } from './sizes.js'
 import { networksOf, slowConfig } from './slowconfig.js'
 import type { Algorithm } from './slow/congestion/algorithm.js'
-import type { ScaleState } from './slow/scaler.js'
 import { SlowPath } from './slow/slowpath.js'
 import { SlowProcess } from './slowprocess.js'
 import { claimSocket } from './socketfile.js'
@@ -66,11 +66,6 @@ function checkCpus(cpus: Options['fpCpus']): void {
   }
 }
 
-/** How it is told over the control socket. */
-function scaleMessage({ isAuto, ...state }: ScaleState): Omit<ScaleMessage, 'op'> {
-  return { auto: isAuto, ...state }
-}
-
 /** Everything that start-up has made. */
 interface Parts {
   readonly memory: ServiceMemory
@@ -92,6 +87,7 @@ export class Service {
   private slow: SlowPath | null = null
   private loop: SlowProcess | null = null
   private control: ControlServer | null = null
+  private applications: Applications | null = null
   private congestionModule: Algorithm | null = null
   private stopping = false
 
@@ -232,10 +228,10 @@ export class Service {
       discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
       contextFreed: (app, context) => {
         workers.contextFreed(app, context)
-        this.control?.contextFreed(app, context)
+        this.applications?.contextFreed(app, context)
       },
       // Not from within its poll: hanging up takes the memory that it is looking at.
-      appEnded: (app, reason) => void setImmediate(() => this.control?.hangUp(app, reason)),
+      appEnded: (app, reason) => void setImmediate(() => this.applications?.hangUp(app, reason)),
       ...(hostKernel === null ? {} : { hostKernel }),
       ...(this.congestionModule === null ? {} : { congestionModule: this.congestionModule }),
     })
@@ -286,15 +282,15 @@ export class Service {
         workers.appGone(app)
       },
     }
-    this.control = new ControlServer({
-      system: nativeSystem, apps, networks: networksOf(options), log: this.log, trace,
-      state: { list: (part) => slow.listState(part), describeFlow: (query, us) => slow.describeFlow(query, us) },
-      scale: { state: () => scaleMessage(slow.scaleState(nowUs())), set: (count) => slow.scale(count, nowUs()) },
-      listenFd, socketMode: options.socketMode,
-      ownUid: process.getuid?.() ?? 0,
-      regionBytes: appRegionShape(options, options.fpCoresMax).regionBytes, workers: options.fpCoresMax, welcomeFds,
-      changed: () => loop.wake(), retire: (close) => workers.retire(close),
+    const { log } = this
+    const ownUid = process.getuid?.() ?? 0
+    const common = { system: nativeSystem, log, workers: options.fpCoresMax, changed: () => loop.wake() }
+    this.applications = new Applications({
+      ...common, apps, welcomeFds, regionBytes: appRegionShape(options, options.fpCoresMax).regionBytes, retire: (close) => workers.retire(close),
     })
+    const inquiries = new Inquiries({ ...common, ...sourcesOf(slow, nowUs), networks: networksOf(options), trace, ownUid })
+    this.control = new ControlServer(
+      { system: nativeSystem, log, listenFd, socketMode: options.socketMode, ownUid }, [this.applications, inquiries])
     this.control.start()
   }
 }

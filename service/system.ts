@@ -42,17 +42,21 @@ export interface MessageSystem {
   watch(fd: number, onReadable: () => void): Closable
 }
 
-/** What the control socket for applications needs. */
-export interface ControlSystem extends MessageSystem {
+/** What a listening control socket needs. */
+export interface ListenSystem extends MessageSystem {
   /** Next connection on a listening socket, or -1. */
   acceptUnix(fd: number): number
   peerCredentials(fd: number): Credentials
+  nowUs(): number
+}
+
+/** What the control socket of a service needs for applications. */
+export interface ControlSystem extends ListenSystem {
   createRegion(name: string, lenBytes: number): Region
   unmapRegion(buffer: ArrayBufferLike): void
   eventFd(): WakeFd
   /** Two connected sockets, neither of which blocks. */
   socketPair(): readonly [number, number]
-  nowUs(): number
   /** Calls `run` from the event loop in `delayUs` microseconds, unless it is closed before. */
   after(delayUs: number, run: () => void): Closable
 }

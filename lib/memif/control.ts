@@ -24,7 +24,7 @@
  * A worker is told by TO_FAST_APP_ADD or TO_FAST_CONTEXT_ADD in its ring that a message waits.
  * The end of the application's socket is the end of the application, that of a life descriptor (no other holder, nothing written to it) the end
  * of its context, whose id is given to another when all workers have let go. A request for a context is answered when there is an id, if one is
- * about to be free, and not before others that came within a second (service/control.ts).
+ * about to be free, and not before others that came within a second (service/control/).
  */
 
 import type { FlowDetail, FlowQuery, StatePart, StateRows } from './statepages.js'

@@ -3,8 +3,9 @@ import {
   CONTEXTS_MAX, encodeControl, FLOW_COLUMNS, LAYOUT_VERSION, STATE_PAGE_ROWS, STATE_PARTS, type FlowQuery, type RingFill, type StatePart,
   type StateRows,
 } from '../../lib/memif/index.js'
-import { ControlServer, mayConnect, type ControlEnv, type StateSource } from '../../service/control.js'
-import { CONTEXT, ControlScene, HELLO, text, type FakeSystem, type Sent } from './controlscene.js'
+import type { StateSource } from '../../service/control/inquiries.js'
+import { mayConnect, type ControlServer } from '../../service/control/server.js'
+import { CONTEXT, type ControlEnv, ControlScene, HELLO, text, type FakeSystem, type Sent } from './controlscene.js'
 
 let scene: ControlScene
 let system: FakeSystem
@@ -205,7 +206,7 @@ describe('control: end', () => {
   it('slow path ends an application -> it is told why, the others stay', () => {
     say(connect(20), HELLO)
     say(connect(21), HELLO)
-    server.hangUp(1, 'its request ring is corrupt')
+    scene.applications.hangUp(1, 'its request ring is corrupt')
     expect(system.sent.at(-1)).toMatchObject({ fd: 20, message: { op: 'error', code: 'ECONNABORTED', message: 'its request ring is corrupt' } })
     expect(server.size).toBe(1)
   })

@@ -1,10 +1,15 @@
 /** A control server in a kernel of its own, and its clients: for tests. */
 import { expect } from 'vitest'
 import { encodeControl, LAYOUT_VERSION } from '../../lib/memif/index.js'
-import { ControlServer, type ControlEnv } from '../../service/control.js'
+import { Applications, type ApplicationsEnv } from '../../service/control/applications.js'
+import { Inquiries, type InquiriesEnv } from '../../service/control/inquiries.js'
+import { ControlServer, type ServerEnv } from '../../service/control/server.js'
 import type { ControlSystem, Credentials, WakeFd } from '../../service/system.js'
 
 const LISTEN = 3
+
+/** What server and topics are made of. */
+export type ControlEnv = ServerEnv & ApplicationsEnv & InquiriesEnv
 
 /** A message to a client. */
 export interface Sent { readonly fd: number; readonly message: Record<string, unknown>; readonly fds: readonly number[] }
@@ -105,6 +110,7 @@ export class ControlScene {
   readonly calls: string[] = []
   /** Kinds of trace entries that were wanted, one after the other. */
   readonly wanted: number[] = []
+  applications!: Applications // made with the server
   server = this.makeServer()
   /** All workers have let go of the context that ended last. */
   freeId: () => void = () => undefined
@@ -116,7 +122,7 @@ export class ControlScene {
   /** Another server on the same system, in place of the one before. */
   makeServer(changes: Partial<ControlEnv> = {}): ControlServer {
     const log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined }
-    this.server = new ControlServer({
+    const env: ControlEnv = {
       system: this.system, log, listenFd: LISTEN, socketMode: 0o600, ownUid: 1000, regionBytes: 4096, workers: 1, welcomeFds: [7, 8, 9],
       apps: this.makeApps(),
       state: { list: () => ({ next: () => ({ rows: [], more: false }) }), describeFlow: () => null },
@@ -129,7 +135,9 @@ export class ControlScene {
       changed: () => undefined,
       retire: (close) => close(),
       ...changes,
-    })
+    }
+    this.applications = new Applications(env)
+    this.server = new ControlServer(env, [this.applications, new Inquiries(env)])
     return this.server
   }
 
@@ -154,7 +162,7 @@ export class ControlScene {
         this.calls.push(`end ${app}.${context}`)
         this.freeId = () => {
           contexts.get(app)?.delete(context)
-          this.server.contextFreed(app, context)
+          this.applications.contextFreed(app, context)
         }
       },
       removeApp: (app) => void this.calls.push(`remove ${app}`),

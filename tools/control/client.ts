@@ -6,7 +6,7 @@ import {
 import { closeFd, connectUnix, receiveMessage, sendMessage, waitReadable } from '../../native/index.js'
 
 const ANSWER_TIMEOUT_US = 5_000_000
-/** The service takes 256 messages in a second from one process (service/control.ts). */
+/** The service takes 256 messages in a second from one process (service/control/client.ts). */
 const MESSAGES_BEFORE_PAUSE = 200
 const PAUSE_MS = 1_100
 

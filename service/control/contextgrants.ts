@@ -5,13 +5,13 @@
  *      |                                                                                                            (all workers have let go)
  *      +--> waits: while too many were granted lately, or all ids are taken and some will be free
  */
-import { CONTEXTS_MAX, CONTROL_MESSAGE_MAX, type Wakeable } from '../lib/memif/index.js'
+import { CONTEXTS_MAX, CONTROL_MESSAGE_MAX, type Wakeable } from '../../lib/memif/index.js'
 import { ClientError } from './clienterror.js'
-import type { Closable, ControlSystem, WakeFd } from './system.js'
+import type { Closable, ControlSystem, WakeFd } from '../system.js'
 
 /**
  * Contexts that an application gets in a second; further ones come later. The requests for those of two seconds, which one second of another
- * clock may have part of, are fewer than the messages that it may send (service/control.ts).
+ * clock may have part of, are fewer than the messages that it may send (client.ts).
  */
 const GRANTS_PER_SECOND = 100
 const SECOND_US = 1_000_000
