@@ -42,13 +42,14 @@ export function stringOption(values: OptionValues, name: string, fallback: strin
 export const TAS_OPTIONS = { socket: { type: 'string' }, nic: { type: 'string' }, 'ip-addr': { type: 'string' } } as const
 export const TAS_USAGE = `  --socket PATH      socket of the TAS service (default: $TAS_SOCKET, then /run/tas.sock)
   --nic NAME         no service: a TAS within this program, on interface NAME or tap:NAME
-  --ip-addr ADDR/PREFIXLEN  its address, with --nic`
+  --ip-addr ADDR/PREFIXLEN  its address, with --nic; --socket is then made for tas stat, tas state and tas trace`
 
 /** Connects to the TAS service, or with --nic makes a TAS of this program's own. Throws TasError. */
 export async function openTas(values: OptionValues, name: string): Promise<Tas> {
   const { socket, nic } = values
-  if (typeof nic === 'string') return createEmbedded({ nic, ipAddr: stringOption(values, 'ip-addr', '') })
-  return Tas.connect(typeof socket === 'string' ? { name, socket } : { name })
+  const named = typeof socket === 'string' ? { socket } : {}
+  if (typeof nic === 'string') return createEmbedded({ nic, ipAddr: stringOption(values, 'ip-addr', ''), ...named })
+  return Tas.connect({ name, ...named })
 }
 
 /** Tells an error in one line and ends the program. */

@@ -3,7 +3,7 @@ import { createEvents } from 'tasjs'
 import { fail, numberOption, onSignal, openTas, parseCommandLine, stringOption, TAS_OPTIONS, TAS_USAGE } from './cli.js'
 import { Echo } from './echoing.js'
 
-const USAGE = `usage: node echo-poll.js [--port PORT] [--address ADDRESS] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN]
+const USAGE = `usage: node echo-poll.js [--port PORT] [--address ADDRESS] [--socket PATH] [--nic NAME --ip-addr ADDR/PREFIXLEN]
 
 Sends back what it receives, on TAS, from a poll/block loop.
 

@@ -2,7 +2,7 @@
 import { fail, numberOption, onSignal, openTas, parseCommandLine, stringOption, TAS_OPTIONS, TAS_USAGE } from './cli.js'
 import { Echo } from './echoing.js'
 
-const USAGE = `usage: node echo.js [--port PORT] [--address ADDRESS] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN]
+const USAGE = `usage: node echo.js [--port PORT] [--address ADDRESS] [--socket PATH] [--nic NAME --ip-addr ADDR/PREFIXLEN]
 
 Sends back what it receives, on TAS, from Node's event loop.
 

@@ -5,7 +5,7 @@ import { CONN_CLOSED, CONN_OPEN, CONN_RECEIVED, CONN_RXCLOSED, CONN_SENDBUF, typ
 import { fail, numberOption, onSignal, openTas, parseCommandLine, TAS_OPTIONS, TAS_USAGE } from './cli.js'
 import { HeadReader, parseResponse, type ResponseHead } from './http/head.js'
 
-const USAGE = `usage: node http-get.js [--output FILE] [--timeout S] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN] http://ADDRESS[:PORT]/PATH
+const USAGE = `usage: node http-get.js [--output FILE] [--timeout S] [--socket PATH] [--nic NAME --ip-addr ADDR/PREFIXLEN] http://ADDRESS[:PORT]/PATH
 
 Fetches through TAS. Prints length and SHA-256 of the body.
 

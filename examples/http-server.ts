@@ -7,7 +7,7 @@ import { fail, numberOption, onSignal, openTas, parseCommandLine, TAS_OPTIONS, T
 import { fileContent, patternContent, textContent, type Content } from './http/content.js'
 import { HttpSession } from './http/session.js'
 
-const USAGE = `usage: node http-server.js [--port PORT] [--file PATH] [--socket PATH | --nic NAME --ip-addr ADDR/PREFIXLEN]
+const USAGE = `usage: node http-server.js [--port PORT] [--file PATH] [--socket PATH] [--nic NAME --ip-addr ADDR/PREFIXLEN]
 
 Serves HTTP/1.1 on TAS:
 

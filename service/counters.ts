@@ -67,6 +67,6 @@ export function createCounters(socketPath: string, workers: number, undo: UndoSt
     return { name, counters, fd }
   } catch (error) {
     if (error instanceof EnvironmentError) throw error
-    throw new EnvironmentError(`counters: "/dev/shm${name}": ${errorText(error)}; want shared memory that can be written`)
+    throw new EnvironmentError(`counters: "/dev/shm${name}": ${errorText(error)}; want shared memory that can be written`, { cause: error })
   }
 }

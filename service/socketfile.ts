@@ -32,6 +32,6 @@ export function claimSocket(path: string, mode: number, undo: UndoStack): number
     chmodSync(path, mode)
     return fd
   } catch (error) {
-    throw new EnvironmentError(explain(path, error))
+    throw new EnvironmentError(explain(path, error), { cause: error })
   }
 }

@@ -23,12 +23,15 @@ import { EmbeddedLink } from './link.js'
 import { LoopDriver } from './loop.js'
 import { readOptions, type EmbeddedOptions } from './options.js'
 import { Stack, type StackParts } from './stack.js'
+import { Tools } from './tools.js'
 
 const WORKERS = 1
 /** Number of the state region among the regions. */
 const STATE_REGION = 0
 /** As in a worker process (service/fast/loop.ts): a wait with a time-out ends when something is to leave. */
 const TIMER_SLACK_NS = 1
+/** The tools' descriptor is behind the port's. */
+const TOOLS_READY = 2
 
 /**
  * Makes a TAS of this program's own on a network interface: slow path, fast path and the program in one thread, no service. What it returns
@@ -78,12 +81,13 @@ function assemble(options: Options, congestionModule: Algorithm | null, log: Log
   const regions = new Regions()
   const mac = options.mac ?? randomMac()
   const port = openPort(options, mac, regions, undo)
+  const tools = options.socket === '' ? null : new Tools(options, undo)
   const { state, region } = createState(options, WORKERS, undo)
   regions.add(STATE_REGION, region.buffer)
   undo.add('the state region\'s mapping', () => unmap(regions, STATE_REGION, region))
   let end = (): void => undefined
   const stack = new Stack({
-    state, port, regions, mac, log, ...environment(port, regions), ...slowRandomness(),
+    state, port, regions, mac, log, ...environment(port, regions, tools), ...seenBy(tools), ...slowRandomness(),
     config: slowConfig(options, WORKERS), vlanStrip: options.fpVlanStrip,
     appEnded: () => end(),
     ...(congestionModule === null ? {} : { congestionModule }),
@@ -92,6 +96,7 @@ function assemble(options: Options, congestionModule: Algorithm | null, log: Log
   undo.add('watchers', () => driver.close())
   const link = addProgram(stack, driver, options, regions, log, undo)
   end = () => link.end()
+  tools?.open(stack.slow, () => stack.slowBell.wake(), log, undo)
   const tas = Tas.attach(link)
   closeAtExit(tas, undo)
   return tas
@@ -111,16 +116,28 @@ function closeAtExit(tas: Tas, undo: UndoStack): void {
 }
 
 /** What the stack is given by this machine. */
-function environment(port: Port, regions: Regions): Pick<StackParts, 'loop' | 'counters' | 'clock' | 'nowUs' | 'yieldCpu' | 'block' | 'discard'> {
-  const fds = Int32Array.of(port.fd)
-  const counters = new Float64Array(COUNTERS_BYTES / Float64Array.BYTES_PER_ELEMENT)
-  writeCountersHeader(counters, WORKERS, process.pid, Date.now())
+function environment(
+  port: Port, regions: Regions, tools: Tools | null,
+): Pick<StackParts, 'loop' | 'clock' | 'nowUs' | 'yieldCpu' | 'block' | 'discard'> {
+  const fds = Int32Array.of(port.fd, ...(tools === null ? [] : [tools.fd]))
   setTimerSlackNs(TIMER_SLACK_NS)
   return {
-    loop: new LoopPort({ beside: port, regions }), counters, clock: new Clock(), nowUs, yieldCpu,
-    block: (timeoutUs) => waitReadable(fds, 1, timeoutUs) !== 0,
+    loop: new LoopPort({ beside: port, regions }), clock: new Clock(), nowUs, yieldCpu,
+    block: (timeoutUs) => {
+      const ready = waitReadable(fds, fds.length, timeoutUs)
+      if ((ready & TOOLS_READY) !== 0) tools?.look()
+      return ready !== 0
+    },
     discard: ({ fd }, fromByte, lenBytes) => punchHole(fd, fromByte, lenBytes),
   }
+}
+
+/** What tools look at; without them it is nobody's. */
+function seenBy(tools: Tools | null): Pick<StackParts, 'counters' | 'trace' | 'workerTrace' | 'onlooker'> {
+  if (tools !== null) return { counters: tools.counters, trace: tools.slowTrace, workerTrace: tools.workerTrace, onlooker: tools }
+  const counters = new Float64Array(COUNTERS_BYTES / Float64Array.BYTES_PER_ELEMENT)
+  writeCountersHeader(counters, WORKERS, process.pid, Date.now())
+  return { counters }
 }
 
 /** Unmaps memory that descriptors may name. */

@@ -3,9 +3,9 @@ import { UsageError } from '../../service/errors.js'
 import { informationAsked, parseOptions, type Options } from '../../service/options.js'
 import { OPTION_KEYS, OPTION_TABLE, type OptionKey, type OptionValues } from '../../service/optiontable.js'
 
-/** Options that are about the service, its processes or its socket. */
+/** Options that are about the service and its processes. */
 const SERVICE_OPTIONS = [
-  'fpCoresMax', 'fpNoInts', 'fpNoAutoscale', 'fpNoHugepages', 'fpPollIntervalTas', 'dpdkExtra', 'kniName', 'socket', 'socketMode', 'readyFd', 'quiet',
+  'fpCoresMax', 'fpNoInts', 'fpNoAutoscale', 'fpNoHugepages', 'fpPollIntervalTas', 'dpdkExtra', 'kniName', 'socketMode', 'readyFd', 'quiet',
 ] as const satisfies readonly OptionKey[]
 type ServiceOption = (typeof SERVICE_OPTIONS)[number]
 
@@ -14,7 +14,8 @@ type Given<T> = [T] extends [boolean] ? boolean : [T] extends [number] ? number 
 
 /**
  * Options of `createEmbedded`. Names (in camel case), units, defaults and limits are those of `tas`, in docs/options.md;
- * `nic` and `ipAddr` are needed. `logLevel` is 'warn' by default.
+ * `nic` and `ipAddr` are needed. `logLevel` is 'warn' by default. `socket` is the path of a socket for `tas stat`, `tas state` and `tas trace`;
+ * without it they do not see this TAS.
  */
 export type EmbeddedOptions = {
   readonly [Key in Exclude<OptionKey, ServiceOption>]?: Given<NonNullable<OptionValues[Key]>> | undefined
@@ -49,13 +50,17 @@ function refusal(name: string): UsageError {
   return new UsageError(`${name}: is an option of the service; an embedded TAS has none`)
 }
 
-/** Checks a command line as that of `tas` is checked. Throws UsageError that names the option as that does. */
+/**
+ * Checks a command line as that of `tas` is checked. `socket` is '' unless it is given. Throws UsageError that names the option as that does.
+ */
 export function readArguments(argv: readonly string[]): Options {
   const asked = informationAsked(argv)
   if (asked !== null) throw new UsageError(`--${asked}: is no option of an embedded TAS; docs/options.md lists them`)
-  const refused = argv.map((argument) => argument.split('=', 1)[0]).find((name) => REFUSED.has(name))
+  const names = argv.map((argument) => argument.split('=', 1)[0])
+  const refused = names.find((name) => REFUSED.has(name))
   if (refused !== undefined) throw refusal(refused)
-  return parseOptions([`--log-level=${DEFAULT_LOG_LEVEL}`, ...argv], {})
+  const options = parseOptions([`--log-level=${DEFAULT_LOG_LEVEL}`, ...argv], {})
+  return names.includes(`--${OPTION_TABLE.socket.name}`) ? options : { ...options, socket: '' }
 }
 
 /** Checks `given` in the same way. Throws UsageError. */

@@ -7,9 +7,11 @@
  * Nobody rings for the worker, since every `advance` is a pass; only while all sleep in the event loop (loop.ts) its mark is set.
  * The slow path's mark is set whenever it has nothing to do, so that a ring of either side is a call of this object.
  */
-import { DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, SleepMark, type StateView, type Wakeable } from '../memif/index.js'
+import {
+  DOORBELL_PAGE_BYTES, DOORBELL_SLOW, Doorbell, doorbellWord, SleepMark, traceSleep, TraceWriter, TracedSleepMark, type StateView, type Wakeable,
+} from '../memif/index.js'
 import type { Clock, LoopPort, Port, RegionTable } from '../../native/index.js'
-import { SLEEPS, WAKEUPS } from '../../service/fast/counterindex.js'
+import { BUSY_US, SLEEPS, WAKEUPS } from '../../service/fast/counterindex.js'
 import { earlierWait, Worker } from '../../service/fast/worker.js'
 import { SlowPath, type SlowEnv } from '../../service/slow/slowpath.js'
 import { LocalApps } from './apps.js'
@@ -20,6 +22,8 @@ const WORKER = 0
 const DROPS_INTERVAL_MS = 1_000
 /** How soon to look again when a full ring or port holds the worker up. */
 const STALLED_RETRY_US = 1_000
+/** Longest time between two looks of whoever looks on, while the stack runs. */
+const LOOK_INTERVAL_MS = 10
 /** Deadlines are kept as 32 bits of microseconds: what is further away is looked at again then. */
 const FURTHEST_US = 1 << 30
 /** A paced segment that is due so soon would be late after a sleep. */
@@ -41,6 +45,18 @@ export interface StackParts extends Omit<SlowEnv, 'port' | 'workers' | 'nowUs'> 
   readonly yieldCpu: () => number
   /** Blocks until a frame may wait at the port, `timeoutUs` microseconds (-1: no limit) or a signal. Returns whether a frame may wait. */
   readonly block: (timeoutUs: number) => boolean
+  /** The worker's ring of the trace region; nothing is traced without. */
+  readonly workerTrace?: TraceWriter
+  readonly onlooker?: Onlooker
+}
+
+/** Somebody who looks on (tools.ts). Costs a reading of the clock for each round that found something to do. */
+export interface Onlooker {
+  /** A round that found something to do took `tookUs` microseconds. */
+  worked(tookUs: number): void
+  /** Has a look at what came meanwhile. */
+  look(): void
+  secondPassed(): void
 }
 
 /** A context that may be woken while the stack blocks for it. */
@@ -65,13 +81,18 @@ export class Stack {
   private hasSlowDeadline = false
   private slowDueUs32 = 0
   private dropsAtMs32 = 0
+  private lookedAtMs32 = 0
+  private readonly onlooker: Onlooker | null
+  private readonly trace: TraceWriter
 
   /** Throws RangeError for a configuration that cannot be. */
   constructor(parts: StackParts) {
     const { doorbells } = this
     const { config, port } = parts
     this.parts = parts
-    this.workerMark = new SleepMark(doorbells, doorbellWord(WORKER))
+    this.onlooker = parts.onlooker ?? null
+    this.trace = parts.workerTrace ?? TraceWriter.off()
+    this.workerMark = new TracedSleepMark(doorbells, doorbellWord(WORKER), this.trace)
     this.slowMark = new SleepMark(doorbells, DOORBELL_SLOW)
     const apps = new LocalApps(new Doorbell(doorbells, doorbellWord(WORKER), this.workerBell), {
       workers: 1, kinBytes: config.kinBytes, koutBytes: config.koutBytes, fastEntries: config.fastEntries,
@@ -79,7 +100,7 @@ export class Stack {
     this.slow = new SlowPath({ ...parts, workers: [apps], nowUs: parts.nowUs() })
     this.worker = new Worker({
       state: parts.state, worker: WORKER, port, loop: parts.loop, regions: parts.regions, counters: parts.counters,
-      slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, this.slowBell), apps, vlanStrip: parts.vlanStrip,
+      slowDoorbell: new Doorbell(doorbells, DOORBELL_SLOW, this.slowBell), apps, vlanStrip: parts.vlanStrip, trace: this.trace,
     })
   }
 
@@ -91,9 +112,11 @@ export class Stack {
   advance(): number {
     const { clock } = this.parts
     clock.tick()
-    let work = this.worker.pass(clock.us32, clock.ms32)
+    const startUs32 = clock.us32
+    let work = this.worker.pass(startUs32, clock.ms32)
     if (this.isSlowCalled || (this.hasSlowDeadline && ((clock.us32 - this.slowDueUs32) | 0) >= 0)) work += this.slowTurn()
     if (((clock.ms32 - this.dropsAtMs32) | 0) >= DROPS_INTERVAL_MS) this.countDrops(clock.ms32)
+    if (this.onlooker !== null) this.lookOn(this.onlooker, work, startUs32)
     return work
   }
 
@@ -161,7 +184,9 @@ export class Stack {
     const wholeUs = dueUs < 0 ? endUs : Math.min(endUs, startUs + dueUs)
     const leftUs = wholeUs === Infinity ? -1 : Math.max(0, wholeUs - startUs)
     worker.count(SLEEPS, 1)
+    traceSleep(this.trace, true)
     const hasCome = parts.block(leftUs)
+    traceSleep(this.trace, false)
     worker.count(WAKEUPS, 1)
     if (hasCome) return true
     const nowUs = parts.nowUs()
@@ -190,5 +215,19 @@ export class Stack {
   private countDrops(ms32: number): void {
     this.dropsAtMs32 = ms32
     this.worker.countDrops()
+    this.onlooker?.secondPassed()
+  }
+
+  private lookOn(onlooker: Onlooker, work: number, startUs32: number): void {
+    const { clock } = this.parts
+    if (work > 0) {
+      clock.tick()
+      const tookUs = (clock.us32 - startUs32) | 0
+      this.worker.count(BUSY_US, tookUs)
+      onlooker.worked(tookUs)
+    }
+    if (((clock.ms32 - this.lookedAtMs32) | 0) < LOOK_INTERVAL_MS) return
+    this.lookedAtMs32 = clock.ms32
+    onlooker.look()
   }
 }

@@ -219,6 +219,13 @@ export class TraceWriter {
   }
 }
 
+/** The process goes to sleep, or goes on. */
+export function traceSleep(trace: TraceWriter, isAsleep: boolean): void {
+  if (!trace.wants(TRACE_SLEEP)) return
+  trace.stamp()
+  trace.connection(TRACE_SLEEP, isAsleep ? 1 : 0, -1, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
 /** A sleeping mark that is traced. */
 export class TracedSleepMark extends SleepMark {
   private readonly trace: TraceWriter
@@ -230,20 +237,18 @@ export class TracedSleepMark extends SleepMark {
   }
 
   override set(): void {
-    this.note(1)
+    this.note(true)
     super.set()
   }
 
   override clear(): void {
     super.clear()
-    if (this.isSet) this.note(0)
+    if (this.isSet) this.note(false)
   }
 
-  private note(isAsleep: number): void {
-    this.isSet = isAsleep === 1
-    if (!this.trace.wants(TRACE_SLEEP)) return
-    this.trace.stamp()
-    this.trace.connection(TRACE_SLEEP, isAsleep, -1, 0, 0, 0, 0, 0, 0, 0, 0)
+  private note(isAsleep: boolean): void {
+    this.isSet = isAsleep
+    traceSleep(this.trace, isAsleep)
   }
 }
 

@@ -25,6 +25,12 @@ describe('options of an embedded TAS', () => {
     expect(options).toMatchObject({ ipTtl: 32, ccDctcpWeight: 0.5, fpNoXsumoffload: true, fpVlanStrip: false, cc: 'cubic', mac: null })
   })
 
+  it('socket -> only where one is given', () => {
+    expect(readOptions(LEAST).socket).toBe('')
+    expect(readOptions({ ...LEAST, socket: '/run/app.sock' }).socket).toBe('/run/app.sock')
+    expect(readArguments(['--nic=eth0', '--ip-addr=10.0.0.1/24', '--socket', 'app.sock']).socket).toBe('app.sock')
+  })
+
   it.each([
     [{ ipAddr: [] }, '--ip-addr: is missing'],
     [{ ipAddr: '10.0.0' }, '--ip-addr: "10.0.0": want four numbers'],
@@ -37,7 +43,8 @@ describe('options of an embedded TAS', () => {
     [{ fpVlanStrip: 1 }, '--fp-vlan-strip: want true or false'],
     [{ ipAdr: '10.0.0.1' }, '--ip-adr: unknown option; did you mean --ip-addr?'],
     [{ 'x y': 1 }, 'unknown option'],
-    [{ socket: '/run/tas.sock' }, '--socket: is an option of the service'],
+    [{ socket: '' }, '--socket: "": want a path'],
+    [{ socketMode: '0660' }, '--socket-mode: is an option of the service'],
     [{ kniName: 'kni0' }, '--kni-name: is an option of the service'],
     [{ help: 'yes' }, '--help'],
     [{ vlan: 5, fpVlanStrip: true }, '--fp-vlan-strip: takes frames of all VLANs'],
@@ -59,7 +66,7 @@ describe('options of an embedded TAS as a command line', () => {
     [['--nic', 'eth0', '--ip-addr'], '--ip-addr: value is missing'],
     [[...LINE, '--ip-tll=3'], '--ip-tll: unknown option; did you mean --ip-ttl?'],
     [[...LINE, 'nic=eth1'], 'unexpected argument: all options start with --'],
-    [[...LINE, '--socket=/run/tas.sock'], '--socket: is an option of the service'],
+    [[...LINE, '--socket-mode=0660'], '--socket-mode: is an option of the service'],
     [[...LINE, '--fp-no-ints'], '--fp-no-ints: is an option of the service'],
     [[...LINE, '--version'], '--version: is no option of an embedded TAS'],
   ])('%j -> one line that names the option', (argv, message) => {

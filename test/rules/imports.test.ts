@@ -32,9 +32,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** What an embedded TAS takes of `service`: options and what is made from them, none of its processes and sockets. */
+/** What an embedded TAS takes of `service`: options and what is made from them, and what tools look at; none of its processes and applications. */
 const EMBEDDED_TAKES = new Set([
-  'congestionmodule', 'errors', 'log', 'memory', 'options', 'optiontable', 'ports', 'randomness', 'sizes', 'slowconfig', 'undo',
+  'congestionmodule', 'control/client', 'control/clienterror', 'control/inquiries', 'control/server', 'counters', 'errors', 'gcpauses', 'log', 'memory',
+  'nativesystem', 'options', 'optiontable', 'ports', 'randomness', 'sizes', 'slowconfig', 'socketfile', 'system', 'trace', 'undo',
 ].map((name) => `service/${name}.js`))
 
 function sources(folder: string): string[] {

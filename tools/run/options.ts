@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 export interface RunOptions {
   /** Socket of the service; null: TAS_SOCKET, or the default. */
   readonly socket: string | null
-  /** Options of a TAS of the program's own, not checked; none: it is on a service, unless the settings say otherwise. */
+  /** Options of a TAS of the program's own, not checked, the socket for tools among them; none: it is on a service, unless the settings say otherwise. */
   readonly embedded: readonly string[]
   readonly command: string
   readonly args: readonly string[]
@@ -23,6 +23,7 @@ needs none: the program has a TAS of its own within its process. That is for one
   --socket=PATH               socket of the service; default: environment variable TAS_SOCKET, else /run/tas.sock
   --nic=NAME                  the program's own TAS: its network interface, which is up, or tap:NAME
   --ip-addr=ADDR/PREFIXLEN    its address, which nobody else has
+  --socket=PATH               beside these: a socket that is made for tas stat, tas state and tas trace; default: none
   OPTION                      as of tas (tas --help), but for those of the service and its workers (docs/embedded.md)
   --help                      this text
 
@@ -52,11 +53,9 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | null {
     if (argument.startsWith(SOCKET)) socket = argument.slice(SOCKET.length)
     else embedded.push(withAbsolutePath(argument))
   }
-  if (socket === '') throw new RunUsageError('--socket: value is missing; want the path of a service\'s socket')
-  if (socket !== null && embedded.length > 0) {
-    throw new RunUsageError(`--socket: names a service, ${embedded[0]} is for a TAS of the program's own; want one of the two`)
-  }
+  if (socket === '') throw new RunUsageError('--socket: value is missing; want the path of a socket')
   const [command, ...args] = argv.slice(at)
   if (command === undefined) throw new RunUsageError('want a command, as in: tas run node app.js')
-  return { socket, embedded, command, args }
+  if (socket === null || embedded.length === 0) return { socket, embedded, command, args }
+  return { socket: null, embedded: [...embedded, SOCKET + resolve(socket)], command, args }
 }
