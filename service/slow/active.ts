@@ -13,7 +13,7 @@ import { enterSynReceived } from './handshake.js'
 import { acknowledgeSynAck, establishOpened, failOpening } from './handshakeend.js'
 import type { FourTuple } from './isn.js'
 import { measureHandshake } from './handshaketime.js'
-import { type Opening, sendUntilAnswered } from './handshaketimer.js'
+import { type Opening, sendUntilAnswered, waitToSend } from './handshaketimer.js'
 import { acknowledgesSyn, sendSyn, takeOffer } from './negotiate.js'
 import { refuse } from './reset.js'
 import type { Segment, Stack } from './stack.js'
@@ -48,7 +48,9 @@ export function openConnection(stack: Stack, context: AppContext, request: OpenR
   context.app.connections.add(connection.inApp)
   context.opening.set(request.handle, connection)
   stack.connections.setState(connection, 'SYN-SENT')
-  if (connection.neighbor) stack.arp.resolve(connection.neighbor, (found) => onResolved(stack, connection, found))
+  if (connection.neighbor === null) return
+  waitToSend(stack, connection)
+  stack.arp.resolve(connection.neighbor, (found) => onResolved(stack, connection, found))
 }
 
 /** A connection with address, port, buffers and neighbour, or the error number that prevents it. */
@@ -67,6 +69,7 @@ function prepare(stack: Stack, context: AppContext, request: OpenRequest): Conne
   const connection = new Connection(tuple, true)
   connection.handle = request.handle
   connection.options = request.options
+  connection.askedUs = stack.nowUs
   connection.sourceRoute = sourceRoute
   connection.startAt(stack.hash.initialSequence(tuple, stack.nowUs))
   connection.asksEcn = asksForEcn(stack, connection)

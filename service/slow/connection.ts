@@ -71,6 +71,8 @@ export class Connection implements FourTuple {
   /** When the last SYN or SYN-ACK was sent and when the first, -1 if that is not known; how often it was sent again. */
   sentUs = 0
   firstSentUs = -1
+  /** When its application asked for it, -1 for a passive open. */
+  askedUs = -1
   retries = 0
   /** Round-trip time of the handshake in microseconds, 0 if it was not measured (Karn). */
   handshakeRttUs = 0

@@ -50,11 +50,16 @@ export function initialRtoUs({ retries, firstSentUs }: Connection): number {
 
 /**
  * When the SYN or SYN-ACK is to be sent again: after a time that doubles, up to the longest retransmission timeout (RFC 6298, 5.5
- * and 2.5); a user timeout, which counts in any state (RFC 9293, 3.10.8), here from the first SYN on, ends before that.
+ * and 2.5); a user timeout, which counts in any state (RFC 9293, 3.10.8), ends before that.
  */
 export function handshakeDueUs(stack: Stack, connection: Connection): number {
   const timeoutUs = Math.min(firstTimeoutUs(stack, connection) * 2 ** connection.retries, stack.config.cc.maxRtoUs)
-  return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection, connection.firstSentUs)), stack.nowUs)
+  return Math.max(Math.min(stack.nowUs + timeoutUs, userTimeoutEndUs(connection, openingSinceUs(connection))), stack.nowUs)
+}
+
+/** Since when the user timeout counts: the request of the application, for a passive open the first SYN-ACK. */
+export function openingSinceUs({ askedUs, firstSentUs }: Connection): number {
+  return askedUs >= 0 ? askedUs : firstSentUs
 }
 
 /** Under pressure SYN-ACKs wait for as long as RFC 6298, 2.1 says: most of their SYNs may be made up. */

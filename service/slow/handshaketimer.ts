@@ -2,11 +2,11 @@
 import type { Connection } from './connection.js'
 import { ETIMEDOUT } from './errno.js'
 import { failHandshake } from './handshakeend.js'
-import { handshakeDueUs } from './handshaketime.js'
+import { handshakeDueUs, openingSinceUs } from './handshaketime.js'
 import { sendReset } from './reset.js'
 import type { Stack } from './stack.js'
 import { Timer } from './timers.js'
-import { userTimedOut } from './usertimeout.js'
+import { userTimedOut, userTimeoutEndUs } from './usertimeout.js'
 import { traceTimer } from './tracing.js'
 
 /** A SYN, or a SYN-ACK. */
@@ -23,7 +23,7 @@ export function sendUntilAnswered(stack: Stack, connection: Connection, opening:
   stack.timers.cancel(connection.timer)
   const timer = new Timer(() => {
     traceTimer(stack.trace, connection, 'handshake')
-    if (connection.retries >= opening.retriesMax(stack, connection) || userTimedOut(stack, connection, connection.firstSentUs)) return giveUp(stack, connection)
+    if (connection.retries >= opening.retriesMax(stack, connection) || userTimedOut(stack, connection, openingSinceUs(connection))) return giveUp(stack, connection)
     connection.retries++
     stack.stats.add('handshakeRetransmits')
     stack.arp.doubt(connection.neighbor, connection.retries)
@@ -33,6 +33,17 @@ export function sendUntilAnswered(stack: Stack, connection: Connection, opening:
   connection.timer = timer
   opening.send(stack, connection)
   stack.timers.set(timer, handshakeDueUs(stack, connection))
+}
+
+/** Before there is anything to repeat: ends the attempt at the user timeout, if it has one. `sendUntilAnswered` takes over. */
+export function waitToSend(stack: Stack, connection: Connection): void {
+  const endUs = userTimeoutEndUs(connection, openingSinceUs(connection))
+  if (endUs === Infinity) return
+  connection.timer = new Timer(() => {
+    traceTimer(stack.trace, connection, 'handshake')
+    if (userTimedOut(stack, connection, openingSinceUs(connection))) giveUp(stack, connection)
+  })
+  stack.timers.set(connection.timer, endUs)
 }
 
 function giveUp(stack: Stack, connection: Connection): void {

@@ -4,7 +4,8 @@ import {
   EV_CONN_OPEN, OPTION_USER_TIMEOUT, REQ_CONN_OPEN, REQ_CONN_OPTION, REQ_LISTEN_ACCEPT, REQ_LISTEN_OPEN, TCB_CWND, TCB_SND_END, TCB_SND_MAX, TCB_SND_NXT,
   TCB_SND_UNA, TCB_SRTT_US8, TO_FAST_FLOW_ADD, TO_FAST_FLOW_SEND, WHAT_ACTIVE,
 } from '../../lib/memif/index.js'
-import { type Host, LISTEN_PORT, type parseSent, PEER_IP } from './harness.js'
+import { ARP_REPLY } from '../../lib/wire/index.js'
+import { arpFrame, type Host, LISTEN_PORT, OUR_MAC, type parseSent, PEER_IP } from './harness.js'
 import {
   CONNECTION, connecting, LISTENER, listening, PEER_ISS, PEER_OPTIONS, REMOTE_PORT, scene, shakeHands, TCP_ACK, TCP_RST, TCP_SYN,
 } from './scenes.js'
@@ -105,6 +106,29 @@ describe('user timeout of a handshake (RFC 9293, 3.10.8)', () => {
     host.advance(1000)
     expect(context.read()).toMatchObject([{ type: EV_CONN_OPEN, status: ETIMEDOUT }])
     expect([host.sent(), host.count('userTimeouts'), host.count('bufferBytes'), host.slow.nextDeadlineUs()]).toEqual([[], 1, 0, Infinity])
+  })
+
+  it('SYN-SENT: the neighbour\'s address is not found for so long -> ETIMEDOUT, nothing left', () => {
+    const { host, context } = scene({ coldArp: true })
+    context.post(REQ_CONN_OPTION, CONNECTION, { flow: -1, option: OPTION_USER_TIMEOUT, value: 1000 })
+    context.request(REQ_CONN_OPEN, CONNECTION, { remoteIp: PEER_IP, ports: REMOTE_PORT << 16 })
+    host.advance(999_000)
+    expect(context.read()).toEqual([])
+    host.advance(1000)
+    expect(context.read()).toMatchObject([{ type: EV_CONN_OPEN, status: ETIMEDOUT }])
+    expect([host.sent(), host.count('userTimeouts'), host.count('bufferBytes'), host.count('flowsSynSent')]).toEqual([[], 1, 0, 0])
+  })
+
+  it('SYN-SENT: the neighbour\'s address comes late -> the time spent on it counts', () => {
+    const { host, context } = scene({ coldArp: true })
+    context.post(REQ_CONN_OPTION, CONNECTION, { flow: -1, option: OPTION_USER_TIMEOUT, value: 1000 })
+    context.request(REQ_CONN_OPEN, CONNECTION, { remoteIp: PEER_IP, ports: REMOTE_PORT << 16 })
+    host.advance(900_000)
+    host.receiveFrame(arpFrame({ operation: ARP_REPLY, targetMac: OUR_MAC }, OUR_MAC))
+    host.advance(99_000)
+    expect([host.sent().length > 0, context.read()]).toEqual([true, []])
+    host.advance(1000)
+    expect(context.read()).toMatchObject([{ type: EV_CONN_OPEN, status: ETIMEDOUT }])
   })
 
   it('SYN-RECEIVED: the listener\'s -> the half-open connection is reset', () => {
