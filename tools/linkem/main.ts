@@ -42,6 +42,8 @@ function run(options: LinkemOptions): void {
   print(1, readyLine(options))
 }
 
+// A reader that goes away (head, less) ends the help, not the program with a trace.
+process.stdout.on('error', () => undefined)
 try {
   const options = parseOptions(process.argv.slice(2))
   if (options !== null) run(options)
