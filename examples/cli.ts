@@ -44,11 +44,15 @@ export const TAS_USAGE = `  --socket PATH      socket of the TAS service (defaul
   --nic NAME         no service: a TAS within this program, on interface NAME or tap:NAME
   --ip-addr ADDR/PREFIXLEN  its address, with --nic; --socket is then made for tas stat, tas state and tas trace`
 
-/** Connects to the TAS service, or with --nic makes a TAS of this program's own. Throws TasError. */
+/** Connects to the TAS service, or with --nic makes a TAS of this program's own. Options that do not go together end the program. Throws TasError. */
 export async function openTas(values: OptionValues, name: string): Promise<Tas> {
-  const { socket, nic } = values
+  const { socket, nic, 'ip-addr': ipAddr } = values
   const named = typeof socket === 'string' ? { socket } : {}
-  if (typeof nic === 'string') return createEmbedded({ nic, ipAddr: stringOption(values, 'ip-addr', ''), ...named })
+  if (typeof nic === 'string') {
+    if (typeof ipAddr !== 'string') return fail(new Error('--nic: want --ip-addr beside it, as in --ip-addr 10.0.0.1/24'), 2)
+    return createEmbedded({ nic, ipAddr, ...named })
+  }
+  if (ipAddr !== undefined) return fail(new Error('--ip-addr: is for a TAS within this program; want --nic beside it'), 2)
   return Tas.connect({ name, ...named })
 }
 

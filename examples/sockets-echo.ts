@@ -3,17 +3,16 @@ import {
   accept4, AF_INET, bind, close, createEpollEvents, EPOLL_CTL_ADD, EPOLL_CTL_MOD, epoll_create1, epoll_ctl, epoll_wait, EPOLLIN, EPOLLOUT,
   getsockname, listen, read, SO_REUSEADDR, SOCK_NONBLOCK, SOCK_STREAM, setsockopt, socket, SocketError, SOL_SOCKET, write,
 } from 'tasjs/sockets'
+import { fail } from './cli.js'
 
+const USAGE = 'usage: node sockets-echo.js [PORT]'
 const MAX_EVENTS = 64
 const events = createEpollEvents(MAX_EVENTS)
 const buffer = new Uint8Array(1 << 16)
 /** What found no room, by descriptor: sent when there is some, before more is read. */
 const unsent = new Map<number, Uint8Array>()
 
-const listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK)
-setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, 1)
-bind(listener, { address: '0.0.0.0', port: Number(process.argv[2] ?? 7) })
-listen(listener, 128)
+const listener = openListener(readPort(process.argv.slice(2)))
 console.log(`sockets-echo: listening on port ${getsockname(listener).port}`)
 
 const epfd = epoll_create1(0)
@@ -25,6 +24,28 @@ for (;;) {
     const fd = events[i].data
     if (fd === listener) attempt(fd, takeConnection)
     else attempt(fd, echo)
+  }
+}
+
+function readPort([text = '7', ...others]: readonly string[]): number {
+  if (text === '--help') {
+    console.log(USAGE)
+    process.exit(0)
+  }
+  if (others.length > 0 || !/^\d{1,5}$/.test(text) || Number(text) > 65535) fail(new Error(USAGE), 2)
+  return Number(text)
+}
+
+/** What fails here, such as a service that is not there, is told in one line. */
+function openListener(port: number): number {
+  try {
+    const fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK)
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+    bind(fd, { address: '0.0.0.0', port })
+    listen(fd, 128)
+    return fd
+  } catch (error) {
+    return fail(error)
   }
 }
 
