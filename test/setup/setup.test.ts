@@ -86,6 +86,15 @@ test('lock: two at once, after one that was killed while it held it -> one after
   expect(lines).toEqual([`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`])
 })
 
+test('programs: any task without a compiler -> the line that installs what it is built with', async () => {
+  const { out } = await script(`
+    import { missingLine } from 'S/packages.mjs'
+    import { TASKS } from 'S/tasks.mjs'
+    process.env.PATH = '${folder}'
+    console.log(TASKS.length > 10, TASKS.filter(task => !/g\\+\\+, make, cmake/.test(missingLine(task) ?? '')))`)
+  expect(out.trim()).toBe('true []')
+})
+
 /** Runs npm's install step of the copied package with nothing on the path. */
 function runInstall(): Promise<{ code: number | null; err: string }> {
   return new Promise(resolve => {

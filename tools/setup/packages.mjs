@@ -4,22 +4,25 @@ import { delimiter, join } from 'node:path'
 import { SetupError, step } from './steps.mjs'
 
 /** Tasks that make network namespaces. */
-const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'bench:loss', 'bench:flood', 'bench:profile', 'interop']
+const NETWORK_TASKS = ['demo', 'test', 'bench', 'bench:sweep', 'bench:linkem', 'bench:loss', 'bench:flood', 'bench:profile', 'interop', 'nodesuite']
+
+/** What the addon is built with: each task sees to it that it is up to date. */
+const EVERY_TASK = { includes: () => true }
 
 /**
  * What is needed for what, and the package that brings it, by package manager.
  * A program that is only wanted lets some tests run that are skipped without it.
  */
 const PROGRAMS = [
-  { names: ['g++', 'c++', 'clang++'], apt: 'g++', dnf: 'gcc-c++', apk: 'g++', needed: ['build', ...NETWORK_TASKS] },
-  { names: ['make', 'ninja'], apt: 'make', dnf: 'make', apk: 'make', needed: ['build', ...NETWORK_TASKS] },
-  { names: ['cmake'], apt: 'cmake', dnf: 'cmake', apk: 'cmake', needed: ['build', ...NETWORK_TASKS] },
-  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: NETWORK_TASKS.filter(task => task !== 'test'), wanted: ['test'] },
+  { names: ['g++', 'c++', 'clang++'], apt: 'g++', dnf: 'gcc-c++', apk: 'g++', needed: EVERY_TASK },
+  { names: ['make', 'ninja'], apt: 'make', dnf: 'make', apk: 'make', needed: EVERY_TASK },
+  { names: ['cmake'], apt: 'cmake', dnf: 'cmake', apk: 'cmake', needed: EVERY_TASK },
+  { names: ['ip'], apt: 'iproute2', dnf: 'iproute', apk: 'iproute2', needed: NETWORK_TASKS.filter(task => task !== 'test'), wanted: ['test', 'experiments'] },
   { names: ['unshare'], apt: 'util-linux', dnf: 'util-linux', apk: 'util-linux', needed: [], wanted: NETWORK_TASKS },
   { names: ['curl'], apt: 'curl', dnf: 'curl', apk: 'curl', needed: ['demo'] },
   { names: ['ping'], apt: 'iputils-ping', dnf: 'iputils', apk: 'iputils', needed: ['demo'], wanted: ['test'] },
   { names: ['openssl'], apt: 'openssl', dnf: 'openssl', apk: 'openssl', needed: [], wanted: ['test', 'bench'] },
-  { names: ['wrk'], apt: 'wrk', dnf: 'wrk', apk: 'wrk', needed: [], wanted: ['bench'] },
+  { names: ['wrk'], apt: 'wrk', dnf: 'wrk', apk: 'wrk', needed: [], wanted: ['bench', 'bench:profile'] },
 ]
 
 const MANAGERS = [
