@@ -5,7 +5,7 @@ import { OPTION_KEYS, OPTION_TABLE, type OptionKey, type OptionValues } from '..
 
 /** Options that are about the service and its processes. */
 const SERVICE_OPTIONS = [
-  'fpCoresMax', 'fpNoInts', 'fpNoAutoscale', 'fpNoHugepages', 'fpPollIntervalTas', 'dpdkExtra', 'kniName', 'socketMode', 'readyFd', 'quiet',
+  'fpCoresMax', 'fpCpus', 'fpNoInts', 'fpNoAutoscale', 'fpNoHugepages', 'fpPollIntervalTas', 'dpdkExtra', 'kniName', 'socketMode', 'readyFd', 'quiet',
 ] as const satisfies readonly OptionKey[]
 type ServiceOption = (typeof SERVICE_OPTIONS)[number]
 

@@ -147,7 +147,7 @@ export class ControlServer {
   /** Closes a client for its mistake, with a line in the log. */
   private refuse(client: Client, code: string, message: string): void {
     const fields = { ...client.peer, app: client.app, code }
-    this.limiter.warn(this.env.system.nowUs(), fields, `application refused: ${message}`)
+    this.limiter.warn(this.env.system.nowUs(), fields, `${client.app === 0 ? 'process' : 'application'} refused: ${message}`)
     this.dismiss(client, code, message)
   }
 

@@ -46,6 +46,7 @@ describe('options of an embedded TAS', () => {
     [{ socket: '' }, '--socket: "": want a path'],
     [{ socketMode: '0660' }, '--socket-mode: is an option of the service'],
     [{ kniName: 'kni0' }, '--kni-name: is an option of the service'],
+    [{ fpCpus: '1' }, '--fp-cpus: is an option of the service'],
     [{ help: 'yes' }, '--help'],
     [{ vlan: 5, fpVlanStrip: true }, '--fp-vlan-strip: takes frames of all VLANs'],
   ])('%o -> one line that names the option', (given, message) => {

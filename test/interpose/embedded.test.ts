@@ -41,6 +41,7 @@ describeHosts('a TAS of the program\'s own', {}, (hosts) => {
   it.each<readonly [string, number, readonly string[], RegExp]>([
     ['no address', 2, [NIC], /^tas run: embedded TAS: --ip-addr: is missing/],
     ['a module that is not there', 2, [NIC, ADDRESS, '--cc=./no where.js'], /^tas run: embedded TAS: --cc: "\/.*\/no where\.js": cannot be loaded/],
+    ['a value behind a space', 2, ['--nic', 'eth0', ADDRESS], /^tas run: embedded TAS: --nic: value is missing.*values stand behind "=", as in --nic=eth0/],
     ['no such interface', 1, ['--nic=none0', ADDRESS], /^tas run: ENODEV: --nic: "none0": there is no such interface/],
     ['no Ethernet', 1, ['--nic=lo', ADDRESS], /^tas run: EINVAL: --nic: "lo": has no Ethernet address/],
     ['an address that another TAS has', 1, [NIC, `--ip-addr=${TAS_ADDRESS}/24`], /^tas run: EADDRINUSE: --ip-addr: 10\.77\.0\.1: another TAS has/],

@@ -31,6 +31,7 @@ describe('tas run: options', () => {
   })
 
   it.each([
+    [['--socket', '/x', 'node'], '--socket: want its path behind "="'],
     [[], 'want a command'], [['--'], 'want a command'], [['--socket=', 'x'], '--socket: value is missing'],
   ])('%j -> one line', (argv, message) => {
     expect(() => parseRunOptions(argv)).toThrow(message)

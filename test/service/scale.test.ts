@@ -34,7 +34,7 @@ describe('scale: options', () => {
 describe('scale: output', () => {
   it('text -> a line for each worker, numbers below each other', () => {
     expect(formatScale(STATE, PLAIN)).toBe([
-      '2 of 3 workers in use, set by hand',
+      '2 of 3 workers in use, fixed',
       'worker  groups  flows  load %',
       '     0      64  1,234      96',
       '     1      64      9      10',

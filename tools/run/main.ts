@@ -32,13 +32,23 @@ export function runEnvironment(env: Environment, socket: string, embedded: reado
   return { ...env, NODE_OPTIONS: nodeOptions, TAS_SOCKET: resolve(socket), ...own }
 }
 
+/** Makes a TAS of the program's own. Throws SettingError, which helps those who write values as other tools take them, or TasError. */
+function makeOwn(embedded: readonly string[]): Tas {
+  try {
+    return prepare(embedded).open()
+  } catch (error) {
+    if (!(error instanceof SettingError) || embedded.every((argument) => argument.includes('='))) throw error
+    throw new SettingError(`${error.message}; values stand behind "=", as in --nic=eth0: tas run --help`)
+  }
+}
+
 /** Reaches the service, or makes the program's own TAS and takes it back. Throws SettingError or TasError if the program could not run on it. */
 function check(options: RunOptions, env: Environment, socket: string): void {
   const { embedded } = readSettings(env)
   if (embedded !== null && options.socket !== null) {
     throw new RunUsageError(`--socket: names a service, and the settings want a TAS of the program's own (${EMBEDDED_VARIABLE}); want one of the two`)
   }
-  const tas = embedded === null ? Tas.connect({ socket, name: 'tas run' }) : prepare(embedded).open()
+  const tas = embedded === null ? Tas.connect({ socket, name: 'tas run' }) : makeOwn(embedded)
   tas.close()
 }
 

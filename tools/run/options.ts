@@ -50,6 +50,7 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | null {
       at++
       break
     }
+    if (argument === '--socket') throw new RunUsageError('--socket: want its path behind "=", as in --socket=/run/tas.sock')
     if (argument.startsWith(SOCKET)) socket = argument.slice(SOCKET.length)
     else embedded.push(withAbsolutePath(argument))
   }

@@ -13,7 +13,7 @@ const COLUMNS: readonly Column<Row>[] = [
 
 /** A line that says how many are used, and one for each worker. */
 export function formatScale({ auto, active, workers }: ScaleMessage, paint: Paint): string {
-  const how = auto ? 'by load' : 'set by hand'
+  const how = auto ? 'by load' : 'fixed'
   const rows = workers.map((row, worker) => ({ ...row, worker }))
   return `${[`${active} of ${workers.length} workers in use, ${how}`, ...tableLines(COLUMNS, rows, paint)].join('\n')}\n`
 }
