@@ -28,12 +28,12 @@ export interface NodeBinary {
   readonly path: string
 }
 
-const node24 = join(packageRoot, 'node_modules', 'node24', 'bin', 'node')
+/** Versions that npm has installed beside, as far as it has. */
+const others = [24, 26].map((major): NodeBinary => ({ name: `Node ${major}`, path: join(packageRoot, 'node_modules', `node${major}`, 'bin', 'node') }))
 
-/** The Node that runs the tests, and Node 24 where npm has installed it. */
+/** The Node that runs the tests, and the others. */
 export const nodes: readonly NodeBinary[] = [
-  { name: `Node ${process.versions.node.split('.')[0]}`, path: process.execPath },
-  ...(existsSync(node24) ? [{ name: 'Node 24', path: node24 }] : []),
+  { name: `Node ${process.versions.node.split('.')[0]}`, path: process.execPath }, ...others.filter(({ path }) => existsSync(path)),
 ]
 
 export interface ProgramOptions {
