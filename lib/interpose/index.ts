@@ -3,6 +3,7 @@
  * docs/interpose.md says what it does and what not.
  */
 import { complain } from './errors.js'
+import { hookIsStreamBase } from './handle/asked.js'
 import { hookActive } from './hooks/active.js'
 import { hookCluster } from './hooks/cluster.js'
 import { hookInstanceOf } from './hooks/instanceof.js'
@@ -55,6 +56,7 @@ function install(): void {
   hookTls(transport)
   hookParser()
   hookReinitialize()
+  hookIsStreamBase()
   hookSend(transport)
   hookReceive(transport)
   hookTransfer(transport)

@@ -5,6 +5,7 @@ import { callProgram, callReader, muteInits, shareId, ShownResource, TCP_WRAP, u
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
 import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
 import type { Transport } from '../transport.js'
+import { noteAsked } from './asked.js'
 import { Reads, type ReadTarget } from './reads.js'
 import { Writes, type WriteTarget } from './writes.js'
 
@@ -75,6 +76,7 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
 
   /** Everybody in Node who is going to read the stream in C++ asks this first: TLS, the HTTP parser, HTTP/2. The first two say so then. */
   get isStreamBase(): boolean {
+    if (!this.isConnected) noteAsked(this)
     this.readNatively()
     return true
   }
@@ -266,7 +268,8 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     else this.transport.release()
   }
 
-  private readNatively(): void {
+  /** C++ reads the stream from now on, or may. */
+  readNatively(): void {
     if (this.tlsAbove !== null) this.reads.readNatively('tls')
     else this.reads.readNatively(this.isConsumed ? 'other' : 'http2')
   }

@@ -1,5 +1,6 @@
 /** Makes handles, and exchanges those of TAS and of the kernel beneath a socket. */
 import { Socket } from 'node:net'
+import { isAsked } from '../handle/asked.js'
 import type { KernelListener } from '../handle/companions.js'
 import { ConnectionHandle, ownerOf } from '../handle/connection.js'
 import { ListenerHandle, type ListenPlace } from '../handle/listener.js'
@@ -43,5 +44,6 @@ export function toTas(transport: Transport, kernel: KernelHandle, socket: Socket
   const isUnreferenced = !kernel.hasRef()
   swapHandle(socket, handle)
   if (isUnreferenced) handle.unref()
+  if (isAsked(socket)) handle.readNatively()
   return handle
 }

@@ -1,7 +1,8 @@
 /** `http2` without TLS, where it meets the handle itself: what comes between two frames, sessions and streams that end early. */
 import http2 from 'node:http2'
 import net from 'node:net'
-import { closed, HOST, listen, next, record, runCases } from './runner.js'
+import { collect } from './pair.js'
+import { closed, HOST, listen, lookupOf, next, record, runCases } from './runner.js'
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 const SETTINGS = 4
@@ -99,6 +100,22 @@ await runCases({
     session.close()
     await closed(server)
     return [answer[':status'], stream.rstCode]
+  },
+
+  'a session over a name: localhost, one of several addresses, each way an answer': async () => {
+    const server = http2.createServer((_, response) => response.end('answer'))
+    const port = await listen(server)
+    const answers: string[] = []
+    for (const [name, addresses] of [['localhost', [HOST]], ['one.example', [HOST]], ['two.example', ['192.0.2.1', HOST]]] as const) {
+      const socket = net.connect({ host: name, port, lookup: lookupOf(addresses), autoSelectFamily: true })
+      const session = http2.connect('http://a', { createConnection: () => socket })
+      const stream = session.request()
+      answers.push((await collect(stream)).toString())
+      session.close()
+      await next(session, 'close')
+    }
+    await closed(server)
+    return answers
   },
 
   'an upload is answered before it has ended: both sessions close': async () => {

@@ -7,16 +7,7 @@ import net from 'node:net'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collect, pair } from './pair.js'
-import { closed, errorOf, HOST, listen, next, portOf, record, runCases } from './runner.js'
-
-/** A resolver that knows every name. */
-function lookupOf(addresses: readonly string[]): net.LookupFunction {
-  const found = addresses.map((address) => ({ address, family: net.isIP(address) }))
-  return (_name, options, callback) => process.nextTick(() => {
-    if (options.all === true) callback(null, found)
-    else callback(null, found[0].address, found[0].family)
-  })
-}
+import { closed, errorOf, HOST, listen, lookupOf, next, portOf, record, runCases } from './runner.js'
 
 await runCases({
   'echo: events in order': async () => {

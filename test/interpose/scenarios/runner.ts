@@ -3,7 +3,7 @@
  * that clients connect to is in HOST. Each case returns what a program can see; the test compares that between transports.
  */
 import assert from 'node:assert/strict'
-import { createServer, type Server } from 'node:net'
+import { createServer, isIP, type LookupFunction, type Server } from 'node:net'
 
 /** The address of the server, as clients name it. */
 export const HOST = process.env['HOST'] ?? '127.0.0.1'
@@ -41,6 +41,15 @@ export async function listen(server: Server, address?: string): Promise<number> 
 /** Closes a server and waits until all its connections are gone. */
 export function closed(server: Server): Promise<void> {
   return new Promise((resolve, reject) => server.close((error) => (error === undefined ? resolve() : reject(error))))
+}
+
+/** A resolver that knows every name. */
+export function lookupOf(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }))
+  return (_name, options, callback) => process.nextTick(() => {
+    if (options.all === true) callback(null, found)
+    else callback(null, found[0].address, found[0].family)
+  })
 }
 
 /** A port that is free. */
