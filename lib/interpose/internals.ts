@@ -9,6 +9,8 @@ import net from 'node:net'
 /** A request object that Node's `net` makes (TCPConnectWrap, WriteWrap, ShutdownWrap): `oncomplete` hears its result. */
 export interface Request {
   oncomplete?: (this: Request, ...results: unknown[]) => void
+  /** Of a write, from Node 26 on: how it ended before `oncomplete` was there, else null. */
+  writeStatus?: number | null
 }
 
 /** Where `getsockname` and `getpeername` write. */
@@ -109,6 +111,9 @@ interface Bindings {
   readonly TLSWrap: (new () => TlsWrap) & { readonly prototype: TlsWrap }
   readonly streamState: Int32Array
   readonly indexes: readonly number[]
+  /** -1 before Node 26. */
+  readonly errorIndex: number
+  readonly WriteWrap: new () => Request
   readonly socketType: number
   readonly serverType: number
   readonly reusePortFlag: number
@@ -284,6 +289,7 @@ function find(): Bindings {
   if (typeof Reflect.get(ChildProcess.prototype, 'spawn') !== 'function') throw new InternalMissing('ChildProcess.prototype.spawn')
   if (typeof Reflect.get(net, '_createServerHandle') !== 'function') throw new InternalMissing('net._createServerHandle')
   const reusePort: unknown = Reflect.get(constants, 'UV_TCP_REUSEPORT')
+  const lastWriteError: unknown = Reflect.get(stream, 'kLastWriteErr')
   return {
     TCP: part(tcp, 'TCP', isClassWith<Bindings['TCP']>('bind', 'bind6', 'connect', 'connect6', 'listen', 'getsockname', 'getpeername', 'close')),
     TCPConnectWrap: part(tcp, 'TCPConnectWrap', isClassWith<Bindings['TCPConnectWrap']>()),
@@ -297,6 +303,8 @@ function find(): Bindings {
       isClassWith<Bindings['TLSWrap']>('destroySSL', 'enableSessionCallbacks', 'setMaxSendFragment', 'enableTrace')),
     streamState: part(stream, 'streamBaseState', isWords),
     indexes: ['kReadBytesOrError', 'kArrayBufferOffset', 'kBytesWritten', 'kLastWriteWasAsync'].map((name) => part(stream, name, isNumber)),
+    errorIndex: isNumber(lastWriteError) ? lastWriteError : -1,
+    WriteWrap: part(stream, 'WriteWrap', isClassWith<Bindings['WriteWrap']>()),
     socketType: part(constants, 'SOCKET', isNumber),
     serverType: part(constants, 'SERVER', isNumber),
     // Node 20 has no reusePort.
@@ -356,6 +364,15 @@ export const READ_BYTES_OR_ERROR = readIndex
 export const ARRAY_BUFFER_OFFSET = offsetIndex
 export const BYTES_WRITTEN = writtenIndex
 export const LAST_WRITE_WAS_ASYNC = asyncIndex
+/** -1 where Node does not ask for it. */
+export const LAST_WRITE_ERROR = internals.errorIndex ?? -1
+
+/** A request of a write that `net` has brought none for. */
+export function newWriteRequest(): Request {
+  const request = new (internals.WriteWrap ?? Missing as unknown as Bindings['WriteWrap'])()
+  request.writeStatus = null
+  return request
+}
 /** Kinds of TCP handles. */
 export const TCP_SOCKET = internals.socketType ?? 0
 export const TCP_SERVER = internals.serverType ?? 1

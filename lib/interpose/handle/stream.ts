@@ -3,11 +3,11 @@ import type { AsyncResource } from 'node:async_hooks'
 import { nextTick } from '../../tas/timers.js'
 import { callProgram, callReader, muteInits, shareId, ShownResource, TCP_WRAP, unmuteInits } from '../async.js'
 import { UV_EBADF, UV_ENOTCONN } from '../errors.js'
-import { JSStream, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
+import { JSStream, LAST_WRITE_ERROR, LAST_WRITE_WAS_ASYNC, type Request, setOnRead, streamState } from '../internals.js'
 import type { Transport } from '../transport.js'
 import { noteAsked } from './asked.js'
 import { Reads, type ReadTarget } from './reads.js'
-import { Writes, type WriteTarget } from './writes.js'
+import { type WriteRequest, Writes, type WriteTarget } from './writes.js'
 
 type OnRead = (this: unknown, bytes: ArrayBuffer | undefined) => unknown
 
@@ -137,31 +137,31 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     return 0
   }
 
-  writeBuffer(request: Request, bytes: Uint8Array): number {
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number | Request {
     // By `write` with the encoding `buffer` (src/stream_base.cc, WriteBuffer).
     if (typeof bytes === 'string') throw noBuffer()
-    return this.writes.writeBytes(request, bytes)
+    return this.answer(request, this.writes.writeBytes(request, bytes))
   }
 
-  writeUtf8String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'utf8')
+  writeUtf8String(request: WriteRequest, text: string): number | Request {
+    return this.answer(request, this.writes.writeText(request, text, 'utf8'))
   }
 
-  writeLatin1String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'latin1')
+  writeLatin1String(request: WriteRequest, text: string): number | Request {
+    return this.answer(request, this.writes.writeText(request, text, 'latin1'))
   }
 
-  writeAsciiString(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'latin1')
+  writeAsciiString(request: WriteRequest, text: string): number | Request {
+    return this.answer(request, this.writes.writeText(request, text, 'latin1'))
   }
 
-  writeUcs2String(request: Request, text: string): number {
-    return this.writes.writeText(request, text, 'utf16le')
+  writeUcs2String(request: WriteRequest, text: string): number | Request {
+    return this.answer(request, this.writes.writeText(request, text, 'utf16le'))
   }
 
   /** `chunks` are Buffers, or each chunk is followed by its encoding (StreamBase::Writev). */
-  writev(request: Request, chunks: readonly unknown[], areBuffers: boolean): number {
-    return this.writes.writeList(request, chunks, areBuffers)
+  writev(request: WriteRequest, chunks: readonly unknown[], areBuffers: boolean): number | Request {
+    return this.answer(request, this.writes.writeList(request, chunks, areBuffers))
   }
 
   shutdown(request: Request): number {
@@ -266,6 +266,13 @@ export abstract class StreamHandle extends JSStream implements ReadTarget, Write
     this.isHeld = isHeld
     if (isHeld) this.transport.hold()
     else this.transport.release()
+  }
+
+  /** What a write returns: an error, 0, or where `net` has brought no request that of a write which completes later. */
+  private answer(given: WriteRequest, failure: number): number | Request {
+    if (given !== null || failure !== 0 || streamState[LAST_WRITE_WAS_ASYNC] === 0) return failure
+    if (LAST_WRITE_ERROR >= 0) streamState[LAST_WRITE_ERROR] = 0
+    return this.writes.lastRequest ?? failure
   }
 
   /** C++ reads the stream from now on, or may. */

@@ -2,7 +2,7 @@
 import type { AsyncResource } from 'node:async_hooks'
 import type { Connection } from '../../tas/index.js'
 import { UV_EBADF, UV_ECANCELED, UV_ENOTCONN, UV_EPIPE } from '../errors.js'
-import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, type Request, runTicks, streamState } from '../internals.js'
+import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, newWriteRequest, type Request, runTicks, streamState } from '../internals.js'
 
 /** What the writes need of their handle. */
 export interface WriteTarget {
@@ -15,8 +15,11 @@ export interface WriteTarget {
   countRequests(change: number): void
 }
 
+/** The request of a write; null: `net` has none, and wants one only of a write that completes later (from Node 26 on). */
+export type WriteRequest = Request | null
+
 interface Pending {
-  readonly request: Request
+  request: WriteRequest
   context: AsyncResource | null
   readonly chunks: readonly Uint8Array[]
   index: number
@@ -56,7 +59,7 @@ export class Writes {
   }
 
   /** One Buffer without an array around it: the common case. */
-  writeBytes(request: Request, bytes: Uint8Array): number {
+  writeBytes(request: WriteRequest, bytes: Uint8Array): number {
     const { connection } = this
     if (connection === null || this.pending.length > 0 || this.isShut) return this.writeChunks(request, [bytes], bytes.length)
     const len = bytes.length
@@ -66,7 +69,7 @@ export class Writes {
   }
 
   /** What C++ writes. Returns as `writeChunks`. */
-  writeNative(request: Request, buffers: readonly Uint8Array[]): number {
+  writeNative(request: WriteRequest, buffers: readonly Uint8Array[]): number {
     this.isForNative = true
     try {
       return buffers.length === 1 ? this.writeBytes(request, buffers[0]) : this.writeChunks(request, buffers, lengthOf(buffers))
@@ -75,8 +78,13 @@ export class Writes {
     }
   }
 
+  /** The request of the last write that completes later. */
+  get lastRequest(): WriteRequest {
+    return this.pending.at(-1)?.request ?? null
+  }
+
   /** Encodes a string into the transmit buffer if it fits there in one piece. */
-  writeText(request: Request, text: string, encoding: BufferEncoding): number {
+  writeText(request: WriteRequest, text: string, encoding: BufferEncoding): number {
     const len = this.direct === null || text.length === 0 ? -1 : this.putText(this.direct, text, encoding)
     return len < 0 ? this.writeBytes(request, Buffer.from(text, encoding)) : this.written(len)
   }
@@ -86,7 +94,7 @@ export class Writes {
    * a string and an empty one: what fits goes into the transmit buffer without a Buffer in between, the rest as `writeChunks` has it. All of
    * it leaves together.
    */
-  writeList(request: Request, list: readonly unknown[], areBuffers: boolean): number {
+  writeList(request: WriteRequest, list: readonly unknown[], areBuffers: boolean): number {
     const { direct } = this
     const step = areBuffers ? 1 : 2
     if (direct === null) return this.writeRest(request, list, 0, step, 0)
@@ -99,7 +107,7 @@ export class Writes {
   }
 
   /** Several chunks. Returns an error, or 0: then streamState says how many bytes, and whether the request completes later. */
-  writeChunks(request: Request, chunks: readonly Uint8Array[], len: number): number {
+  writeChunks(request: WriteRequest, chunks: readonly Uint8Array[], len: number): number {
     streamState[BYTES_WRITTEN] = len
     streamState[LAST_WRITE_WAS_ASYNC] = 0
     const failure = this.check()
@@ -179,7 +187,7 @@ export class Writes {
     return this.pending.length > 0 || this.isShut ? null : this.connection
   }
 
-  private putList(connection: Connection, request: Request, list: readonly unknown[], step: number): number {
+  private putList(connection: Connection, request: WriteRequest, list: readonly unknown[], step: number): number {
     let at = 0
     let put = 0
     for (; at < list.length; at += step) {
@@ -221,7 +229,7 @@ export class Writes {
   }
 
   /** What of `list` does not fit from place `from` on; `put` bytes before it did. */
-  private writeRest(request: Request, list: readonly unknown[], from: number, step: number, put: number): number {
+  private writeRest(request: WriteRequest, list: readonly unknown[], from: number, step: number, put: number): number {
     const chunks: Uint8Array[] = []
     let len = 0
     for (let i = from; i < list.length; i += step) {
@@ -257,7 +265,8 @@ export class Writes {
   private queue(write: Pending, len: number, left: number): number {
     this.written(len)
     this.queuedBytes += left
-    if (!this.isForNative) write.context = this.target.contextFor('WRITEWRAP', write.request)
+    const request = write.request ??= newWriteRequest()
+    if (!this.isForNative) write.context = this.target.contextFor('WRITEWRAP', request)
     this.pending.push(write)
     this.target.countRequests(1)
     streamState[LAST_WRITE_WAS_ASYNC] = 1
@@ -283,9 +292,9 @@ export class Writes {
     return true
   }
 
-  private complete(write: Pending, status: number): void {
+  private complete({ request, context }: Pending, status: number): void {
     this.target.countRequests(-1)
-    this.target.completeWrite(write.request, status, write.context)
+    if (request !== null) this.target.completeWrite(request, status, context)
   }
 
   private failAll(status: number): void {
