@@ -13,6 +13,11 @@ export interface Kind {
   connect(port: number): Socket
   /** Whether an end that has sent its end still receives: who closes TLS in Node loses what is on its way (SSL_shutdown reads it). */
   readonly halfCloses: boolean
+  /**
+   * Whether the client must not leave before its first bytes have: over TLS it would take the end of its handshake along, and from Node 26 on a half-open server
+   * waits for that without end.
+   */
+  readonly isHeldUp: boolean
   /** What the client's socket emits when it is there. */
   readonly opened: string
   /** What the server emits. */
@@ -23,6 +28,7 @@ export const OVER_TCP: Kind = {
   createServer: () => net.createServer({ allowHalfOpen: true }),
   connect: (port) => net.connect({ port, host: HOST, allowHalfOpen: true }),
   halfCloses: true,
+  isHeldUp: false,
   opened: 'connect',
   accepted: 'connection',
 }
@@ -36,6 +42,7 @@ export function overTls(key: Buffer, cert: Buffer): Kind {
     createServer: () => tls.createServer({ key, cert, ...halfOpen }),
     connect: (port) => tls.connect({ port, host: HOST, ...trusting, ...halfOpen }),
     halfCloses: false,
+    isHeldUp: true,
     opened: 'secureConnect',
     accepted: 'secureConnection',
   }
@@ -130,7 +137,8 @@ export class Churn {
       this.clients.push({ id, sentBytes: 0, receivedBytes: 0, isRight: true, sawEnd: false, error: 'not opened', closes: 1 })
       return
     }
-    socket.write(String(id).padStart(ID_BYTES, '0'))
+    const written = new Promise((resolve) => socket.write(String(id).padStart(ID_BYTES, '0'), resolve))
+    if (this.kind.isHeldUp) await written
     await this.runSide(socket, id, true, port)
   }
 
